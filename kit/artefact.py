@@ -1,0 +1,119 @@
+"""Files that are whole or absent: written beside their place, synced, then renamed onto it.
+
+A reader names the file that is broken and the command that makes it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kit.errors import ArtefactError
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace `path` by `data` atomically; ArtefactError when it cannot be written, the old file intact."""
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise _not_written(path, error) from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _not_written(path, error) from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _not_written(path: Path, error: OSError) -> ArtefactError:
+    return ArtefactError(
+        f"{path}: cannot be written ({error.strerror or error}). What stood there before is intact. "
+        f"Free space or mend the permissions, then run the same command again."
+    )
+
+
+def write_text(path: Path, text: str) -> None:
+    """`write_bytes` of UTF-8 text."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`write_bytes` of indented JSON; NaN is refused, because not every reader takes it."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """`write_bytes` of a table without its index."""
+    write_text(path, table.to_csv(index=False))
+
+
+def write_npz(path: Path, **arrays: np.ndarray) -> None:
+    """`write_bytes` of a compressed npz; object arrays are refused, as they would be pickled."""
+    for name, array in arrays.items():
+        assert array.dtype != object, f"{name} holds Python objects"
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    write_bytes(path, buffer.getvalue())
+
+
+def read_json(path: Path, rerun: str = "") -> Any:
+    """The JSON value in `path`; ArtefactError names the file and the command `rerun` when it is broken."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _not_read(path, error, rerun) from error
+
+
+def read_npz(path: Path, rerun: str = "") -> dict[str, np.ndarray]:
+    """All arrays in `path`, nothing unpickled; ArtefactError as in `read_json`."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise _not_read(path, error, rerun) from error
+
+
+def _not_read(path: Path, error: Exception, rerun: str) -> ArtefactError:
+    what_to_do = f" Make it again: {rerun}" if rerun else ""
+    return ArtefactError(f"{path}: missing or corrupt ({type(error).__name__}: {error}).{what_to_do}")
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Hex digest of `data`."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Hex digest of a file, read in pieces of 1 MiB."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def sha256_arrays(*arrays: np.ndarray) -> str:
+    """Hex digest of arrays: dtype, shape and content of each, so that a reshape or a cast changes it."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        if array.size:
+            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()

@@ -1,0 +1,261 @@
+"""Contest, recipe and platform files: TOML, validated, unknown keys refused with the near one named.
+
+A file holds only what differs from the defaults below. Its header is a claim: the command, the time it takes,
+the score to expect. A name is looked up as a path first, then as `configs/<kind>/<name>.toml` in the current
+directory, then in the kit's own checkout.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from kit.errors import ConfigError, did_you_mean
+from kit.workspace import PROJECT
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A table of a TOML file: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+# ---------------------------------------------------------------------------------------------- contest
+class DataConfig(Section):
+    """Where the training data lie and their form."""
+
+    kind: Literal["practice", "npz", "folder", "csv", "medmnist", "zip"] = "npz"
+    path: str = ""
+    images: str = ""
+    """npz: key of the images; csv: folder of the images. Guessed, and said, when empty."""
+    labels: str = ""
+    """npz: key of the labels; csv: column of the labels."""
+    id_column: str = ""
+    on_error: Literal["raise", "skip"] = "raise"
+
+
+class CleanConfig(Section):
+    """What cleaning drops."""
+
+    junk_copies: Count = 3
+    """A picture repeated at least this often, under several labels, is junk: all copies are dropped."""
+
+
+class FoldsConfig(Section):
+    """How rows are held out."""
+
+    n_splits: Annotated[int, Field(ge=2)] = 5
+
+
+class ShiftConfig(Section):
+    """The battery that the shifted score uses."""
+
+    battery: Literal["default", "clean"] | list[str] = "default"
+    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
+    cells_per_row: Count = 4
+    mixture_share: Share = 0.5
+    seed: int = 0
+
+
+class RecipeSets(Section):
+    """The recipes in play, by the kind of machine that can train them."""
+
+    gpu: tuple[str, ...] = ()
+    cpu: tuple[str, ...] = ()
+
+
+class ContestConfig(Section):
+    """One contest."""
+
+    name: str
+    title: str = ""
+    classes: tuple[str, ...]
+    """Names in the order of the integer labels."""
+    image_size: Count
+    """Height and width of the pictures that the platform hands in."""
+    metric: Literal["accuracy", "macro_f1", "balanced_accuracy"] = "accuracy"
+    expects: Literal["clean", "shifted"] = "shifted"
+    """What the hidden test is expected to look like; the selection score follows it."""
+    seed: int = 2024
+    platform: str = "codabench-timm"
+    data: DataConfig = DataConfig()
+    clean: CleanConfig = CleanConfig()
+    folds: FoldsConfig = FoldsConfig()
+    shift: ShiftConfig = ShiftConfig()
+    recipes: RecipeSets
+
+
+# ----------------------------------------------------------------------------------------------- recipe
+class NetConfig(Section):
+    """The network, by name (`kit nets` lists them), and what it starts from."""
+
+    name: str
+    args: dict[str, Any] = {}
+    pretrained: bool | str = False
+    """true: timm's hub; "file.safetensors": a local file; false: none."""
+
+
+class AugmentConfig(Section):
+    """What training does to a picture; presets are explained by `kit augment`."""
+
+    preset: Literal["none", "flips", "classic", "strong"] = "strong"
+    operators: tuple[int, int] = (0, 4)
+    """Fewest and most operators a picture, drawn evenly (preset `strong`)."""
+    magnitude: Share = 1.0
+    """Share of each operator's full range (preset `strong`)."""
+    clean_share: Share = 0.1
+    """Share of pictures that only get flips and quarter turns (preset `strong`)."""
+    mixup: Annotated[float, Field(ge=0.0)] = 0.0
+    cutmix: Annotated[float, Field(ge=0.0)] = 0.0
+    """Beta parameters; 0 is off."""
+    mix_share: Share = 0.5
+    """Share of batches that are mixed, where mixup or cutmix is on."""
+
+
+class TrainConfig(Section):
+    """The fit of one fold."""
+
+    epochs: Positive = 20
+    batch_size: Count = 64
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "lion"] = "adamw"
+    lr: Positive = 2e-3
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.05
+    schedule: Literal["cosine", "one_cycle", "step", "constant"] = "one_cycle"
+    warmup: Share = 0.15
+    """Share of all steps spent warming up."""
+    label_smoothing: Share = 0.1
+    class_weights: Literal["none", "inverse", "effective"] = "none"
+    clip_grad: Annotated[float, Field(ge=0.0)] = 1.0
+    ema_decay: Share = 0.0
+    """0: the last weights are kept; else their exponential moving average."""
+    seed: int = 0
+
+
+class RecipeConfig(Section):
+    """One way to train a network; the unit that the leaderboard ranks."""
+
+    name: str = ""
+    net: NetConfig
+    size: Count
+    """Height and width at which the network sees the picture."""
+    views: tuple[str, ...] = ("identity",)
+    """Test-time views; the out-of-fold rows see the same."""
+    augment: AugmentConfig = AugmentConfig()
+    train: TrainConfig = TrainConfig()
+
+
+# --------------------------------------------------------------------------------------------- platform
+class PlatformConfig(Section):
+    """What a platform runs, and its limits."""
+
+    name: str = ""
+    title: str = ""
+    runtime: Literal["timm", "torch", "onnx", "tensorflow", "predictions"] = "timm"
+    class_name: str = "Model"
+    python: str = "3.9"
+    """Oldest Python whose syntax model.py must keep to."""
+    packages: dict[str, str] = {}
+    """Importable packages with their versions ("" for any)."""
+    max_mb: Positive | None = None
+    max_seconds: Positive | None = None
+    max_memory_mb: Positive | None = None
+    rehearsal_rows: Count = 2000
+
+    @model_validator(mode="after")
+    def _known_python(self) -> PlatformConfig:
+        if not self.python.startswith("3."):
+            raise ValueError(f'python must be "3.x", but got {self.python!r}')
+        return self
+
+
+# ---------------------------------------------------------------------------------------------- loading
+Config = TypeVar("Config", bound=BaseModel)
+KINDS = ("contests", "recipes", "platforms", "sweeps")
+
+
+def load_contest(name: str | Path) -> ContestConfig:
+    """The contest of that name or path; ConfigError when it is missing or breaks a rule."""
+    return parse(ContestConfig, *read_toml("contests", name))
+
+
+def load_recipe(name: str | Path) -> RecipeConfig:
+    """The recipe of that name or path, named after its file."""
+    values, path = read_toml("recipes", name)
+    return parse(RecipeConfig, {"name": path.stem} | values, path)
+
+
+def load_platform(name: str | Path) -> PlatformConfig:
+    """The platform of that name or path, named after its file."""
+    values, path = read_toml("platforms", name)
+    return parse(PlatformConfig, {"name": path.stem} | values, path)
+
+
+def folders(kind: str) -> list[Path]:
+    """Where files of `kind` lie, nearest first."""
+    assert kind in KINDS
+    return list(dict.fromkeys([Path.cwd() / "configs" / kind, PROJECT / "configs" / kind]))
+
+
+def list_names(kind: str) -> list[str]:
+    """Sorted names of all files of `kind`."""
+    return sorted({path.stem for folder in folders(kind) for path in folder.glob("*.toml")})
+
+
+def find(kind: str, name: str | Path) -> Path:
+    """The file of that name or path; ConfigError names the near one."""
+    path = Path(name)
+    if path.suffix == ".toml" and path.is_file():
+        return path
+    for folder in folders(kind):
+        if (folder / f"{name}.toml").is_file():
+            return folder / f"{name}.toml"
+    known = list_names(kind)
+    raise ConfigError(
+        f"{kind[:-1]} must be a TOML file or one of {', '.join(known) or '(none)'}, but got {str(name)!r}."
+        f"{did_you_mean(str(name), known)}"
+    )
+
+
+def read_toml(kind: str, name: str | Path) -> tuple[dict[str, Any], Path]:
+    """The raw values of a file of `kind`, and its path."""
+    path = find(kind, name)
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")), path
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML ({error}). Mend the file.") from error
+
+
+def parse(model: type[Config], values: dict[str, Any], path: Path) -> Config:
+    """`values` as `model`; ConfigError lists every rule that is broken, with the near key."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        lines = [_explain(model, problem) for problem in error.errors()]
+        raise ConfigError(f"{path}: " + "; ".join(lines)) from error
+
+
+def _explain(model: type[BaseModel], problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = _keys_at(model, problem["loc"][:-1])
+        return f"unknown key {where!r}.{did_you_mean(str(problem['loc'][-1]), known)} Known: {', '.join(known)}"
+    if problem["type"] == "missing":
+        return f"key {where!r} is missing. Add it"
+    return f"{where}: {problem['msg']}, but got {problem['input']!r}"
+
+
+def _keys_at(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
+    for part in loc:
+        field = model.model_fields.get(str(part))
+        annotation = field.annotation if field else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return list(model.model_fields)

@@ -1,0 +1,71 @@
+"""Every error a user can cause, as one tree.
+
+KitError
+├── ConfigError      a contest, recipe, platform or sweep file breaks a rule
+├── DataError        the contest's data cannot be read, cleaned or split
+├── NetError         a network is unknown, or its weights cannot be had
+├── TrainError       a fit cannot go on
+├── OofError         out-of-fold predictions are missing, broken or do not belong together
+├── EnsembleError    members cannot be blended
+├── PackagingError   a submission cannot be packed
+├── RehearsalError   a submission cannot be rehearsed
+├── UploadError      a platform refused, or cannot be reached
+└── ArtefactError    a file is corrupt, or cannot be written
+
+A message states the rule, the value met, and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class KitError(Exception):
+    """Root of the tree in this module's docstring; the command line prints it and exits 2."""
+
+
+class ConfigError(KitError):
+    """A contest, recipe, platform or sweep file breaks a rule."""
+
+
+class DataError(KitError):
+    """The contest's data cannot be read, cleaned or split."""
+
+
+class NetError(KitError):
+    """A network is unknown, or its weights cannot be had."""
+
+
+class TrainError(KitError):
+    """A fit cannot go on."""
+
+
+class OofError(KitError):
+    """Out-of-fold predictions are missing, broken or do not belong together."""
+
+
+class EnsembleError(KitError):
+    """Members cannot be blended."""
+
+
+class PackagingError(KitError):
+    """A submission cannot be packed."""
+
+
+class RehearsalError(KitError):
+    """A submission cannot be rehearsed."""
+
+
+class UploadError(KitError):
+    """A platform refused, or cannot be reached."""
+
+
+class ArtefactError(KitError):
+    """A file is corrupt, or cannot be written."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """" Did you mean 'x'?" for the nearest of `known`, or an empty string."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""
