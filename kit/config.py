@@ -245,7 +245,8 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         known = _keys_at(model, problem["loc"][:-1])
-        return f"unknown key {where!r}.{did_you_mean(str(problem['loc'][-1]), known)} Known: {', '.join(known)}"
+        near = did_you_mean(str(problem["loc"][-1]), known)
+        return f"unknown key {where!r}.{near} Known: {', '.join(known)}"
     if problem["type"] == "missing":
         return f"key {where!r} is missing. Add it"
     return f"{where}: {problem['msg']}, but got {problem['input']!r}"

@@ -1,0 +1,80 @@
+"""Presets: which operators a picture goes through in training.
+
+`strong` follows the best published solutions of contests with a shifted hidden test (RandAugment, Cubuk et al. 2020;
+AugMix's warning not to train on the test's own corruptions, Hendrycks et al. 2020): every picture gets a symmetry of
+the square, then a few operators of many, in random order, at random strength.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+
+from kit.config import AugmentConfig
+from kit.train.augment import colour, degrade, geometry
+
+Operator = Callable[[Tensor, float, Generator], Tensor]
+
+FAMILIES: dict[str, tuple[Operator, ...]] = {
+    "colour": (colour.saturation, colour.hue, colour.channel_shift, colour.channel_shuffle, colour.white_balance, colour.stain),
+    "illumination": (colour.brightness, colour.contrast, colour.gamma, colour.uneven_light),
+    "tone": (colour.solarize, colour.posterize, colour.equalize, colour.invert),
+    "blur": (degrade.gaussian_blur, degrade.defocus, degrade.motion_blur, degrade.sharpen),
+    "noise": (degrade.gaussian_noise, degrade.shot_noise, degrade.speckle, degrade.impulse_noise),
+    "resolution": (degrade.pixelate,),
+    "compression": (degrade.block_compression,),
+    "occlusion": (degrade.cutout, degrade.grid_mask, degrade.dust),
+}
+PIXEL_OPERATORS: tuple[Operator, ...] = tuple(op for group in FAMILIES.values() for op in group)
+CLASSIC = torch.tensor([True, True, True, True, False])
+"""The studies' augmentation: rotation over the circle, shear, zoom, shifts."""
+
+
+def trained_families(config: AugmentConfig) -> tuple[str, ...]:
+    """Families of shifts that training with `config` has seen, in the words of the shift battery."""
+    if config.preset == "strong":
+        return ("geometry", *FAMILIES)
+    return ("geometry",) if config.preset == "classic" else ()
+
+
+def augment(x: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
+    """x (B, 3, S, S) float32 in 0..1, augmented by the preset; same shape and range, x unchanged."""
+    if config.preset == "none":
+        return x
+    if config.preset == "flips":
+        return _flips(x, generator)
+    x = geometry.quarter_turns(x, generator)
+    if config.preset == "classic":
+        drawn = CLASSIC.to(x.device).expand(len(x), -1)
+        return geometry.warp(x, drawn, 0.3, generator)
+    return _strong(x, config, generator)
+
+
+def _flips(x: Tensor, generator: Generator) -> Tensor:
+    flip = torch.rand(2, len(x), 1, 1, 1, generator=generator, device=x.device) < 0.5
+    x = torch.where(flip[0], x.flip(3), x)
+    return torch.where(flip[1], x.flip(2), x)
+
+
+def _strong(x: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
+    total = len(geometry.NAMES) + len(PIXEL_OPERATORS)
+    drawn = _draw(len(x), total, config, generator).to(x.device)
+    x = geometry.warp(x, drawn[:, : len(geometry.NAMES)], config.magnitude, generator)
+    order = torch.randperm(len(PIXEL_OPERATORS), generator=generator, device=generator.device).tolist()
+    for index in order:
+        rows = drawn[:, len(geometry.NAMES) + index].nonzero().flatten()
+        if len(rows):
+            x[rows] = PIXEL_OPERATORS[index](x[rows], config.magnitude, generator).clamp(0, 1)
+    return x
+
+
+def _draw(batch: int, total: int, config: AugmentConfig, generator: Generator) -> Tensor:
+    """(batch, total) bool: which operators each picture goes through."""
+    low, high = config.operators
+    device = generator.device
+    count = torch.randint(low, high + 1, (batch, 1), generator=generator, device=device)
+    clean = torch.rand(batch, 1, generator=generator, device=device) < config.clean_share
+    rank = torch.rand(batch, total, generator=generator, device=device).argsort(1).argsort(1)
+    return rank < torch.where(clean, 0, count)
