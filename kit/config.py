@@ -100,6 +100,9 @@ class NetConfig(Section):
     args: dict[str, Any] = {}
     pretrained: bool | str = False
     """true: timm's hub; "file.safetensors": a local file; false: none."""
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+    """Normalisation of the 0..1 scaled channels; the network's own where it is left out."""
 
 
 class AugmentConfig(Section):
@@ -157,21 +160,49 @@ class PlatformConfig(Section):
 
     name: str = ""
     title: str = ""
-    runtime: Literal["timm", "torch", "onnx", "tensorflow", "predictions"] = "timm"
+    artefact: Literal["code", "predictions", "notebook"] = "code"
+    """What is handed in: a zip with a class, a file of predictions, or a notebook with its weights."""
+    runtimes: tuple[Literal["timm", "torch", "onnx", "tensorflow"], ...] = ("timm",)
+    """What the networks may run in; of several, packing takes the fastest that agrees."""
     class_name: str = "Model"
+    constructor: Literal["", "path"] = ""
+    """What the class is called with: nothing, or the folder of the submission."""
+    input: Literal["numpy", "tensorflow"] = "numpy"
+    output: Literal["labels", "tensor"] = "labels"
+    """What `predict` is given and returns: arrays, or a TensorFlow tensor each."""
+    weights_folder: str = ""
+    """Folder of the zip that holds everything but model.py; "" for a flat zip."""
+    marker: str = ""
+    """Name of an empty file that must lie in the zip."""
+    predictions_file: str = ""
+    id_column: str = "id"
+    label_column: str = "label"
+    label_form: Literal["index", "name"] = "index"
+    """Form of a predictions file; without columns it is one label a line or an array."""
     python: str = "3.9"
-    """Oldest Python whose syntax model.py must keep to."""
+    """Version of the platform's Python; model.py keeps to its syntax."""
     packages: dict[str, str] = {}
     """Importable packages with their versions ("" for any)."""
     max_mb: Positive | None = None
     max_seconds: Positive | None = None
     max_memory_mb: Positive | None = None
+    shm_mb: Positive = 64
+    """Size of /dev/shm; Docker's default starves DataLoader workers."""
+    threads: Count | None = None
+    network: bool = False
+    """Whether the platform lets a submission reach the network; rehearsals never do."""
     rehearsal_rows: Count = 2000
 
     @model_validator(mode="after")
     def _known_python(self) -> PlatformConfig:
         if not self.python.startswith("3."):
             raise ValueError(f'python must be "3.x", but got {self.python!r}')
+        return self
+
+    @model_validator(mode="after")
+    def _names_its_predictions(self) -> PlatformConfig:
+        if self.artefact != "code" and not self.predictions_file:
+            raise ValueError(f"artefact {self.artefact!r} needs predictions_file, the name of what is handed in")
         return self
 
 
