@@ -1,0 +1,188 @@
+"""The pool: probabilities of every candidate on the same rows, aligned by id, calibrated, and guarded.
+
+A candidate that is incomplete or belongs to other data is refused by name, before anything is fitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kit.ensemble.calibration import cross_fit, view_mean
+from kit.ensemble.scores import Score, score
+from kit.errors import EnsembleError
+
+if TYPE_CHECKING:
+    from kit.oof import OofRun
+
+
+@dataclass(frozen=True)
+class Pool:
+    """M candidates on N rows, each row seen clean and under K cells of the shift battery.
+
+    proba: (M, N, 1 + K, C) float32; place 0 of the third axis is the clean picture. labels, folds: (N,)
+    int64. cells: (N, K) int64, index into cell_names. temperatures: (M,), fitted on all rows (proba holds the
+    cross-fitted ones). expects: "clean" or "shifted". metric: the contest's.
+    """
+
+    names: tuple[str, ...]
+    proba: np.ndarray
+    labels: np.ndarray
+    folds: np.ndarray
+    cells: np.ndarray
+    cell_names: tuple[str, ...] = ()
+    temperatures: tuple[float, ...] = ()
+    views: tuple[tuple[str, ...], ...] = ()
+    expects: str = "shifted"
+    metric: str = "accuracy"
+
+    @property
+    def num_classes(self) -> int:
+        """C."""
+        return self.proba.shape[-1]
+
+    def rows(self, chosen: np.ndarray) -> Pool:
+        """The pool on some rows: boolean mask or indices (N,)."""
+        return replace(
+            self,
+            proba=self.proba[:, chosen],
+            labels=self.labels[chosen],
+            folds=self.folds[chosen],
+            cells=self.cells[chosen],
+        )
+
+    def members(self, chosen: Sequence[int]) -> Pool:
+        """The pool of some members, in that order."""
+        picked = list(chosen)
+        return replace(
+            self,
+            names=tuple(self.names[m] for m in picked),
+            proba=self.proba[picked],
+            temperatures=tuple(self.temperatures[m] for m in picked) if self.temperatures else (),
+            views=tuple(self.views[m] for m in picked) if self.views else (),
+        )
+
+    def fitting(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What combiners are fitted on: proba (M, R, C), labels (R,), folds (R,).
+
+        The clean picture alone where the hidden test is expected clean; else the clean picture as one more
+        cell.
+        """
+        seen = self.proba[:, :, :1] if self.expects == "clean" else self.proba
+        count = seen.shape[2]
+        flat = seen.reshape(len(seen), -1, self.num_classes)
+        return flat, np.repeat(self.labels, count), np.repeat(self.folds, count)
+
+    def score(self, proba: np.ndarray) -> Score:
+        """Scores of a predictor's proba (N, 1 + K, C) on the pool's rows."""
+        return score(proba, self.labels, self.cells, self.cell_names, self.metric)
+
+    def member_scores(self) -> list[Score]:
+        """Scores of every member by itself."""
+        return [self.score(member) for member in self.proba]
+
+
+def make_pool(
+    runs: Sequence[OofRun], expects: str = "shifted", metric: str = "accuracy", temperature: bool = True
+) -> Pool:
+    """The pool of out-of-fold runs; EnsembleError names the run that cannot enter and why."""
+    check_runs(runs)
+    first = runs[0]
+    if expects == "shifted" and not first.cells.shape[1]:
+        expects = "clean"
+    members = [_member(run, first.ids, expects, temperature) for run in runs]
+    return Pool(
+        names=tuple(run.recipe for run in runs),
+        proba=np.stack([proba for proba, _ in members]),
+        labels=first.labels,
+        folds=first.folds,
+        cells=first.cells,
+        cell_names=tuple(first.cell_names),
+        temperatures=tuple(common for _, common in members),
+        views=tuple(tuple(run.views) for run in runs),
+        expects=expects,
+        metric=metric,
+    )
+
+
+def _member(run: OofRun, ids: np.ndarray, expects: str, temperature: bool) -> tuple[np.ndarray, float]:
+    order = align(run.ids, ids)
+    logits = np.concatenate([run.logits[order, None], run.shifted[order]], axis=1)  # (N, 1 + K, V, C)
+    if not temperature:
+        return view_mean(logits).astype(np.float32), 1.0
+    seen = logits[:, :1] if expects == "clean" else logits
+    count = seen.shape[1]
+    folds = run.folds[order]
+    common, by_fold = cross_fit(
+        seen.reshape(-1, *seen.shape[2:]), np.repeat(run.labels[order], count), np.repeat(folds, count)
+    )
+    scale = np.array([by_fold[int(fold)] for fold in folds], dtype=np.float32)
+    return view_mean(logits, scale[:, None, None, None]).astype(np.float32), common
+
+
+def align(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Places (N,) in `ids` of the `wanted` ids; both hold the same ids once each."""
+    order = np.argsort(ids)
+    return order[np.searchsorted(ids, wanted, sorter=order)]
+
+
+# ------------------------------------------------------------------------------------------------- guards
+def check_runs(runs: Sequence[OofRun]) -> None:
+    """EnsembleError unless all runs are whole and belong to the same rows."""
+    if not runs:
+        raise EnsembleError("a blend needs at least one complete run, but got none. Train one: kit train")
+    repeated = {run.recipe for run in runs if [other.recipe for other in runs].count(run.recipe) > 1}
+    if repeated:
+        raise EnsembleError(f"{sorted(repeated)[0]}: a recipe may enter once. Remove the second entry")
+    for run in runs:
+        _check_whole(run)
+        _check_same_rows(run, runs[0])
+
+
+def _check_whole(run: OofRun) -> None:
+    again = f"Train it again: kit train {run.recipe}"
+    unique, counts = np.unique(run.ids, return_counts=True)
+    if len(unique) < len(run.ids):
+        raise EnsembleError(
+            f"{run.recipe}: every row may occur once, but {unique[counts.argmax()]!r} occurs "
+            f"{counts.max()} times. {again}"
+        )
+    for name in ("logits", "shifted"):
+        broken = ~np.isfinite(getattr(run, name)).reshape(len(run.ids), -1).all(axis=1)
+        if broken.any():
+            fold = int(run.folds[broken][0])
+            raise EnsembleError(
+                f"{run.recipe}: {name} must be finite, but {broken.sum():,} of {len(broken):,} rows are not, "
+                f"first {run.ids[broken][0]!r}. {again} --fold {fold}"
+            )
+
+
+def _check_same_rows(run: OofRun, first: OofRun) -> None:
+    for key in ("data", "folds"):
+        ours, theirs = _digest(run.info, key), _digest(first.info, key)
+        if ours != theirs:
+            raise EnsembleError(
+                f"{run.recipe} and {first.recipe} were made from different {key}: digests {ours[:12]} and "
+                f"{theirs[:12]}. Train the older one again: kit train {run.recipe}"
+            )
+    missing = np.setdiff1d(first.ids, run.ids), np.setdiff1d(run.ids, first.ids)
+    if len(missing[0]) or len(missing[1]):
+        folds = ", ".join(str(f) for f in np.unique(first.folds[np.isin(first.ids, missing[0])]))
+        raise EnsembleError(
+            f"{run.recipe} lacks {len(missing[0]):,} rows of {first.recipe} (folds {folds or 'none'}) and "
+            f"has {len(missing[1]):,} more. Train it: kit train {run.recipe}"
+        )
+    order = align(run.ids, first.ids)
+    for key in ("labels", "folds", "cells"):
+        if not np.array_equal(getattr(run, key)[order], getattr(first, key)):
+            raise EnsembleError(
+                f"{run.recipe} and {first.recipe} have different {key}. "
+                f"Train the older one again: kit train {run.recipe}"
+            )
+
+
+def _digest(info: dict[str, Any], key: str) -> str:
+    return str(info.get("digests", {}).get(key, ""))
