@@ -19,6 +19,7 @@ from kit.workspace import PROJECT
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
+Severity = Annotated[int, Field(ge=1, le=5)]
 
 
 class Section(BaseModel):
@@ -58,9 +59,12 @@ class ShiftConfig(Section):
     """The battery that the shifted score uses."""
 
     battery: Literal["default", "clean"] | list[str] = "default"
-    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
+    """A list names families (`blur`), operators (`blur.motion`) or cells (`blur.motion@3`)."""
+    severities: Annotated[tuple[Severity, ...], Field(min_length=1)] = (1, 2, 3, 4, 5)
     cells_per_row: Count = 4
+    """Shifted pictures of every row, in balance over all cells."""
     mixture_share: Share = 0.5
+    """Share of them that are mixtures of two to four operators."""
     seed: int = 0
 
 
