@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from kit.errors import NetError
-from kit.nets.registry import head_layer
+from kit.nets.registry import Triple, head_layers
 
 PROJECT = Path(__file__).resolve().parents[2]
 THREE_WAYS = (
@@ -38,8 +38,8 @@ THREE_WAYS = (
 class Hints:
     """What a weights file says about itself in its safetensors metadata; None where it says nothing."""
 
-    mean: tuple[float, ...] | None
-    std: tuple[float, ...] | None
+    mean: Triple | None
+    std: Triple | None
     pad_type: str | None
 
 
@@ -141,8 +141,14 @@ def read_hints(source: bool | str | Sequence[str]) -> Hints:
             said = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise NetError(f"{path}: not a readable weights file ({error}). {THREE_WAYS}") from error
-    triples = {key: tuple(map(float, said[key].split(","))) for key in ("mean", "std") if key in said}
-    return Hints(triples.get("mean"), triples.get("std"), said.get("pad_type"))
+    return Hints(_triple(said.get("mean")), _triple(said.get("std")), said.get("pad_type"))
+
+
+def _triple(said: str | None) -> Triple | None:
+    if said is None:
+        return None
+    red, green, blue = map(float, said.split(","))
+    return red, green, blue
 
 
 def _from_hub(name: str, args: dict[str, Any]) -> dict[str, Tensor]:
@@ -216,6 +222,6 @@ def _missing(net: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
 
 
 def _head_keys(net: nn.Module) -> set[str]:
-    head = head_layer(net)
-    owners = [path for path, module in net.named_modules() if module is head and path]
-    return {f"{path}.{key}" for path in owners for key in head.state_dict()}
+    heads = {id(head) for head in head_layers(net)}
+    owners = [(path, module) for path, module in net.named_modules() if id(module) in heads and path]
+    return {f"{path}.{key}" for path, module in owners for key in module.state_dict()}

@@ -29,13 +29,16 @@ OWN: dict[str, ModuleType] = {"kit/residual": residual}
 PROBED_SIZES = (16, 24, 28, 32, 48, 64, 75, 80, 96, 128, 160, 192, 224)
 
 
+Triple = tuple[float, float, float]
+
+
 @dataclass(frozen=True)
 class NetInfo:
     """What a recipe needs to know about a network before it is built."""
 
     name: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: Triple
+    std: Triple
     """Of the 0..1 scaled RGB channels."""
     input_size: int
     """Height and width that the network was designed for."""
@@ -108,7 +111,8 @@ def describe(name: str) -> NetInfo:
         config = timm.get_pretrained_cfg(rest)
         assert config is not None
         size, fixed = config.input_size[-1], bool(config.fixed_input_size)
-        return NetInfo(name, config.mean, config.std, size, fixed, "timm", ())
+        mean, std = cast(Triple, tuple(config.mean)), cast(Triple, tuple(config.std))
+        return NetInfo(name, mean, std, size, fixed, "timm", ())
     if family == "torchvision":
         size = torchvision.models.get_model_weights(rest).DEFAULT.transforms().crop_size[0]
         return NetInfo(name, IMAGENET_MEAN, IMAGENET_STD, size, rest.startswith("vit_"), "torchvision", ())
@@ -169,7 +173,7 @@ def pooled_features(net: nn.Module, x: Tensor) -> Tensor:
         timm_net = cast(Any, net)
         return timm_net.forward_head(timm_net.forward_features(x), pre_logits=True)
     caught: list[Tensor] = []
-    hook = head_layer(net).register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
+    hook = head_layers(net)[0].register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
     try:
         net(x)
     finally:
@@ -177,9 +181,10 @@ def pooled_features(net: nn.Module, x: Tensor) -> Tensor:
     return caught[0].flatten(2).mean(2) if caught[0].ndim == 4 else caught[0]
 
 
-def head_layer(net: nn.Module) -> nn.Module:
-    """The classifier: what "train the head alone" leaves free."""
+def head_layers(net: nn.Module) -> list[nn.Module]:
+    """The classifier, of which some networks have two: what "train the head alone" leaves free."""
     if hasattr(net, "get_classifier"):
-        return cast(Any, net).get_classifier()
-    layers = [module for module in net.modules() if isinstance(module, (nn.Linear, nn.Conv2d))]
-    return layers[-1]
+        found = cast(Any, net).get_classifier()
+        return list(found) if isinstance(found, (tuple, list)) else [found]
+    layers: list[nn.Module] = [m for m in net.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
+    return layers[-1:]

@@ -176,6 +176,10 @@ class ResidualNet(nn.Module):
         """The layer that training the head alone leaves free."""
         return self.head
 
+    def group_matcher(self, coarse: bool = False) -> dict:
+        """timm's way to say which parameters make a layer, from the input on."""
+        return {"stem": r"^stem", "blocks": r"^blocks\.(\d+)"}
+
     def forward_features_pooled(self, x: Tensor) -> Tensor:
         """(N, 3, S, S) -> (N, D): what the head sees."""
         maps = self.blocks(self.stem(x))

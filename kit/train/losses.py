@@ -1,0 +1,101 @@
+"""Losses on logits (N, C) and soft targets (N, C), whose rows sum to one: MixUp and CutMix give such.
+
+Every loss is a mean over rows; with class weights a row counts as its target's mean weight, and the weights
+are divided out again, so that they move the balance and not the learning rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+LossName = Literal["cross_entropy", "focal", "bce"]
+WeightKind = Literal["none", "inverse", "effective"]
+EFFECTIVE_BETA = 0.999
+
+
+def class_weights(kind: WeightKind, labels: Tensor, num_classes: int) -> Tensor | None:
+    """(C,) float32 weights with a mean of one over `labels` (N,) int64; None for "none".
+
+    inverse: N / (C n_c), scikit-learn's "balanced"; effective: 1 / effective number of samples with beta
+    0.999 (Cui et al., arXiv:1901.05555). A class without rows gets the weight of a class with one.
+    """
+    if kind == "none":
+        return None
+    counts = torch.bincount(labels, minlength=num_classes).clamp_min(1).float()
+    raw = 1 / counts if kind == "inverse" else (1 - EFFECTIVE_BETA) / (1 - EFFECTIVE_BETA**counts)
+    return raw / raw[labels].mean()
+
+
+def smooth(targets: Tensor, amount: float) -> Tensor:
+    """`amount` of every row's mass spread evenly over the classes (arXiv:1512.00567)."""
+    return targets * (1 - amount) + amount / targets.shape[1] if amount else targets
+
+
+def _mean(per_row: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+    if weights is None:
+        return per_row.mean()
+    row_weights = targets @ weights.to(targets)
+    return (per_row * row_weights).sum() / row_weights.sum()
+
+
+def soft_cross_entropy(
+    logits: Tensor, targets: Tensor, label_smoothing: float = 0.0, weights: Tensor | None = None
+) -> Tensor:
+    """Cross-entropy with soft targets."""
+    per_row = -(smooth(targets, label_smoothing) * logits.log_softmax(1)).sum(1)
+    return _mean(per_row, targets, weights)
+
+
+def focal(
+    logits: Tensor,
+    targets: Tensor,
+    label_smoothing: float = 0.0,
+    weights: Tensor | None = None,
+    gamma: float = 2.0,
+) -> Tensor:
+    """Cross-entropy with each term scaled by (1 - p) ** gamma (Lin et al., arXiv:1708.02002)."""
+    log_p = logits.log_softmax(1)
+    terms = smooth(targets, label_smoothing) * (1 - log_p.exp()) ** gamma * log_p
+    return _mean(-terms.sum(1), targets, weights)
+
+
+def bce(
+    logits: Tensor, targets: Tensor, label_smoothing: float = 0.0, weights: Tensor | None = None
+) -> Tensor:
+    """One yes-or-no question a class, summed over classes (as in "ResNet strikes back", arXiv:2110.00476)."""
+    wanted = smooth(targets, label_smoothing)
+    per_row = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(1)
+    return _mean(per_row, targets, weights)
+
+
+def make_loss(
+    name: LossName, label_smoothing: float = 0.0, weights: Tensor | None = None, gamma: float = 2.0
+) -> Loss:
+    """loss(logits (N, C), targets (N, C)) -> scalar."""
+    if name == "focal":
+        return partial(focal, label_smoothing=label_smoothing, weights=weights, gamma=gamma)
+    chosen = bce if name == "bce" else soft_cross_entropy
+    return partial(chosen, label_smoothing=label_smoothing, weights=weights)
+
+
+def supervised_contrastive(features: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
+    """Pulls rows of one class together on the unit sphere (Khosla et al., arXiv:2004.11362, L_out).
+
+    features (M, D), any length; labels (M,) int64. Several views of a picture are rows with its label. Rows
+    that share their class with no other row are left out; 0 where all are.
+    """
+    unit = F.normalize(features.float(), dim=1)
+    alone = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    similarity = (unit @ unit.T / temperature).masked_fill(alone, float("-inf"))
+    log_p = similarity - similarity.logsumexp(1, keepdim=True)
+    same = (labels[:, None] == labels[None]) & ~alone
+    count = same.sum(1)
+    per_row = -log_p.masked_fill(~same, 0.0).sum(1) / count.clamp_min(1)
+    return per_row.sum() / (count > 0).sum().clamp_min(1)
