@@ -145,6 +145,26 @@ class TrainConfig(Section):
     seed: int = 0
 
 
+class FinetuneConfig(Section):
+    """Which layers of a pretrained network learn when, and how fast."""
+
+    frozen: Share = 0.0
+    """Share of the fit for which the head alone learns; 1: feature extraction."""
+    blocks: Annotated[int, Field(ge=0)] | None = None
+    """How many layers before the head learn after that; all where it is not given."""
+    gradual: bool = False
+    """They are let go one by one over the rest of the fit, the last first."""
+    body_lr: Positive = 1.0
+    """Factor on the learning rate of all but the head."""
+    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Factor on the learning rate for every layer further from the head."""
+    bn: Literal["train", "frozen"] = "train"
+    """Whether BatchNorm's running statistics move."""
+    head_l1: Annotated[float, Field(ge=0.0)] = 0.0
+    head_l2: Annotated[float, Field(ge=0.0)] = 0.0
+    """Penalties on the head's weights, added to the loss."""
+
+
 class RecipeConfig(Section):
     """One way to train a network; the unit that the leaderboard ranks."""
 
@@ -156,6 +176,7 @@ class RecipeConfig(Section):
     """Test-time views; the out-of-fold rows see the same."""
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
+    finetune: FinetuneConfig = FinetuneConfig()
 
 
 # --------------------------------------------------------------------------------------------- platform
