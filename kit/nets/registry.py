@@ -6,6 +6,7 @@ folder, each with `build(num_classes, **args)`, which a submission carries as th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -36,23 +37,17 @@ Triple = tuple[float, float, float]
 class NetInfo:
     """What a recipe needs to know about a network before it is built."""
 
-    name: str
     mean: Triple
     std: Triple
     """Of the 0..1 scaled RGB channels."""
     input_size: int
     """Height and width that the network was designed for."""
-    fixed_size: bool
-    """It must be built for the size it sees (`with_size` does that)."""
+    size_arg: str | None
+    """Argument of its constructor that must be the size it sees, where there is one (`with_size` sets it)."""
     source: str
     """"timm", "torchvision" or "kit"."""
     files: tuple[str, ...]
     """Files of this folder that a submission has to carry for it."""
-
-    @property
-    def min_size(self) -> int:
-        """Least height and width that it takes: the first of PROBED_SIZES at which a forward pass works."""
-        return min_size(self.name)
 
 
 def build(name: str, num_classes: int, args: Mapping[str, Any] | None = None) -> nn.Module:
@@ -103,22 +98,28 @@ def torchvision_names() -> tuple[str, ...]:
     return tuple(torchvision.models.list_models(module=torchvision.models))
 
 
-def describe(name: str) -> NetInfo:
+def describe(name: str, args: Mapping[str, Any] | None = None) -> NetInfo:
     """Normalisation, sizes and files of a network, without building it."""
     check_name(name)
     family, _, rest = name.partition("/")
     if family == "timm":
         config = timm.get_pretrained_cfg(rest)
         assert config is not None
-        size, fixed = config.input_size[-1], bool(config.fixed_input_size)
         mean, std = cast(Triple, tuple(config.mean)), cast(Triple, tuple(config.std))
-        return NetInfo(name, mean, std, size, fixed, "timm", ())
+        size_arg = "img_size" if config.fixed_input_size else None
+        return NetInfo(mean, std, config.input_size[-1], size_arg, "timm", ())
     if family == "torchvision":
         size = torchvision.models.get_model_weights(rest).DEFAULT.transforms().crop_size[0]
-        return NetInfo(name, IMAGENET_MEAN, IMAGENET_STD, size, rest.startswith("vit_"), "torchvision", ())
+        size_arg = "image_size" if rest.startswith("vit_") else None
+        return NetInfo(IMAGENET_MEAN, IMAGENET_STD, size, size_arg, "torchvision", ())
     module = OWN[name]
     file = module.__name__.rpartition(".")[2] + ".py"
-    return NetInfo(name, CENTRED, CENTRED, module.INPUT_SIZE, False, "kit", (file,))
+    size_arg = "size" if _needs_size(module, dict(args or {})) else None
+    return NetInfo(CENTRED, CENTRED, module.INPUT_SIZE, size_arg, "kit", (file,))
+
+
+def _needs_size(module: ModuleType, args: dict[str, Any]) -> bool:
+    return hasattr(module, "needs_size") and module.needs_size(args)
 
 
 def with_size(name: str, args: Mapping[str, Any] | None, size: int) -> dict[str, Any]:
@@ -126,10 +127,10 @@ def with_size(name: str, args: Mapping[str, Any] | None, size: int) -> dict[str,
 
     NetError where it cannot: a recipe then has to state a larger size, to which pictures are resized.
     """
-    given = _sized(describe(name), size) | dict(args or {})
+    given = _sized(name, args, size) | dict(args or {})
     build_on_meta(name, given)
     if not _takes(name, given, size):
-        least = min_size(name)
+        least = min_size(name, args)
         raise NetError(
             f"{name}: takes pictures of {least} px or more, but got size = {size}. "
             f"Set size = {max(least, size + 1)} or more in the recipe: pictures are resized to it"
@@ -137,17 +138,21 @@ def with_size(name: str, args: Mapping[str, Any] | None, size: int) -> dict[str,
     return given
 
 
-def _sized(info: NetInfo, size: int) -> dict[str, Any]:
-    if not info.fixed_size:
-        return {}
-    return {"img_size" if info.source == "timm" else "image_size": size}
+def _sized(name: str, args: Mapping[str, Any] | None, size: int) -> dict[str, Any]:
+    key = describe(name, args).size_arg
+    return {} if key is None else {key: size}
+
+
+def min_size(name: str, args: Mapping[str, Any] | None = None) -> int:
+    """Least of PROBED_SIZES at which a forward pass works, the largest of them where none does."""
+    return _min_size(name, json.dumps(dict(args or {}), sort_keys=True))
 
 
 @cache
-def min_size(name: str) -> int:
-    """Least of PROBED_SIZES that the network takes, the largest of them where it takes none."""
-    info = describe(name)
-    return next((size for size in PROBED_SIZES if _takes(name, _sized(info, size), size)), PROBED_SIZES[-1])
+def _min_size(name: str, args: str) -> int:
+    given = json.loads(args)
+    sizes = (size for size in PROBED_SIZES if _takes(name, _sized(name, given, size) | given, size))
+    return next(sizes, PROBED_SIZES[-1])
 
 
 def build_on_meta(name: str, args: Mapping[str, Any]) -> nn.Module:
