@@ -84,7 +84,7 @@ def read_json(path: Path, rerun: str = "") -> Any:
 def read_npz(path: Path, rerun: str = "") -> dict[str, np.ndarray]:
     """All arrays in `path`, nothing unpickled; ArtefactError as in `read_json`."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise _not_read(path, error, rerun) from error

@@ -34,25 +34,54 @@ class DataConfig(Section):
 
     kind: Literal["practice", "npz", "folder", "csv", "medmnist", "zip"] = "npz"
     path: str = ""
+    """The file or folder; csv: the table; medmnist: the npz, or a name that the `medmnist` package downloads."""
     images: str = ""
-    """npz: key of the images; csv: folder of the images. Guessed, and said, when empty."""
+    """npz: key of the images; csv: folder or zip of the images, beside the table. Guessed, and said, when empty."""
     labels: str = ""
-    """npz: key of the labels; csv: column of the labels."""
+    """npz: key of the labels; csv: column of the labels; npy: the file of the labels, beside the images."""
     id_column: str = ""
+    group_column: str = ""
+    """csv: rows of one value (patient, slide) stay in one fold."""
+    fold_column: str = ""
+    """csv: the user's own folds or splits, used by [folds] kind = "column"."""
+    splits: tuple[str, ...] = ()
+    """medmnist: which of its splits are read as training data; train and val when empty."""
+    test: str = ""
+    """Unlabelled test images, where the contest hands them out: a folder, zip, npz, npy or csv."""
+    resize: Literal["squash", "crop", "pad"] = "squash"
+    """How a picture of another shape becomes square: whole and distorted, central square, black borders."""
     on_error: Literal["raise", "skip"] = "raise"
+    """What an unreadable picture does."""
 
 
 class CleanConfig(Section):
     """What cleaning drops."""
 
-    junk_copies: Count = 3
-    """A picture repeated at least this often, under several labels, is junk: all copies are dropped."""
+    junk_copies: Count = 5
+    """A picture repeated at least this often under contradictory labels is junk: all copies are dropped."""
 
 
 class FoldsConfig(Section):
     """How rows are held out."""
 
+    kind: Literal["group_kfold", "holdout", "column"] = "group_kfold"
     n_splits: Annotated[int, Field(ge=2)] = 5
+    repeats: Count = 1
+    """How often k-fold is drawn anew; the first is the one that recipes are compared on."""
+    shuffle: bool = True
+    """false: folds are blocks in the order of the rows, which shows what shuffling does."""
+    shares: tuple[Share, ...] = (0.7, 0.3)
+    """holdout: training and scored part, or training, inner validation and scored part."""
+    held_out: tuple[str, ...] = ("val", "valid", "validation")
+    """column: values that are scored, where the column does not hold fold numbers."""
+    inner: tuple[str, ...] = ()
+    """column: values that only early stopping watches."""
+
+    @model_validator(mode="after")
+    def _whole_shares(self) -> FoldsConfig:
+        if len(self.shares) not in (2, 3) or abs(sum(self.shares) - 1) > 1e-6 or min(self.shares) <= 0:
+            raise ValueError(f"shares must be two or three positive numbers that add up to 1, but got {self.shares}")
+        return self
 
 
 class ShiftConfig(Section):

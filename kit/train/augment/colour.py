@@ -106,7 +106,8 @@ def posterize(x: Tensor, m: float, generator: Generator) -> Tensor:
 def equalize(x: Tensor, m: float, generator: Generator) -> Tensor:
     """Histogram of each channel flattened, blended with the picture."""
     flat = (x.flatten(2).clamp(0, 1) * 255).long()
-    counts = torch.zeros(*flat.shape[:2], 256, device=x.device).scatter_add_(2, flat, torch.ones_like(flat, dtype=x.dtype))
+    counts = torch.zeros(*flat.shape[:2], 256, device=x.device)
+    counts.scatter_add_(2, flat, torch.ones_like(flat, dtype=x.dtype))
     ranks = counts.cumsum(2) / flat.shape[2]
     return torch.lerp(x, ranks.gather(2, flat).view_as(x), uniform(x, 0.3 * m, m, generator))
 

@@ -18,7 +18,14 @@ from kit.train.augment import colour, degrade, geometry
 Operator = Callable[[Tensor, float, Generator], Tensor]
 
 FAMILIES: dict[str, tuple[Operator, ...]] = {
-    "colour": (colour.saturation, colour.hue, colour.channel_shift, colour.channel_shuffle, colour.white_balance, colour.stain),
+    "colour": (
+        colour.saturation,
+        colour.hue,
+        colour.channel_shift,
+        colour.channel_shuffle,
+        colour.white_balance,
+        colour.stain,
+    ),
     "illumination": (colour.brightness, colour.contrast, colour.gamma, colour.uneven_light),
     "tone": (colour.solarize, colour.posterize, colour.equalize, colour.invert),
     "blur": (degrade.gaussian_blur, degrade.defocus, degrade.motion_blur, degrade.sharpen),

@@ -1,0 +1,5 @@
+"""`python -m kit` is the installed script `kit`."""
+
+from kit.cli import main
+
+main()

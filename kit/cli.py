@@ -1,0 +1,59 @@
+"""The script `kit`: every stage of the journey as a command. Commands are imported when they are called."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from kit.errors import did_you_mean
+from kit.options import run_guarded
+
+COMMANDS = {
+    "clean": ("data", "Decide which rows to keep; writes clean.csv."),
+    "folds": ("data", "Decide who is held out when; writes folds.csv."),
+    "train": ("training", "Train and score what is missing of one or more recipes."),
+    "leaderboard": ("training", "Out-of-fold scores of all complete runs."),
+    "blend": ("ensembles", "Combine runs into an ensemble with a nested score."),
+    "package": ("submissions", "Pack a blend into a zip."),
+    "rehearse": ("submissions", "Run a zip the way the platform will."),
+}
+"""Command -> (module of kit.commands, one line of help)."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands cost nothing until they are called, and which knows near misses."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _ = COMMANDS[cmd_name]
+        return getattr(importlib.import_module(f"kit.commands.{module}"), cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"no command {args[0]!r}.{did_you_mean(args[0], COMMANDS)} See kit --help.")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup)
+@click.version_option(package_name="submission-kit")
+def group() -> None:
+    """A submission kit for image-classification contests that judge on a hidden test.
+
+    `python make_submission.py` walks all stages; each is a command here.
+    """
+
+
+def main() -> None:
+    """Entry point of the installed script."""
+    run_guarded(group)

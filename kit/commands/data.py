@@ -1,0 +1,56 @@
+"""kit clean, kit folds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from kit.config import load_contest
+from kit.data.prepared import prepare
+from kit.options import contest_options, json_option
+from kit.workspace import Workspace
+
+
+@click.command()
+@contest_options
+@json_option
+def clean(contest: str, data: Path | None, root: Path, as_json: bool) -> None:
+    """Decide which rows to keep, and say why. Edit `keep` in clean.csv to overrule a decision."""
+    config, workspace, console = load_contest(contest), Workspace(root.resolve()), Console(stderr=as_json)
+    prepare(config, data, workspace, console.print)
+    table = pd.read_csv(workspace.oof(config.name) / "clean.csv", keep_default_na=False)
+    counts = table.groupby(["keep", "reason"]).size().reset_index(name="rows")
+    if as_json:
+        print(json.dumps(counts.to_dict("records")))
+        return
+    _print(console, counts, "clean.csv")
+
+
+@click.command()
+@contest_options
+@json_option
+def folds(contest: str, data: Path | None, root: Path, as_json: bool) -> None:
+    """Decide who is held out when: rows of each class in each fold."""
+    config, workspace, console = load_contest(contest), Workspace(root.resolve()), Console(stderr=as_json)
+    prepared = prepare(config, data, workspace, console.print)
+    names = pd.Series([prepared.class_names[label] for label in prepared.labels], name="class")
+    counts = pd.crosstab(names, pd.Series(prepared.folds, name="fold")).reset_index()
+    counts.columns = [str(column) for column in counts.columns]
+    if as_json:
+        print(json.dumps({"digest": prepared.fold_digest, "rows": counts.to_dict("records")}))
+        return
+    _print(console, counts, f"folds.csv, digest {prepared.fold_digest[:12]}")
+
+
+def _print(console: Console, counts: pd.DataFrame, title: str) -> None:
+    table = Table(title=title, title_justify="left")
+    for column in counts.columns:
+        table.add_column(str(column), justify="left" if counts[column].dtype == object else "right")
+    for row in counts.itertuples(index=False):
+        table.add_row(*(str(value) for value in row))
+    console.print(table)

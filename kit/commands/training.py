@@ -1,0 +1,45 @@
+"""kit train, kit leaderboard."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from kit import leaderboard as board
+from kit.config import load_contest, load_recipe
+from kit.data.prepared import prepare
+from kit.journey import chosen_recipes
+from kit.oof import load_runs
+from kit.options import contest_option, contest_options, json_option, root_option
+from kit.train.run import train_recipe
+from kit.workspace import Workspace
+
+
+@click.command()
+@click.argument("recipes", nargs=-1)
+@contest_options
+@click.option("--fold", "folds", type=int, multiple=True, help="Only this fold; may be given more than once.")
+def train(recipes: tuple[str, ...], contest: str, data: Path | None, root: Path, folds: tuple[int, ...]) -> None:
+    """Train and score what is missing of RECIPES (the contest's set for this machine by default)."""
+    config, workspace, console = load_contest(contest), Workspace(root.resolve()), Console(highlight=False)
+    wanted = [load_recipe(name) for name in recipes] or chosen_recipes(config, None)
+    prepared = prepare(config, data, workspace, console.print)
+    for recipe in wanted:
+        train_recipe(config, prepared, recipe, workspace, console.print, folds or None)
+
+
+@click.command()
+@contest_option
+@root_option
+@json_option
+def leaderboard(contest: str, root: Path, as_json: bool) -> None:
+    """Out-of-fold scores of all complete runs of a contest, clean and shifted."""
+    config, workspace = load_contest(contest), Workspace(root.resolve())
+    rows = board.rows(load_runs(workspace, config.name), config)
+    if as_json:
+        print(json.dumps(rows))
+        return
+    Console().print(board.table(rows, config.expects))

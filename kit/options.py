@@ -1,0 +1,58 @@
+"""Command-line options that several commands share, and how errors leave the program."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+
+from kit.errors import KitError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+contest_option = click.option(
+    "--contest", default="practice", show_default=True, help="Name of a file in configs/contests, or its path."
+)
+data_option = click.option("--data", type=click.Path(path_type=Path), help="Training data; overrides the contest's.")
+root_option = click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("."),
+    show_default="current folder",
+    help="Where oof/ and submissions/ lie.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+
+
+def contest_options(command: Command) -> Command:
+    """--contest, --data and --root."""
+    return contest_option(data_option(root_option(command)))
+
+
+def run_guarded(command: click.Command) -> None:
+    """Runs a command; a KitError becomes one message and exit 2, Ctrl-C a word of comfort and exit 130."""
+    warnings.filterwarnings("ignore")
+    try:
+        command.main(standalone_mode=False)
+    except KitError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"[red]error:[/red] {_escaped(error)}")
+        sys.exit(2)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        print("\nInterrupted. What is finished is kept: run the same command to go on.", file=sys.stderr)
+        sys.exit(130)
+
+
+def _escaped(error: KitError) -> str:
+    from rich.markup import escape
+
+    return escape(str(error))

@@ -1,0 +1,33 @@
+"""The state of an unfinished fit: everything that the next step depends on."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kit.artefact import write_bytes
+from kit.errors import ArtefactError
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Writes tensors and plain values atomically."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+def load(path: Path, rerun: str) -> dict[str, Any] | None:
+    """The state in `path`, None where there is none; ArtefactError, with the command `rerun`, where it is corrupt."""
+    if not path.exists():
+        return None
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise ArtefactError(
+            f"{path}: corrupt checkpoint ({type(error).__name__}). "
+            f"Delete it, and train this fold from its start: {rerun}"
+        ) from error

@@ -1,0 +1,49 @@
+"""A trained network as the submission will hold it: half-precision weights and a description."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import nn
+
+from kit.artefact import write_bytes, write_json
+from kit.config import RecipeConfig
+from kit.errors import TrainError
+from kit.nets.registry import describe, with_size
+
+WEIGHTS, SPEC = "weights.safetensors", "member.json"
+
+
+def member_spec(recipe: RecipeConfig, num_classes: int) -> dict[str, Any]:
+    """What `model.py` needs to rebuild and feed the network: "net", "weights", "size", "mean", "std", "views"."""
+    info = describe(recipe.net.name, recipe.net.args)
+    return {
+        "net": {
+            "name": recipe.net.name,
+            "args": with_size(recipe.net.name, recipe.net.args, recipe.size),
+            "num_classes": num_classes,
+        },
+        "weights": WEIGHTS,
+        "size": recipe.size,
+        "mean": list(recipe.net.mean or info.mean),
+        "std": list(recipe.net.std or info.std),
+        "views": list(recipe.views),
+    }
+
+
+def write_member(folder: Path, net: nn.Module, spec: dict[str, Any]) -> None:
+    """Writes the weights, learnt ones in float16, and member.json; TrainError where float16 cannot hold them.
+
+    Running statistics stay float32: they are a few kilobytes, and variances can leave float16's range.
+    """
+    learnt = {name for name, _ in net.named_parameters()}
+    state = {}
+    for name, tensor in net.state_dict().items():
+        state[name] = (tensor.half() if name in learnt else tensor).contiguous()
+        if tensor.is_floating_point() and not torch.isfinite(state[name]).all():
+            raise TrainError(f"{folder}: {name} is not finite in float16. Lower train.lr or raise weight_decay")
+    write_bytes(folder / WEIGHTS, save(state))
+    write_json(folder / SPEC, spec)

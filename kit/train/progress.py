@@ -1,0 +1,72 @@
+"""What long work shows: bars with loss, score, images per second and ETA on a terminal, a line a fold elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+Echo = Callable[[str], None]
+"""Prints one line for a person."""
+
+
+class FitDisplay:
+    """The bar of one fit; `step` is cheap enough to be called at every batch."""
+
+    def __init__(self, title: str, total: int, done: int, bars: Progress | None, echo: Echo) -> None:
+        self.title, self.bars, self.echo, self.total = title, bars, echo, total
+        self.loss = self.score = 0.0
+        self.images, self.started = 0, time.perf_counter()
+        self.task: TaskID | None = None
+        if bars is not None:
+            self.task = bars.add_task(title, total=total, completed=done, state="")
+
+    def step(self, number: int, loss: float, score: float, images: int) -> None:
+        """After optimiser step `number`: its loss, training accuracy and batch size."""
+        share = 0.05 if self.images else 1.0
+        self.loss += share * (loss - self.loss)
+        self.score += share * (score - self.score)
+        self.images += images
+        if self.bars is not None and self.task is not None:
+            self.bars.update(self.task, completed=number, state=self.state)
+
+    @property
+    def speed(self) -> float:
+        """Training images per second since this process began the fit."""
+        return self.images / max(1e-9, time.perf_counter() - self.started)
+
+    @property
+    def state(self) -> str:
+        return f"loss {self.loss:.3f}  train score {self.score:.3f}  {self.speed:,.0f} img/s"
+
+    def note(self, text: str) -> None:
+        """Shows what happens after the last step."""
+        if self.bars is not None and self.task is not None:
+            self.bars.update(self.task, state=text)
+
+    def close(self, summary: str) -> None:
+        """Takes the bar away and prints the line that stays."""
+        if self.bars is not None and self.task is not None:
+            self.bars.remove_task(self.task)
+        self.echo(f"{self.title}: {summary}")
+
+
+@contextmanager
+def fit_bars() -> Iterator[Progress | None]:
+    """A live display on a terminal, None where output goes to a file or a pipe."""
+    console = Console(file=sys.stderr)
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f}%  {task.fields[state]}"),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=console, transient=True) as bars:
+        yield bars

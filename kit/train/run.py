@@ -1,0 +1,231 @@
+"""All folds of one recipe: what is missing is trained, scored and written; the marker of a fold comes last."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import timm
+import torch
+from rich.progress import Progress
+from torch import nn
+
+import kit
+from kit.artefact import read_json, write_json, write_npz
+from kit.config import ContestConfig, RecipeConfig
+from kit.data.folds import split
+from kit.data.prepared import Prepared
+from kit.errors import TrainError
+from kit.nets.pretrained import load_pretrained
+from kit.nets.registry import build
+from kit.shifts.battery import Battery
+from kit.submit.model import net_logits
+from kit.train import checkpoint
+from kit.train.device import Precision, choose_precision, pick_device, pinned
+from kit.train.fit import Fit, Material
+from kit.train.losses import class_weights
+from kit.train.member import member_spec, write_member
+from kit.train.pictures import resized
+from kit.train.progress import Echo, FitDisplay, fit_bars
+from kit.train.scoring import score_rows
+from kit.workspace import Workspace
+
+CHECKPOINT, MARKER, OOF, RUN = "checkpoint.pt", "fold.json", "oof.npz", "run.json"
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """One recipe on one contest."""
+
+    contest: ContestConfig
+    prepared: Prepared
+    recipe: RecipeConfig
+    workspace: Workspace
+    device: torch.device
+
+    @property
+    def folder(self) -> Path:
+        return self.workspace.run(self.contest.name, self.recipe.name)
+
+    def fold_folder(self, fold: int) -> Path:
+        return self.folder / f"fold{fold}"
+
+    def identity(self) -> dict[str, Any]:
+        """What a finished fold must agree with to be reused."""
+        config = self.recipe.model_dump(mode="json")
+        shift = self.contest.shift.model_dump(mode="json")
+        return {
+            "config": config,
+            "shift": shift,
+            "digests": {"data": self.prepared.data_digest, "folds": self.prepared.fold_digest},
+        }
+
+    def rerun(self, fold: int) -> str:
+        return f"kit train {self.recipe.name} --contest {self.contest.name} --fold {fold}"
+
+    def finished(self, fold: int) -> bool:
+        """Whether the fold is there; TrainError where it was made from something else."""
+        path = self.fold_folder(fold) / MARKER
+        if not path.exists():
+            return False
+        made, wanted = read_json(path, rerun=self.rerun(fold)), self.identity()
+        changed = [key for key in wanted if made.get(key) != wanted[key]]
+        if changed:
+            raise TrainError(
+                f"{path}: made with another {', '.join(changed)} than now. Delete {self.folder} to train it again"
+                f" ({self.rerun(fold)}), or give the recipe another name"
+            )
+        return True
+
+    def train(self, folds: Sequence[int], echo: Echo) -> None:
+        """Trains and scores those of `folds` that are missing, then completes the run where it is whole."""
+        missing = [fold for fold in folds if not self.finished(fold)]
+        if missing:
+            pictures = resized(self.prepared.images, self.recipe.size)
+            with fit_bars() as bars:
+                for fold in missing:
+                    self._train_fold(fold, pictures, bars, echo)
+        self.complete()
+
+    def _train_fold(self, fold: int, pictures: torch.Tensor, bars: Progress | None, echo: Echo) -> None:
+        started = time.perf_counter()
+        with pinned(self.recipe.train.seed + fold):
+            fit = self.new_fit(fold, pictures)
+            path = self.fold_folder(fold) / CHECKPOINT
+            fit.resume(checkpoint.load(path, self.rerun(fold)))
+            display = FitDisplay(f"{self.recipe.name} fold {fold}", fit.total, fit.step, bars, echo)
+            net = fit.run(path, self.rerun(fold), display)
+            result = self._score(fold, net, display)
+        result |= {"train_score": display.score, "train_seconds": fit.seconds, "images_per_second": display.speed}
+        result |= {"seconds": fit.seconds + time.perf_counter() - started, "precision": fit.precision.name}
+        write_json(self.fold_folder(fold) / MARKER, self.identity() | result | versions())
+        path.unlink(missing_ok=True)
+        display.close(
+            f"{fit.total} steps, {fit.seconds:.0f} s, {display.speed:,.0f} img/s; "
+            f"clean {result['clean']:.4f}, shifted {result['shifted']:.4f}"
+        )
+
+    def new_fit(self, fold: int, pictures: torch.Tensor) -> Fit:
+        """The fit at its first step."""
+        spec = member_spec(self.recipe, len(self.prepared.class_names))
+        labels = torch.from_numpy(np.array(self.prepared.labels))
+        rows = torch.from_numpy(split(self.prepared.folds, fold).train)
+        count = len(self.prepared.class_names)
+        weights = class_weights(self.recipe.train.class_weights, labels[rows], count)
+        material = Material(
+            pictures,
+            nn.functional.one_hot(labels, count).float(),
+            rows,
+            weights,
+            tuple(spec["mean"]),
+            tuple(spec["std"]),
+        )
+        return Fit(self.recipe, self.new_net(), material, self.precision(pictures), self.device)
+
+    def new_net(self) -> nn.Module:
+        """The network with the weights that it starts from."""
+        net = self.recipe.net
+        args = member_spec(self.recipe, len(self.prepared.class_names))["net"]["args"]
+        built = build(net.name, len(self.prepared.class_names), args)
+        load_pretrained(built, net.pretrained, net.name, args)
+        return built
+
+    def time_step(self, pictures: torch.Tensor) -> tuple[float, str]:
+        """Seconds of one training step, augmentation included, and the precision; from a few of `pictures`."""
+        fit = self.new_fit(-1, pictures)
+        rows = torch.arange(self.recipe.train.batch_size) % len(pictures)
+        seconds = []
+        for _ in range(6):
+            started = time.perf_counter()
+            fit.train_step(rows)
+            seconds.append(time.perf_counter() - started)
+        return sorted(seconds[1:])[2], fit.precision.name
+
+    def time_picture(self, images: np.ndarray) -> float:
+        """Seconds for one of `images` (n, H, W, 3) through the network as it is scored, with all views."""
+        spec = member_spec(self.recipe, len(self.prepared.class_names))
+        net = self.new_net().to(self.device).to(memory_format=torch.channels_last).eval()
+        net_logits(net, images[:32], spec)
+        started = time.perf_counter()
+        net_logits(net, images, spec)
+        return (time.perf_counter() - started) / len(images)
+
+    def precision(self, pictures: torch.Tensor) -> Precision:
+        """Measured once a machine, network, size and batch."""
+        batch = pictures[: self.recipe.train.batch_size].float() / 255
+        key = f"{self.recipe.net.name} {self.recipe.net.args} {tuple(batch.shape)}"
+        bare = self.recipe.net.model_copy(update={"pretrained": False})
+        fresh = Trainer(
+            self.contest, self.prepared, self.recipe.model_copy(update={"net": bare}), self.workspace, self.device
+        )
+        return choose_precision(fresh.new_net, batch, self.device, self.workspace.cache, key)
+
+    def _score(self, fold: int, net: nn.Module, display: FitDisplay) -> dict[str, Any]:
+        folder = self.fold_folder(fold)
+        spec = member_spec(self.recipe, len(self.prepared.class_names))
+        write_member(folder, net, spec)
+        rows = np.flatnonzero(self.prepared.folds == fold)
+        battery = Battery.from_config(self.contest.shift)
+        arrays = score_rows(folder, spec, self.prepared, rows, battery, self.device, display.note)
+        write_npz(folder / OOF, **arrays)
+        hit = arrays["logits"].mean(1).argmax(1) == arrays["labels"]
+        shifted_hit = arrays["shifted"].mean(2).argmax(2) == arrays["labels"][:, None]
+        return {
+            "clean": float(hit.mean()),
+            "shifted": float(shifted_hit.mean()),
+            "rows": len(rows),
+            "parameters": sum(p.numel() for p in net.parameters()),
+            "cell_names": [cell.name for cell in battery.cells],
+        }
+
+    def complete(self) -> bool:
+        """Writes run.json once every fold of the contest is there; whether it is."""
+        folds = scored_folds(self.prepared)
+        if not all(self.finished(fold) for fold in folds):
+            return False
+        markers = [read_json(self.fold_folder(fold) / MARKER) for fold in folds]
+        summary = {
+            "recipe": self.recipe.name,
+            "folds_done": folds,
+            "minutes": sum(marker["seconds"] for marker in markers) / 60,
+            "parameters": markers[0]["parameters"],
+            "cell_names": markers[0]["cell_names"],
+            "fold_clean": [marker["clean"] for marker in markers],
+            "fold_shifted": [marker["shifted"] for marker in markers],
+            "train_score": float(np.mean([marker["train_score"] for marker in markers])),
+            "precision": markers[0]["precision"],
+        }
+        write_json(self.folder / RUN, self.identity() | summary | versions())
+        return True
+
+
+def scored_folds(prepared: Prepared) -> list[int]:
+    """Folds that are held out in turn; negative numbers mark rows that never are."""
+    return sorted(fold for fold in set(prepared.folds.tolist()) if fold >= 0)
+
+
+def versions() -> dict[str, Any]:
+    """What made an artefact."""
+    made_by = {"kit": kit.__version__, "python": platform.python_version(), "torch": torch.__version__}
+    return {"versions": made_by | {"timm": timm.__version__, "numpy": np.__version__}, "time": time.time()}
+
+
+def train_recipe(
+    contest: ContestConfig,
+    prepared: Prepared,
+    recipe: RecipeConfig,
+    workspace: Workspace,
+    echo: Echo = print,
+    folds: Sequence[int] | None = None,
+) -> None:
+    """Trains every missing fold of `recipe` (or of `folds`) on the best device; reuses what is there."""
+    every = scored_folds(prepared)
+    unknown = sorted(set(folds or []) - set(every))
+    if unknown:
+        raise TrainError(f"fold must be one of {every}, but got {unknown[0]}. See folds.csv, or `kit folds`")
+    Trainer(contest, prepared, recipe, workspace, pick_device()).train(folds or every, echo)

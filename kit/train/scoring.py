@@ -1,0 +1,62 @@
+"""Out-of-fold scoring: the held-out rows through the code that the submission ships, clean and under shifts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from kit.data.prepared import Prepared
+from kit.shifts.battery import Battery
+from kit.submit.model import load_net, net_logits
+
+PIECE = 1000
+"""Rows shifted and scored at a time: bounds memory, and lets the display move."""
+
+
+def score_rows(
+    folder: Path,
+    spec: dict[str, Any],
+    prepared: Prepared,
+    rows: np.ndarray,
+    battery: Battery,
+    device: torch.device,
+    note: Callable[[str], None],
+) -> dict[str, np.ndarray]:
+    """Arrays of `oof.npz` for `rows` (n,) of the contest, predicted by the fold model in `folder`.
+
+    ids (n,) str, labels (n,) int64, logits (n, V, C) float32, shifted (n, K, V, C) float32, cells (n, K) int64.
+    The cells are drawn over all rows of the contest, so every fold and every recipe sees the same pictures.
+    """
+    net = load_net(spec, str(folder)).to(device)
+    cells = battery.draw(prepared.ids)[rows]
+    clean, shifted = [], []
+    for start in range(0, len(rows), PIECE):
+        part = rows[start : start + PIECE]
+        images, ids = np.array(prepared.images[part]), prepared.ids[part]
+        clean.append(net_logits(net, images, spec))
+        shifted.append(_shifted(net, images, ids, cells[start : start + PIECE], battery, spec))
+        note(f"scoring held-out rows {start + len(part):,} of {len(rows):,}")
+    return {
+        "ids": prepared.ids[rows],
+        "labels": prepared.labels[rows],
+        "logits": np.concatenate(clean),
+        "shifted": np.concatenate(shifted),
+        "cells": cells,
+    }
+
+
+def _shifted(
+    net: torch.nn.Module,
+    images: np.ndarray,
+    ids: np.ndarray,
+    cells: np.ndarray,
+    battery: Battery,
+    spec: dict[str, Any],
+) -> np.ndarray:
+    """(n, K, V, C) logits under each of the K cells of a row."""
+    columns = range(cells.shape[1])
+    return np.stack([net_logits(net, battery.apply(images, ids, cells[:, k]), spec) for k in columns], 1)

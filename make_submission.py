@@ -1,0 +1,62 @@
+"""From a contest's training data to a rehearsed zip: the whole journey, stage by stage.
+
+Every stage writes files under oof/ and submissions/ and reuses what is there, so the same command goes on where
+an interrupted one stopped. Each stage is also a command of its own: see `kit --help`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from kit import journey
+from kit.config import load_contest, load_platform
+from kit.journey import Clock
+from kit.options import contest_options, json_option, run_guarded
+from kit.workspace import Workspace
+
+EXAMPLES = """
+\b
+Examples:
+  python make_submission.py                              the embedded practice contest, minutes on a laptop
+  python make_submission.py --contest an2dl2024 --data training_set.npz --budget 45 --ensemble best5
+  python make_submission.py --contest an2dl2024 --platform codabench-timm --out best5.zip
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@contest_options
+@click.option("--ensemble", default="best5", show_default=True, help="best5, all, auto, ...: see `kit blend --help`.")
+@click.option("--platform", "platform_name", help="Name of a file in configs/platforms; the contest's by default.")
+@click.option("--recipes", help="Comma-separated recipes; the contest's set for this machine by default.")
+@click.option("--budget", type=click.FloatRange(min=0, min_open=True), metavar="MINUTES",
+              help="Plan recipes, folds and epochs so that everything ends within it.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The zip to write.")
+@json_option
+def main(contest: str, data: Path | None, root: Path, ensemble: str, platform_name: str | None,
+         recipes: str | None, budget: float | None, out: Path | None, as_json: bool) -> None:
+    """Clean, train, score, blend, pack and rehearse a submission; do what is missing, reuse what is there."""
+    console = Console(stderr=as_json, highlight=False)
+    workspace = Workspace(root.resolve())
+    config = load_contest(contest)
+    platform = load_platform(platform_name or config.platform)
+
+    clock = Clock(budget)
+    config, prepared = journey.prepare_data(config, data, workspace, recipes, clock, console)
+    trained = journey.train(config, prepared, recipes, workspace, clock, console)
+    blend = journey.blend(config, trained, ensemble, workspace, console)
+    packed = journey.pack(config, blend, platform, workspace, out, console)
+    rehearsal = journey.rehearse(config, packed, prepared, platform, workspace, console)
+    journey.conclude(config, packed, blend, rehearsal, console)
+
+    if as_json:
+        print(json.dumps(journey.summary(config, packed, blend, rehearsal)))
+    sys.exit(0 if rehearsal.passed else 1)
+
+
+if __name__ == "__main__":
+    run_guarded(main)
