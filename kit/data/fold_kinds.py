@@ -1,0 +1,134 @@
+"""The ways of assigning folds: k-fold over groups, a fixed holdout, a column of the user's own."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+
+from kit.config import FoldsConfig
+from kit.data.grouping import label_counts
+from kit.errors import DataError
+
+TRAIN_ONLY = -1
+"""Rows in every training part."""
+INNER = -2
+"""Rows that early stopping may watch: neither trained on nor scored."""
+
+
+def group_kfold(
+    labels: np.ndarray, groups: np.ndarray, n_splits: int, shuffle: bool, seed: int, names: tuple[str, ...]
+) -> np.ndarray:
+    """Folds (N,) int64: groups of several rows by scikit-learn's StratifiedGroupKFold, single rows to even
+    out.
+
+    Where single rows suffice, every class is within one image of even in every fold, which
+    StratifiedGroupKFold alone does not promise. Without `shuffle` single rows are taken in blocks, in their
+    order.
+    """
+    _enough(labels, groups, n_splits, names)
+    sizes = np.bincount(groups)
+    large = sizes[groups] > 1
+    folds = np.full(len(labels), -1, dtype=np.int64)
+    if large.any():
+        folds[large] = _large_groups(labels[large], groups[large], n_splits, shuffle, seed)
+    order = np.random.default_rng(seed).permutation(len(labels)) if shuffle else np.arange(len(labels))
+    totals = np.bincount(folds[large], minlength=n_splits)
+    for label in range(len(names)):
+        taken = np.bincount(folds[large & (labels == label)], minlength=n_splits)
+        rows = order[(labels[order] == label) & ~large[order]]
+        counts = _fill(taken, len(rows), totals)
+        folds[rows] = np.repeat(np.arange(n_splits), counts)
+        totals = totals + counts
+    return folds
+
+
+def _enough(labels: np.ndarray, groups: np.ndarray, n_splits: int, names: tuple[str, ...]) -> None:
+    counts = label_counts(groups, labels, len(names))
+    for label, name in enumerate(names):
+        rows, in_groups = int(counts[:, label].sum()), int((counts[:, label] > 0).sum())
+        if rows > 0 and in_groups < n_splits:
+            raise DataError(
+                f"folds: every class needs at least n_splits = {n_splits} images that are no duplicates, but "
+                f"{name!r} has {in_groups} (in {rows} rows). Set [folds] n_splits = {max(in_groups, 2)}, "
+                "add images, "
+                f"or take the class out."
+            )
+
+
+def _large_groups(labels: np.ndarray, groups: np.ndarray, n_splits: int, shuffle: bool, seed: int) -> np.ndarray:
+    """Folds of the rows in groups of several; too few groups, or classes, for scikit-learn go round robin."""
+    _, numbers = np.unique(groups, return_inverse=True)
+    if numbers.max() + 1 < n_splits or np.bincount(labels).max() < n_splits:
+        return numbers.astype(np.int64) % n_splits
+    splitter = StratifiedGroupKFold(n_splits, shuffle=shuffle, random_state=seed if shuffle else None)
+    folds = np.empty(len(labels), dtype=np.int64)
+    for fold, (_, held_out) in enumerate(_quiet_split(splitter, labels, numbers)):
+        folds[held_out] = fold
+    return folds
+
+
+def _quiet_split(
+    splitter: StratifiedGroupKFold, labels: np.ndarray, groups: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """scikit-learn's splits; classes rarer than folds among these rows are joined, since it warns about
+    them.
+    """
+    counts = np.bincount(labels)
+    joined = np.where(counts[labels] < splitter.n_splits, int(counts.argmax()), labels)
+    return list(splitter.split(np.zeros(len(labels)), joined, groups))
+
+
+def _fill(taken: np.ndarray, rows: int, totals: np.ndarray) -> np.ndarray:
+    """How many of `rows` each fold gets, so that `taken` plus these are even and spare ones go to small
+    folds.
+    """
+    level = (int(taken.sum()) + rows) // len(taken)
+    while np.maximum(level - taken, 0).sum() > rows:
+        level -= 1
+    counts = np.maximum(level - taken, 0)
+    for _ in range(rows - int(counts.sum())):
+        loads = taken + counts
+        lowest = np.flatnonzero(loads == loads.min())
+        counts[lowest[np.argmin((totals + counts)[lowest])]] += 1
+    return counts
+
+
+def holdout(
+    labels: np.ndarray, groups: np.ndarray, config: FoldsConfig, seed: int, names: tuple[str, ...]
+) -> np.ndarray:
+    """Folds (N,) int64 of a fixed holdout: 0 is scored, the rest trains; of three shares the second is
+    `INNER`.
+
+    Each class is cut by the shares; a group goes where its first row goes, so coarse groups make them rough.
+    """
+    _enough(labels, groups, len(config.shares), names)
+    _, first = np.unique(groups, return_index=True)
+    order = np.random.default_rng(seed).permutation(first) if config.shuffle else np.sort(first)
+    parts = [TRAIN_ONLY, INNER, 0] if len(config.shares) == 3 else [TRAIN_ONLY, 0]
+    of_group = np.empty(len(first), dtype=np.int64)
+    for label in range(len(names)):
+        rows = order[labels[order] == label]
+        cuts = np.round(np.cumsum(config.shares)[:-1] * len(rows)).astype(int)
+        for part, piece in zip(parts, np.split(rows, cuts)):
+            of_group[groups[piece]] = part
+    return of_group[groups]
+
+
+def from_column(column: np.ndarray | None, config: FoldsConfig) -> np.ndarray:
+    """Folds (N,) int64 from the user's own column: fold numbers, or the names of `held_out` and `inner`
+    splits.
+    """
+    if column is None:
+        raise DataError('[folds] kind = "column" needs a column: set [data] fold_column, or splits for MedMNIST.')
+    values = np.unique(column)
+    if all(value.isdigit() for value in values):
+        return np.unique(column.astype(np.int64), return_inverse=True)[1].reshape(-1).astype(np.int64)
+    folds = np.full(len(column), TRAIN_ONLY, dtype=np.int64)
+    folds[np.isin(column, config.inner)] = INNER
+    folds[np.isin(column, config.held_out)] = 0
+    if not (folds == 0).any():
+        raise DataError(
+            f"[folds] held_out must name a value of the fold column ({', '.join(values[:10])}), "
+            f"but got {', '.join(config.held_out) or 'nothing'}."
+        )
+    return folds

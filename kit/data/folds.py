@@ -1,0 +1,120 @@
+"""Who is held out when: stratified by class, groups of duplicates whole, made once and checked.
+
+Fold numbers: 0..k-1 are held out in turn; `TRAIN_ONLY` rows are in every training part (a fixed holdout
+scores the others); `INNER` rows are neither trained on nor scored: early stopping may watch them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from kit.artefact import sha256_arrays
+from kit.config import FoldsConfig
+from kit.data.fold_kinds import INNER, TRAIN_ONLY, from_column, group_kfold, holdout
+from kit.data.grouping import by_key
+from kit.errors import DataError
+
+__all__ = ["INNER", "TRAIN_ONLY", "Split", "check_folds", "fold_digest", "make_folds", "split"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers (int64) of the three parts of one fold."""
+
+    train: np.ndarray
+    inner: np.ndarray
+    held_out: np.ndarray
+
+
+def split(folds: np.ndarray, fold: int) -> Split:
+    """The parts of `fold`, given fold numbers (N,)."""
+    held_out = folds == fold
+    inner = folds == INNER
+    return Split(*(np.flatnonzero(mask) for mask in (~held_out & ~inner, inner, held_out)))
+
+
+def make_folds(
+    ids: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    config: FoldsConfig,
+    seed: int,
+    class_names: tuple[str, ...] = (),
+    column: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """One row an id with columns id, fold, group; repeats of k-fold add the columns fold1, fold2, ...
+
+    `groups` (N,) are never split. `column` (N,) str is the user's own fold or split, for kind "column".
+    DataError when a class has fewer groups than folds, or a group would straddle.
+    """
+    names = class_names or tuple(map(str, range(int(labels.max(initial=0)) + 1)))
+    table = pd.DataFrame({"id": ids, "fold": np.int64(0), "group": groups})
+    for repeat in range(config.repeats):
+        folds = _one(labels, groups, config, seed + repeat, names, column)
+        table["fold" if repeat == 0 else f"fold{repeat}"] = folds
+        check_folds(table.assign(fold=folds), labels)
+    return table
+
+
+def _one(
+    labels: np.ndarray,
+    groups: np.ndarray,
+    config: FoldsConfig,
+    seed: int,
+    names: tuple[str, ...],
+    column: np.ndarray | None,
+) -> np.ndarray:
+    if config.kind == "column":
+        return from_column(column, config)
+    if config.kind == "holdout":
+        return holdout(labels, by_key(groups), config, seed, names)
+    return group_kfold(labels, by_key(groups), config.n_splits, config.shuffle, seed, names)
+
+
+def check_folds(table: pd.DataFrame, labels: np.ndarray) -> list[str]:
+    """DataError when an id repeats, a group straddles or a fold is empty; else remarks on uneven classes.
+
+    A remark names every class whose share in some fold is more than one image off even.
+    """
+    if table["id"].duplicated().any():
+        twice = table["id"][table["id"].duplicated()].iloc[0]
+        raise DataError(f"folds: every row must occur once, but {twice!r} occurs twice. Make them again: kit folds")
+    spread = table.groupby("group")["fold"].nunique()
+    if (spread > 1).any():
+        group = spread.index[spread > 1][0]
+        rows = table.loc[table["group"] == group, ["id", "fold"]].head(4)
+        shown = ", ".join(f"{row.id} in {row.fold}" for row in rows.itertuples())
+        raise DataError(
+            f"folds: no group may straddle, but {(spread > 1).sum():,} do (group {group}: {shown}). "
+            f"Give the rows of a group one fold, or make the folds again: kit folds"
+        )
+    folds = table["fold"].to_numpy()
+    held = folds[folds >= 0]
+    if not len(held) or len(np.unique(held)) != held.max() + 1:
+        raise DataError(
+            f"folds: numbers must run from 0 without a gap, but are {sorted(set(held.tolist()))}. "
+            f"Make the folds again: kit folds"
+        )
+    return _uneven(folds, labels)
+
+
+def _uneven(folds: np.ndarray, labels: np.ndarray) -> list[str]:
+    if (folds < 0).any():
+        return []
+    counts = np.zeros((int(labels.max()) + 1, int(folds.max()) + 1), dtype=np.int64)
+    np.add.at(counts, (labels, folds), 1)
+    even = counts.sum(axis=1, keepdims=True) / counts.shape[1]
+    off = np.abs(counts - even).max(axis=1)
+    return [
+        f"class {label}: {off[label]:.1f} images off even in some fold ({counts[label].tolist()}); its "
+        "groups are too coarse"
+        for label in np.flatnonzero(off > 1)
+    ]
+
+
+def fold_digest(ids: np.ndarray, folds: np.ndarray) -> str:
+    """Hex sha256 of ids and their folds, which every later artefact carries."""
+    return sha256_arrays(ids.astype(str), folds.astype(np.int64))

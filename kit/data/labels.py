@@ -1,0 +1,88 @@
+"""Labels in any of the forms contests hand out, as indices into the contest's class list."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kit.errors import DataError, did_you_mean
+
+
+def to_indices(raw: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
+    """Indices (N,) int64 into `classes`.
+
+    `raw` may be (N,) or (N, 1) of integers, whole floats, strings or bytes, or one-hot (N, C). Integers are
+    indices, unless the class names are themselves numbers other than 0..C-1: then they are names. DataError
+    for anything outside of the class list.
+    """
+    flat = _flatten(np.asarray(raw), len(classes))
+    if flat.dtype.kind in "SUO":
+        return _from_names(flat.astype(str), classes)
+    if flat.dtype.kind not in "biuf":
+        raise DataError(f"labels must be numbers or strings, but got dtype {flat.dtype}. Mend the labels.")
+    if flat.dtype.kind == "f" and not np.all(np.isfinite(flat) & (flat == np.round(flat))):
+        bad = flat[~(np.isfinite(flat) & (flat == np.round(flat)))]
+        raise DataError(f"labels must be whole numbers, but {len(bad):,} are not (first: {bad[0]}). Mend them.")
+    numbers = flat.astype(np.int64)
+    if _numeric_names(classes):
+        return _from_names(numbers.astype(str), classes)
+    return _inside(numbers, classes)
+
+
+def _flatten(raw: np.ndarray, num_classes: int) -> np.ndarray:
+    if raw.ndim == 1:
+        return raw
+    if raw.ndim == 2 and raw.shape[1] == 1:
+        return raw[:, 0]
+    if raw.ndim == 2 and raw.shape[1] == num_classes and raw.dtype.kind in "biuf":
+        return _from_one_hot(raw)
+    raise DataError(
+        f"labels must have shape (N,), (N, 1) or one-hot (N, {num_classes}), but got {raw.shape}. "
+        f"Check [data] labels and the contest's class list."
+    )
+
+
+def _from_one_hot(raw: np.ndarray) -> np.ndarray:
+    valid = np.isin(raw, (0, 1)).all(axis=1) & (raw.sum(axis=1) == 1)
+    if not valid.all():
+        row = int(np.flatnonzero(~valid)[0])
+        raise DataError(
+            f"one-hot labels must hold a single 1 a row, but {np.sum(~valid):,} rows do not "
+            f"(first: row {row}, {raw[row].tolist()}). Mend these rows."
+        )
+    return raw.argmax(axis=1)
+
+
+def _numeric_names(classes: tuple[str, ...]) -> bool:
+    return all(name.lstrip("-").isdigit() for name in classes) and classes != tuple(map(str, range(len(classes))))
+
+
+def _from_names(names: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
+    known = {name: index for index, name in enumerate(classes)}
+    unique, inverse = np.unique(names, return_inverse=True)
+    if not any(name in known for name in unique) and all(name.isdigit() for name in unique):
+        return _inside(names.astype(np.int64), classes)
+    folded = {name.casefold().strip(): index for name, index in known.items()}
+    found = [known.get(name, folded.get(name.casefold().strip(), -1)) for name in unique]
+    if -1 in found:
+        missing = [str(name) for name, index in zip(unique, found) if index < 0]
+        raise DataError(
+            f"labels must be in the class list ({', '.join(classes)}), but got "
+            f"{', '.join(map(repr, missing[:5]))}.{did_you_mean(missing[0], classes)} "
+            f"Mend the labels, or add the class to the contest file."
+        )
+    return np.asarray(found, dtype=np.int64)[inverse.reshape(-1)]
+
+
+def _inside(numbers: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
+    outside = (numbers < 0) | (numbers >= len(classes))
+    if outside.any():
+        values = ", ".join(map(str, np.unique(numbers[outside])[:5]))
+        hint = ""
+        if numbers.min() == 1 and numbers.max() == len(classes):
+            hint = " They seem to count from 1: name the classes by their numbers in the contest file."
+        raise DataError(
+            f"labels must lie in 0..{len(classes) - 1}, the class list, but {outside.sum():,} rows hold "
+            f"{values}."
+            f"{hint} Mend the labels or the contest's class list."
+        )
+    return numbers

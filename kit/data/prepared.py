@@ -1,0 +1,188 @@
+"""What every later stage works on: the kept rows and their folds, from files where they are there already.
+
+`clean.csv` and `folds.csv` lie in the contest's OOF folder; `prepared.json` beside them says what they were
+made from. A change of the data, of [clean] or [folds] or a person's edit makes what depends on it anew, and
+says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from kit import artefact
+from kit.config import ContestConfig
+from kit.data import decisions
+from kit.data.cleaning import clean
+from kit.data.folds import Split, check_folds, fold_digest, make_folds, split
+from kit.data.grouping import merge_keys
+from kit.data.imageset import ImageSet
+from kit.data.sources import load
+from kit.data.stale import Record, stale_runs
+from kit.errors import DataError
+from kit.workspace import Workspace
+
+Echo = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The kept rows, aligned by id."""
+
+    ids: np.ndarray
+    """(N,) str."""
+    images: np.ndarray
+    """(N, S, S, 3) uint8, RGB."""
+    labels: np.ndarray
+    """(N,) int64."""
+    folds: np.ndarray
+    """(N,) int64; negative numbers are explained in `kit.data.folds`."""
+    groups: np.ndarray
+    """(N,) int64; rows of one group never straddle folds."""
+    class_names: tuple[str, ...]
+    data_digest: str
+    """Of all rows of the source, kept or not."""
+    fold_digest: str
+    """Of the kept ids and their folds."""
+    repeats: tuple[np.ndarray, ...] = ()
+    """The folds (N,) int64 of further repeats of k-fold."""
+
+    @property
+    def fold_numbers(self) -> tuple[int, ...]:
+        """The folds that are held out in turn."""
+        return tuple(range(int(self.folds.max()) + 1))
+
+    def split(self, fold: int) -> Split:
+        """Row numbers that train, that early stopping may watch, and that are held out."""
+        return split(self.folds, fold)
+
+    def repeat(self, number: int) -> Prepared:
+        """The same rows with the folds of repeat `number`; 0 is this one."""
+        if number == 0:
+            return self
+        folds = self.repeats[number - 1]
+        return replace(self, folds=folds, fold_digest=fold_digest(self.ids, folds), repeats=())
+
+
+def prepare(contest: ContestConfig, path: Path | None, workspace: Workspace, echo: Echo = print) -> Prepared:
+    """Load, clean and split, reusing `clean.csv` and `folds.csv` where they still fit; `echo` gets lines to
+    read.
+    """
+    image_set = load(contest, path, workspace)
+    echo(f"{contest.name}: {len(image_set):,} images of {image_set.images.shape[1]}x{image_set.images.shape[2]}")
+    for note in image_set.notes:
+        echo(f"  {note}")
+    folder = workspace.oof(contest.name)
+    record = Record.read(folder / "prepared.json")
+    decided = _decisions(image_set, contest, folder, record, echo)
+    keep = np.flatnonzero(decided["keep"].to_numpy())
+    table = _folds(image_set, decided, keep, contest, folder, record, echo)
+    prepared = _aligned(image_set, keep, table)
+    for line in stale_runs(folder, contest.name, prepared.data_digest, prepared.fold_digest):
+        echo(f"  {line}")
+    return prepared
+
+
+def _decisions(image_set: ImageSet, contest: ContestConfig, folder: Path, record: Record, echo: Echo) -> pd.DataFrame:
+    """`clean.csv`, made anew when the data or [clean] changed; a person's edits are kept."""
+    file = folder / "clean.csv"
+    previous = decisions.read(file) if file.exists() else None
+    now = record.with_clean(image_set.digest, contest.clean)
+    if previous is not None and now.clean == record.clean:
+        echo(f"  {file}: {_summary(previous)}")
+        return previous
+    if previous is not None and (changed := record.changes(now)):
+        echo(f"  {file}: made anew, because {changed} changed")
+    fresh = clean(image_set, contest.clean, previous)
+    artefact.write_csv(file, fresh)
+    now.write(folder / "prepared.json")
+    echo(f"  {file}: {_summary(fresh)}")
+    return fresh
+
+
+def _summary(table: pd.DataFrame) -> str:
+    dropped = table[~table["keep"]]
+    reasons = dropped["reason"].replace("", "by hand").value_counts()
+    named = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
+    overruled = int(table["overruled"].sum())
+    return (
+        f"{len(dropped):,} dropped{f' ({named})' if named else ''}, {int(table['keep'].sum()):,} kept, "
+        f"{int(table['conflict'].sum()):,} in conflict" + (f", {overruled:,} overruled by hand" if overruled else "")
+    )
+
+
+def _folds(
+    image_set: ImageSet,
+    decided: pd.DataFrame,
+    keep: np.ndarray,
+    contest: ContestConfig,
+    folder: Path,
+    record: Record,
+    echo: Echo,
+) -> pd.DataFrame:
+    """`folds.csv` for the kept rows, made anew when they, their groups, [folds] or the seed changed."""
+    file = folder / "folds.csv"
+    groups = _groups(image_set, decided)[keep]
+    ids, labels = image_set.ids[keep], image_set.need_labels()[keep]
+    column = image_set.splits[keep] if image_set.splits is not None else None
+    now = Record.read(folder / "prepared.json").with_folds(ids, labels, groups, column, contest)
+    if file.exists() and now.folds == record.folds:
+        table = _read_folds(file, ids)
+        check_folds(table, labels)
+        echo(f"  {file}: {_fold_summary(table)}")
+        return table
+    table = make_folds(ids, labels, groups, contest.folds, contest.seed, contest.classes, column)
+    if file.exists():
+        echo(f"  {file}: made anew, because {record.changes(now) or 'the record beside it is gone'} changed")
+    artefact.write_csv(file, table)
+    now.write(folder / "prepared.json")
+    echo(f"  {file}: {_fold_summary(table)}")
+    for remark in check_folds(table, labels):
+        echo(f"  {remark}")
+    return table
+
+
+def _groups(image_set: ImageSet, decided: pd.DataFrame) -> np.ndarray:
+    """Duplicate groups, joined where the user's own groups (patient, slide) say so."""
+    groups = decided["group"].to_numpy().astype(np.int64)
+    return groups if image_set.groups is None else merge_keys(groups, image_set.groups)
+
+
+def _fold_summary(table: pd.DataFrame) -> str:
+    counts = table["fold"].value_counts().sort_index()
+    return f"{len(table):,} rows in folds of " + ", ".join(f"{count:,}" for count in counts)
+
+
+def _read_folds(file: Path, ids: np.ndarray) -> pd.DataFrame:
+    """`folds.csv` in the order of `ids`; DataError when a row is missing or strange."""
+    try:
+        table = pd.read_csv(file, dtype={"id": str}, keep_default_na=False)
+        table = table.astype({name: np.int64 for name in table.columns if name != "id"})
+    except (ValueError, OSError, KeyError, pd.errors.ParserError) as error:
+        raise DataError(f"{file}: not a readable table ({error}). Delete it and run: kit folds") from error
+    lacking = {"id", "fold", "group"} - set(table.columns)
+    if lacking or set(table["id"]) != set(ids.tolist()) or len(table) != len(ids):
+        what = f"the column {lacking.pop()!r} is missing" if lacking else "its rows are not the kept rows of clean.csv"
+        raise DataError(f"{file}: {what}. Delete it and run: kit folds")
+    return table.set_index("id").loc[ids.tolist()].reset_index()
+
+
+def _aligned(image_set: ImageSet, keep: np.ndarray, table: pd.DataFrame) -> Prepared:
+    folds = table["fold"].to_numpy()
+    ids = image_set.ids[keep]
+    more = [name for name in table.columns if name.startswith("fold") and name != "fold"]
+    return Prepared(
+        ids=ids,
+        images=np.ascontiguousarray(image_set.images[keep]),
+        labels=image_set.need_labels()[keep],
+        folds=folds,
+        groups=table["group"].to_numpy(),
+        class_names=image_set.class_names,
+        data_digest=image_set.digest,
+        fold_digest=fold_digest(ids, folds),
+        repeats=tuple(table[name].to_numpy() for name in more),
+    )

@@ -1,0 +1,95 @@
+"""What `clean.csv` and `folds.csv` were made from, and which finished runs no longer belong to them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kit import artefact
+from kit.config import CleanConfig, ContestConfig
+from kit.errors import ArtefactError
+
+NAMES = {
+    "data": "the data (ids, pictures or labels)",
+    "config": "the section of the contest file",
+    "rows": "which rows are kept",
+    "groups": "the duplicate or user's groups",
+    "column": "the user's fold column",
+    "seed": "the seed",
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """`prepared.json`: for each table, the digest of each thing it depends on."""
+
+    clean: dict[str, str] = field(default_factory=dict)
+    folds: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, file: Path) -> Record:
+        """The record in `file`; an empty one when it is missing or broken, so that all is made anew."""
+        try:
+            value = artefact.read_json(file)
+            return cls(dict(value["clean"]), dict(value["folds"]))
+        except (ArtefactError, KeyError, TypeError, ValueError):
+            return cls()
+
+    def write(self, file: Path) -> None:
+        """Replace `file` atomically."""
+        artefact.write_json(file, asdict(self))
+
+    def with_clean(self, data_digest: str, config: CleanConfig) -> Record:
+        """This record with what cleaning now depends on."""
+        return replace(self, clean={"data": data_digest, "config": _digest(config.model_dump(mode="json"))})
+
+    def with_folds(
+        self,
+        ids: np.ndarray,
+        labels: np.ndarray,
+        groups: np.ndarray,
+        column: np.ndarray | None,
+        contest: ContestConfig,
+    ) -> Record:
+        """This record with what folds now depend on."""
+        now = {
+            "rows": artefact.sha256_arrays(ids, labels),
+            "groups": artefact.sha256_arrays(groups),
+            "column": "" if column is None else artefact.sha256_arrays(column),
+            "config": _digest(contest.folds.model_dump(mode="json")),
+            "seed": str(contest.seed),
+        }
+        return replace(self, folds=now)
+
+    def changes(self, now: Record) -> str:
+        """What differs between this record and `now`, in words; empty when this one says nothing."""
+        pairs = [(self.clean, now.clean), (self.folds, now.folds)]
+        names = [NAMES[name] for old, new in pairs if old for name in new if old.get(name) != new[name]]
+        return ", ".join(dict.fromkeys(names))
+
+
+def _digest(value: Any) -> str:
+    return artefact.sha256_bytes(repr(value).encode())
+
+
+def stale_runs(folder: Path, contest: str, data_digest: str, folds_digest: str) -> list[str]:
+    """A line for every run in the contest's OOF `folder` that was made on other data or folds."""
+    lines = []
+    for marker in sorted(folder.glob("*/run.json")):
+        try:
+            digests = artefact.read_json(marker)["digests"]
+            old = {"data": str(digests["data"]), "folds": str(digests["folds"])}
+        except (ArtefactError, KeyError, TypeError):
+            continue
+        new = {"data": data_digest, "folds": folds_digest}
+        differing = [f"{name} {old[name][:8]}, now {new[name][:8]}" for name in old if old[name] != new[name]]
+        if differing:
+            recipe = marker.parent.name
+            lines.append(
+                f"stale: {marker.parent} ({'; '.join(differing)}). "
+                f"It will not be blended. Train it again: kit train {recipe} --contest {contest}"
+            )
+    return lines

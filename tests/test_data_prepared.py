@@ -1,0 +1,93 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from data_toy import contest, pictures
+
+from kit.data.prepared import prepare
+from kit.errors import DataError
+from kit.workspace import Workspace
+
+
+@pytest.fixture
+def given(tmp_path):
+    """An npz of 62 pictures (two of them copies), and a workspace."""
+    images, labels = pictures(60), np.arange(60) % 3
+    path = tmp_path / "set.npz"
+    np.savez(path, images=np.concatenate([images, images[:2]]), labels=np.concatenate([labels, labels[:2]]))
+    return path, Workspace(tmp_path)
+
+
+def run(given, **more):
+    lines: list[str] = []
+    path, workspace = given
+    return prepare(contest(kind="npz", **more), path, workspace, lines.append), "\n".join(lines)
+
+
+def test_kept_rows_are_aligned_and_reused(given):
+    prepared, said = run(given)
+    assert "2 dropped (2 duplicate), 60 kept" in said
+    assert prepared.images.shape == (60, 16, 16, 3)
+    np.testing.assert_array_equal(prepared.images, pictures(60))
+    np.testing.assert_array_equal(prepared.labels, np.arange(60) % 3)
+    times = [file.stat().st_mtime_ns for file in sorted(given[1].oof("toy").iterdir())]
+    again, said = run(given)
+    assert times == [file.stat().st_mtime_ns for file in sorted(given[1].oof("toy").iterdir())]
+    assert again.fold_digest == prepared.fold_digest
+    assert "anew" not in said
+
+
+def test_an_edit_makes_the_folds_anew_and_names_stale_runs(given):
+    prepared, _ = run(given)
+    marker = given[1].run("toy", "tiny") / "run.json"
+    marker.parent.mkdir()
+    marker.write_text(json.dumps({"digests": {"data": prepared.data_digest, "folds": prepared.fold_digest}}))
+    _, said = run(given)
+    assert "stale" not in said
+    file = given[1].oof("toy") / "clean.csv"
+    file.write_text(file.read_text().replace("60,False", "60,True"))
+    edited, said = run(given)
+    assert len(edited.ids) == 61
+    assert "made anew, because which rows are kept" in said
+    assert "1 overruled by hand" in said
+    assert "It will not be blended. Train it again: kit train tiny --contest toy" in said
+
+
+def test_a_change_of_config_is_said(given):
+    run(given)
+    _, said = run(given, folds={"n_splits": 4})
+    assert "because the section of the contest file changed" in said
+    assert "folds of 15, 15, 15, 15" in said
+
+
+def test_changed_data_say_so(given):
+    first, _ = run(given)
+    images = pictures(62, seed=5)
+    np.savez(given[0], images=images, labels=np.arange(62) % 3)
+    second, said = run(given)
+    assert "because the data (ids, pictures or labels) changed" in said
+    assert first.data_digest != second.data_digest
+
+
+def test_folds_edited_by_hand_are_used_and_checked(given):
+    run(given)
+    file = given[1].oof("toy") / "folds.csv"
+    table = pd.read_csv(file, dtype={"id": str})
+    table["fold"] = (table["fold"] + 1) % 3
+    table.iloc[::-1].to_csv(file, index=False)
+    prepared, _ = run(given)
+    assert prepared.folds.tolist() == table["fold"].tolist()
+    table.iloc[1:].to_csv(file, index=False)
+    with pytest.raises(DataError, match="not the kept rows"):
+        run(given)
+
+
+def test_split_and_repeats(given):
+    prepared, _ = run(given, folds={"repeats": 2})
+    parts = prepared.split(1)
+    assert sorted([*parts.train, *parts.held_out]) == list(range(60))
+    other = prepared.repeat(1)
+    assert other.fold_digest != prepared.fold_digest
+    assert prepared.repeat(0) is prepared
+    assert prepared.fold_numbers == (0, 1, 2)

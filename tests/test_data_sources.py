@@ -1,0 +1,138 @@
+import json
+
+import numpy as np
+import pytest
+from data_toy import CLASSES, contest, pictures, write_folder
+from PIL import Image
+
+from kit.data.sources import load
+from kit.errors import DataError
+from kit.workspace import Workspace
+
+IMAGES, LABELS = pictures(30), np.arange(30) % 3
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Load from a path under tmp_path by the given [data] keys."""
+    return lambda path, size=16, **data: load(contest(size=size, **data), path, Workspace(tmp_path / "work"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (("images", "labels"), ()),
+        (("X", "y"), ("images taken from the key 'X'", "labels taken from the key 'y'")),
+        (("pixels", "who"), ("images taken from the key 'pixels'", "labels taken from the key 'who'")),
+    ],
+)
+def test_npz_with_any_keys(tmp_path, read, keys, said):
+    np.savez(tmp_path / "a.npz", **{keys[0]: IMAGES, keys[1]: LABELS[:, None]})
+    got = read(tmp_path / "a.npz", kind="npz")
+    assert got.ids[[0, -1]].tolist() == ["00", "29"]
+    np.testing.assert_array_equal(got.images, IMAGES)
+    np.testing.assert_array_equal(got.labels, LABELS)
+    assert got.notes == said
+
+
+def test_npy_with_its_labels_beside(tmp_path, read):
+    np.save(tmp_path / "x.npy", IMAGES)
+    np.save(tmp_path / "y.npy", np.array(CLASSES)[LABELS])
+    got = read(tmp_path / "x.npy", kind="npz", labels="y.npy")
+    np.testing.assert_array_equal(got.labels, LABELS)
+    with pytest.raises(DataError, match="holds no labels"):
+        read(tmp_path / "x.npy", kind="npz")
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (IMAGES.astype(np.int64), IMAGES),
+        (IMAGES.astype(np.float32), IMAGES),
+        (IMAGES.astype(np.float64) / 255, IMAGES),
+        (IMAGES.astype(np.uint16) * 257, IMAGES),
+        (IMAGES.transpose(0, 3, 1, 2), IMAGES),
+        (IMAGES[..., 0], np.repeat(IMAGES[..., :1], 3, axis=3)),
+        (IMAGES[..., :1], np.repeat(IMAGES[..., :1], 3, axis=3)),
+        (np.concatenate([IMAGES, IMAGES[..., :1]], axis=3), IMAGES),
+    ],
+    ids=["int64", "float", "unit float", "16 bit", "channels first", "grey", "one channel", "rgba"],
+)
+def test_arrays_of_every_layout_and_type(tmp_path, read, given, wanted):
+    np.savez(tmp_path / "a.npz", images=given, labels=LABELS)
+    got = read(tmp_path / "a.npz", kind="npz")
+    np.testing.assert_array_equal(got.images, wanted)
+    assert (got.notes == ()) == (given.dtype == np.uint8 and given.shape == wanted.shape)
+
+
+def test_arrays_of_another_size_are_resized_with_a_note(tmp_path, read):
+    np.savez(tmp_path / "a.npz", images=IMAGES, labels=LABELS)
+    got = read(tmp_path / "a.npz", size=8, kind="npz")
+    wanted = np.asarray(Image.fromarray(IMAGES[3]).resize((8, 8), Image.Resampling.BICUBIC))
+    np.testing.assert_array_equal(got.images[3], wanted)
+    assert got.notes == ("30 images resized to 8x8 (squash, bicubic)",)
+    assert got.sizes[0].tolist() == [16, 16]
+
+
+def test_folder_of_class_folders_at_any_depth(tmp_path, read):
+    write_folder(tmp_path / "data" / "train", IMAGES, LABELS)
+    (tmp_path / "data" / "train" / "readme.txt").write_text("no picture")
+    got = read(tmp_path / "data", kind="folder")
+    assert got.ids[0] == "train/cat/000.png"
+    for one, image, label in zip(got.ids, got.images, got.labels):
+        row = int(one[-7:-4])
+        np.testing.assert_array_equal(image, IMAGES[row])
+        assert label == LABELS[row]
+
+
+def test_the_cache_is_used_until_a_file_changes(tmp_path, read, monkeypatch):
+    write_folder(tmp_path / "data", IMAGES, LABELS)
+    first = read(tmp_path / "data", kind="folder")
+    with monkeypatch.context() as patched:
+        patched.setattr("kit.data.folder_source.decode_all", lambda *_: pytest.fail("decoded twice"))
+        again = read(tmp_path / "data", kind="folder")
+    assert again.digest == first.digest
+    assert isinstance(again.images, np.memmap)
+    Image.fromarray(IMAGES[29]).save(tmp_path / "data" / "cat" / "000.png")
+    changed = read(tmp_path / "data", kind="folder")
+    assert changed.digest != first.digest
+    np.testing.assert_array_equal(changed.images[0], IMAGES[29])
+
+
+def test_a_broken_cache_is_made_again(tmp_path, read):
+    write_folder(tmp_path / "data", IMAGES, LABELS)
+    first = read(tmp_path / "data", kind="folder")
+    images = np.array(first.images)
+    for file in (tmp_path / "work" / "oof" / ".cache" / "data" / first.digest).iterdir():
+        content = file.read_bytes()
+        file.unlink()
+        file.write_bytes(content[:100])
+    again = read(tmp_path / "data", kind="folder")
+    assert again.digest == first.digest
+    np.testing.assert_array_equal(again.images, images)
+
+
+def medmnist_npz(path):
+    cut = {"train": slice(0, 15), "val": slice(15, 24), "test": slice(24, 30)}
+    arrays = {f"{name}_images": IMAGES[part] for name, part in cut.items()}
+    np.savez(path, **arrays, **{f"{name}_labels": LABELS[part][:, None] for name, part in cut.items()})
+
+
+def test_medmnist_npz_with_its_own_splits(tmp_path, read):
+    medmnist_npz(tmp_path / "m.npz")
+    got = read(tmp_path / "m.npz", kind="medmnist")
+    assert len(got) == 24
+    assert got.ids[[0, 15]].tolist() == ["train/00", "val/00"]
+    assert np.unique(got.splits).tolist() == ["train", "val"]
+    everything = read(tmp_path / "m.npz", kind="medmnist", splits=("train", "val", "test"))
+    np.testing.assert_array_equal(everything.images, IMAGES)
+    np.testing.assert_array_equal(everything.labels, LABELS)
+
+
+def test_practice_is_loaded_like_any_other(tmp_path):
+    from kit.data import practice
+
+    _, labels, names = practice.training_set()
+    got = load(contest(names, size=48, kind="practice"), None, Workspace(tmp_path))
+    np.testing.assert_array_equal(got.labels, labels)
+    assert json.loads(json.dumps(got.class_names)) == list(names)
