@@ -11,12 +11,11 @@ import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from kit import journey
 from kit.config import load_contest, load_platform
 from kit.journey import Clock
-from kit.options import contest_options, json_option, run_guarded
+from kit.options import contest_options, json_option, make_console, run_guarded
 from kit.workspace import Workspace
 
 EXAMPLES = """
@@ -40,7 +39,7 @@ Examples:
 def main(contest: str, data: Path | None, root: Path, ensemble: str, platform_name: str | None,
          recipes: str | None, budget: float | None, out: Path | None, as_json: bool) -> None:
     """Clean, train, score, blend, pack and rehearse a submission; do what is missing, reuse what is there."""
-    console = Console(stderr=as_json, highlight=False)
+    console = make_console(stderr=as_json)
     workspace = Workspace(root.resolve())
     config = load_contest(contest)
     platform = load_platform(platform_name or config.platform)

@@ -1,7 +1,7 @@
 """A journey that ends in time: recipes, folds and epochs planned from speeds measured on this machine.
 
 A recipe's `epochs` are what it would like. When all of them do not fit, every recipe gets the same share of its
-wish; when that share falls under MIN_SHARE, the last recipe of the list is left out. The plan is renewed after every
+wish; when that share falls under LEAST, the last recipe of the list is left out. The plan is renewed after every
 recipe, so that what one took too long, the next gives back.
 """
 
@@ -11,9 +11,12 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from kit.artefact import read_json, write_json
 from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
 from kit.errors import ConfigError
@@ -24,11 +27,11 @@ from kit.train.progress import Echo
 from kit.train.run import Trainer, scored_folds
 from kit.workspace import Workspace
 
-MIN_SHARE = 0.3
-"""Least share of its epochs that a recipe is worth training for."""
-MIN_MEMBERS = 5
+LEAST, LEAST_OF_FEW = 0.3, 0.1
+"""Least share of its epochs that a recipe is worth training for; the second, where only FEW are left."""
+FEW = 5
 MIN_FOLDS = 3
-REHEARSAL_PICTURES = 6000
+REHEARSAL_PICTURES = 4500
 """Pictures that a rehearsal sends through every fold model."""
 RESERVE = 0.06
 """Share of the budget kept back for what no measurement foresees."""
@@ -82,31 +85,54 @@ class Budget:
         return REHEARSAL_PICTURES * self.folds * sum(cost.picture for cost in costs.values())
 
     def plan(self, recipes: Sequence[RecipeConfig], echo: Echo) -> Iterator[RecipeConfig]:
-        """Yields each recipe with the epochs it can have, just before it is to be trained."""
-        waiting = list(recipes)
+        """Yields each recipe with the epochs it can have, just before it is to be trained.
+
+        What an interrupted journey of the same budget had planned stays as it was, so that its fits are reused.
+        """
+        path = self.workspace.oof(self.contest.name) / "plan.json"
+        planned = self._recorded(path)
+        yield from (with_epochs(recipe, planned[recipe.name]) for recipe in recipes if recipe.name in planned)
+        waiting = [recipe for recipe in recipes if recipe.name not in planned]
         costs = {recipe.name: self.measure(recipe, echo) for recipe in waiting}
         while waiting:
-            share = self._share(waiting, costs, self._rehearsal(costs))
-            while share < MIN_SHARE and len(waiting) > 1 and len(costs) > MIN_MEMBERS:
-                dropped = waiting.pop()
-                del costs[dropped.name]
-                echo(f"budget: {dropped.name} is left out, as {share:.0%} of its epochs would be too few")
-                share = self._share(waiting, costs, self._rehearsal(costs))
+            share = self._affordable(waiting, costs, echo)
             recipe = waiting.pop(0)
-            planned = with_epochs(recipe, recipe.train.epochs * min(1.0, share))
-            echo(f"budget: {planned.name} gets {planned.train.epochs:g} of {recipe.train.epochs:g} epochs, "
-                 f"{self.clock.remaining() / 60:.1f} minutes left")
-            yield planned
+            fitted = with_epochs(recipe, recipe.train.epochs * min(1.0, share))
+            planned[recipe.name] = fitted.train.epochs
+            write_json(path, {"key": self._key(), "epochs": planned})
+            left = self.clock.remaining() / 60
+            echo(f"budget: {fitted.name} of {recipe.train.epochs:g} epochs wished, {left:.1f} minutes left")
+            yield fitted
+
+    def _key(self) -> list[Any]:
+        return [self.clock.minutes, self.prepared.data_digest, self.prepared.fold_digest]
+
+    def _recorded(self, path: Path) -> dict[str, float]:
+        """Epochs by recipe that were planned for the same budget, data and folds."""
+        if not path.exists():
+            return {}
+        recorded = read_json(path, rerun=f"rm {path}")
+        return dict(recorded["epochs"]) if recorded["key"] == self._key() else {}
+
+    def _affordable(self, waiting: list[RecipeConfig], costs: dict[str, Cost], echo: Echo) -> float:
+        """The share of their epochs that `waiting` can have; takes recipes off its end until it is enough."""
+        share = self._share(waiting, costs, self._rehearsal(costs))
+        while len(waiting) > 1 and share < (LEAST if len(costs) > FEW else LEAST_OF_FEW):
+            dropped = waiting.pop()
+            del costs[dropped.name]
+            echo(f"budget: {dropped.name} is left out: each would have {max(0, share):.0%} of its epochs")
+            share = self._share(waiting, costs, self._rehearsal(costs))
+        if share <= 0:
+            raise ConfigError(
+                f"--budget {self.clock.minutes:g}: scoring and rehearsing {waiting[0].name} alone takes longer. "
+                f"Give more minutes"
+            )
+        return share
 
     def _share(self, waiting: Sequence[RecipeConfig], costs: dict[str, Cost], fixed: float) -> float:
         wished = sum(costs[r.name].epoch * r.train.epochs * self.folds for r in waiting)
         scoring = sum(costs[r.name].scoring for r in waiting)
         free = self.clock.remaining() - fixed - scoring
-        if free <= 0:
-            raise ConfigError(
-                f"--budget {self.clock.minutes:g}: scoring and rehearsing {len(waiting)} recipes alone would take "
-                f"{(fixed + scoring) / 60:.1f} minutes. Give more minutes, or fewer recipes"
-            )
         return free / wished
 
     def measure(self, recipe: RecipeConfig, echo: Echo) -> Cost:

@@ -29,6 +29,16 @@ root_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 
 
+WIDTH = 140
+"""Columns where output goes to a file or a pipe, so that tables keep their figures."""
+
+
+def make_console(stderr: bool = False) -> Console:
+    """Where a command prints; to standard error when JSON goes to standard output."""
+    console = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=WIDTH)
+
+
 def contest_options(command: Command) -> Command:
     """--contest, --data and --root."""
     return contest_option(data_option(root_option(command)))

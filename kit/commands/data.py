@@ -12,7 +12,7 @@ from rich.table import Table
 
 from kit.config import load_contest
 from kit.data.prepared import prepare
-from kit.options import contest_options, json_option
+from kit.options import contest_options, json_option, make_console
 from kit.workspace import Workspace
 
 
@@ -21,7 +21,7 @@ from kit.workspace import Workspace
 @json_option
 def clean(contest: str, data: Path | None, root: Path, as_json: bool) -> None:
     """Decide which rows to keep, and say why. Edit `keep` in clean.csv to overrule a decision."""
-    config, workspace, console = load_contest(contest), Workspace(root.resolve()), Console(stderr=as_json)
+    config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console(as_json)
     prepare(config, data, workspace, console.print)
     table = pd.read_csv(workspace.oof(config.name) / "clean.csv", keep_default_na=False)
     counts = table.groupby(["keep", "reason"]).size().reset_index(name="rows")
@@ -36,7 +36,7 @@ def clean(contest: str, data: Path | None, root: Path, as_json: bool) -> None:
 @json_option
 def folds(contest: str, data: Path | None, root: Path, as_json: bool) -> None:
     """Decide who is held out when: rows of each class in each fold."""
-    config, workspace, console = load_contest(contest), Workspace(root.resolve()), Console(stderr=as_json)
+    config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console(as_json)
     prepared = prepare(config, data, workspace, console.print)
     names = pd.Series([prepared.class_names[label] for label in prepared.labels], name="class")
     counts = pd.crosstab(names, pd.Series(prepared.folds, name="fold")).reset_index()

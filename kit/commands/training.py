@@ -6,14 +6,13 @@ import json
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from kit import leaderboard as board
 from kit.config import load_contest, load_recipe
 from kit.data.prepared import prepare
 from kit.journey import chosen_recipes
 from kit.oof import load_runs
-from kit.options import contest_option, contest_options, json_option, root_option
+from kit.options import contest_option, contest_options, json_option, make_console, root_option
 from kit.train.run import train_recipe
 from kit.workspace import Workspace
 
@@ -24,7 +23,7 @@ from kit.workspace import Workspace
 @click.option("--fold", "folds", type=int, multiple=True, help="Only this fold; may be given more than once.")
 def train(recipes: tuple[str, ...], contest: str, data: Path | None, root: Path, folds: tuple[int, ...]) -> None:
     """Train and score what is missing of RECIPES (the contest's set for this machine by default)."""
-    config, workspace, console = load_contest(contest), Workspace(root.resolve()), Console(highlight=False)
+    config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console()
     wanted = [load_recipe(name) for name in recipes] or chosen_recipes(config, None)
     prepared = prepare(config, data, workspace, console.print)
     for recipe in wanted:
@@ -42,4 +41,4 @@ def leaderboard(contest: str, root: Path, as_json: bool) -> None:
     if as_json:
         print(json.dumps(rows))
         return
-    Console().print(board.table(rows, config.expects))
+    make_console().print(board.table(rows, config.expects))

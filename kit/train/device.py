@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from kit.artefact import read_json, sha256_bytes, write_json
+from kit.train.memory import keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def pick_device() -> torch.device:
 
 @contextmanager
 def pinned(seed: int) -> Iterator[None]:
-    """Threads and the global random state of one unit of work, put back afterwards."""
+    """Threads, memory and the global random state of one unit of work; threads and state are put back afterwards."""
+    keep_freed_memory()
     threads = torch.get_num_threads()
     torch.set_num_threads(psutil.cpu_count(logical=False) or os.cpu_count() or 1)
     try:
