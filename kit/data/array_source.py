@@ -16,6 +16,7 @@ from kit.data.labels import to_indices
 from kit.data.request import Request
 from kit.errors import DataError, did_you_mean
 
+TEST_KEYS = ("test_images", "x_test", "images_test")
 IMAGE_KEYS = ("images", "image", "x_train", "train_images", "x", "data", "arr_0")
 LABEL_KEYS = ("labels", "label", "y_train", "train_labels", "y", "targets", "target", "arr_1")
 MEDMNIST_SPLITS = ("train", "val", "test")
@@ -25,7 +26,9 @@ def read_npz(request: Request) -> ImageSet:
     """An npz with keys of any name, or `X.npy` with its labels in the file that [data] labels names."""
     arrays = _open(request.path)
     notes: list[str] = []
-    image_key = _choose(arrays, request.config.images, IMAGE_KEYS, "images", request.path, notes)
+    wanted = request.config.images if request.labelled else ""
+    usual = IMAGE_KEYS if request.labelled else TEST_KEYS + IMAGE_KEYS
+    image_key = _choose(arrays, wanted, usual, "images", request.path, notes)
     images = arrays[image_key]
     labels = None
     if request.labelled:

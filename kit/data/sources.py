@@ -9,7 +9,7 @@ import numpy as np
 
 from kit.artefact import sha256_file
 from kit.config import ContestConfig
-from kit.data import array_source, cache, folder_source
+from kit.data import array_source, cache, folder_source, practice, table_source
 from kit.data.decoding import Allocate
 from kit.data.imageset import ImageSet, check
 from kit.data.request import Request
@@ -19,8 +19,6 @@ from kit.workspace import Workspace
 
 def _read_practice(request: Request) -> ImageSet:
     """The embedded contest, drawn by the kit."""
-    from kit.data import practice
-
     images, labels, class_names = practice.training_set()
     out = request.allocate(images.shape)
     out[:] = images
@@ -33,6 +31,7 @@ READERS: dict[str, Callable[[Request], ImageSet]] = {
     "practice": _read_practice,
     "npz": array_source.read_npz,
     "medmnist": array_source.read_medmnist,
+    "csv": table_source.read_csv,
     "folder": folder_source.read_folder,
     "zip": folder_source.read_folder,
 }
@@ -46,26 +45,51 @@ def load(contest: ContestConfig, path: Path | None, workspace: Workspace) -> Ima
     kind = contest.data.kind
     place = Path(path if path is not None else contest.data.path).expanduser()
     if kind != "practice" and str(place) == ".":
-        raise DataError(f'{contest.name}: where the data lie is not said. Give --data PATH or set [data] path = "...".')
-
-    def make(allocate: Allocate) -> ImageSet:
-        return check(READERS[kind](Request(contest, place, allocate)))
-
-    image_set = cache.cached(workspace.cache / "data", _key(contest, place), make, contest.classes)
+        raise DataError(
+            f"{contest.name}: where the data lie is not said. Give --data PATH or set [data] path in its file."
+        )
+    image_set = _cached(contest, kind, place, workspace, labelled=True)
     if len(np.unique(image_set.need_labels())) < 2:
         raise DataError(
             f"{place}: at least two classes must occur, but all {len(image_set):,} images are "
-            f"{contest.classes[int(image_set.need_labels()[0])]!r}. Check the data and the contest's class "
-            "list."
+            f"{contest.classes[int(image_set.need_labels()[0])]!r}. "
+            f"Check the data and the contest's class list."
         )
     return image_set
 
 
-def _key(contest: ContestConfig, place: Path) -> str:
-    if contest.data.kind == "practice":
-        source = "".join(sha256_file(file) for file in sorted(Path(__file__).parent.glob("practice*.py")))
-    elif place.exists():
-        source = str(place.resolve()) + cache.fingerprint(place)
-    else:
-        source = str(place)
-    return cache.key_of(source, contest.data.model_dump(mode="json"), contest.classes, contest.image_size)
+def load_test(contest: ContestConfig, path: Path | None, workspace: Workspace) -> ImageSet:
+    """The contest's test images, from `path` or [data] test, whatever their form; unlabelled.
+
+    MedMNIST's come from its own test split. DataError when the contest names none.
+    """
+    if contest.data.kind == "medmnist" and path is None and not contest.data.test:
+        data = contest.data.model_copy(update={"splits": ("test",)})
+        contest = contest.model_copy(update={"data": data})
+        return _cached(contest, "medmnist", Path(data.path).expanduser(), workspace, labelled=False)
+    if path is None and not contest.data.test:
+        raise DataError(f"{contest.name}: has no test images. Give --test PATH or set [data] test in its file.")
+    place = Path(path if path is not None else contest.data.test).expanduser()
+    forms = {".npz": "npz", ".npy": "npz", ".csv": "csv"}
+    return _cached(contest, forms.get(place.suffix.lower(), "folder"), place, workspace, labelled=False)
+
+
+def _cached(contest: ContestConfig, kind: str, place: Path, workspace: Workspace, labelled: bool) -> ImageSet:
+    def make(allocate: Allocate) -> ImageSet:
+        return check(READERS[kind](Request(contest, place, allocate, labelled)))
+
+    data = contest.data.model_dump(mode="json")
+    key = cache.key_of(_source(kind, place, contest), data, contest.classes, contest.image_size, labelled)
+    return cache.cached(workspace.cache / "data", key, make, contest.classes)
+
+
+def _source(kind: str, place: Path, contest: ContestConfig) -> str:
+    """What the pictures depend on, as text that changes whenever they may."""
+    if kind == "practice":
+        return "".join(sha256_file(file) for file in sorted(Path(__file__).parent.glob("practice*.py")))
+    if not place.exists():
+        return str(place)
+    beside = place.parent if kind == "csv" or place.suffix == ".npy" else place
+    named = Path(contest.data.images).expanduser()
+    elsewhere = cache.fingerprint(named) if kind == "csv" and named.is_absolute() and named.exists() else ""
+    return str(place.resolve()) + cache.fingerprint(beside) + elsewhere
