@@ -158,7 +158,8 @@ def neighbour_accuracy(contest, test: tuple[np.ndarray, np.ndarray]) -> float:
     """Accuracy of the seven nearest cleaned training cells."""
     images, labels, plan = contest
     keep = ~plan.junk & (plan.duplicate_of < 0)
-    distance = ((coarse(images[keep])[None] - coarse(test[0])[:, None]) ** 2).sum(axis=2)
+    known, asked = coarse(images[keep]), coarse(test[0])
+    distance = (known**2).sum(axis=1) - 2 * asked @ known.T
     votes = labels[keep][np.argsort(distance, axis=1)[:, :7]]
     said = np.array([np.bincount(row, minlength=CLASSES).argmax() for row in votes])
     return float((said == test[1]).mean())

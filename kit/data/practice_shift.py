@@ -147,7 +147,7 @@ def _covered(picture: np.ndarray, amount: float, rng: np.random.Generator) -> np
 
 
 def _scratched(picture: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
-    out, side = np.ascontiguousarray(picture, np.float32), picture.shape[0]
+    out, side = picture.astype(np.float32), picture.shape[0]
     for _ in range(round(2 + 6 * amount)):
         ends = rng.integers(-4, side + 4, 4).tolist()
         shade = float(rng.choice([0, 255, rng.uniform(0, 255)]))
