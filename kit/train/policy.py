@@ -1,0 +1,150 @@
+"""Augmentation as a recipe writes it: albumentations transforms by name with their arguments, in order.
+
+A step is a table: `{name = "MotionBlur", blur_limit = [3, 7], p = 0.3}`; containers (`OneOf`, `SomeOf`,
+`Sequential`, `RandomOrder`) hold `transforms`, a list of further steps. Beside albumentations' names there are
+torchvision's `RandAugment`, `TrivialAugmentWide` and `AugMix`. Every picture has a seed of its own, so that a draw
+does not depend on batch or order.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torchvision.transforms import v2
+
+from kit.errors import ConfigError, did_you_mean
+from kit.train.presets import PRESETS
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+import albumentations as A
+
+Step = Mapping[str, Any]
+CONTAINERS = ("OneOf", "SomeOf", "Sequential", "RandomOrder")
+PUBLISHED = {"RandAugment": v2.RandAugment, "TrivialAugmentWide": v2.TrivialAugmentWide, "AugMix": v2.AugMix}
+
+
+class Published(A.ImageOnlyTransform):
+    """One of torchvision's published policies as a step of albumentations'."""
+
+    def __init__(self, transform: Any, p: float = 1.0) -> None:
+        super().__init__(p=p)
+        self.transform = transform
+
+    def apply(self, img: np.ndarray, **params: Any) -> np.ndarray:
+        """(H, W, 3) uint8 -> (H, W, 3) uint8."""
+        # torchvision draws from torch's global state, which is put back afterwards.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(self.random_generator.integers(2**31)))
+            changed = self.transform(torch.from_numpy(np.ascontiguousarray(img)).permute(2, 0, 1))
+        return changed.permute(1, 2, 0).numpy()
+
+
+class Policy:
+    """A policy that is applied to batches, by as many threads as `workers` says."""
+
+    def __init__(self, steps: Sequence[Step], where: str = "augment.policy", workers: int = 1) -> None:
+        self._composed = [compose(steps, where) for _ in range(max(1, workers))]
+
+    def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
+        """batch (N, 3, S, S) uint8 on the CPU -> the same shape, a new tensor; one draw of `generator` a picture."""
+        seeds = torch.randint(2**31, (len(batch),), generator=generator, device=generator.device).tolist()
+        images = batch.permute(0, 2, 3, 1).contiguous().numpy()
+        out = np.empty_like(images)
+        shares = [(composed, range(start, len(images), len(self._composed)))
+                  for start, composed in enumerate(self._composed)]  # fmt: skip
+
+        def work(share: tuple[A.Compose, range]) -> None:
+            for row in share[1]:
+                out[row] = draw(share[0], images[row], seeds[row])
+
+        if len(shares) == 1:
+            work(shares[0])
+        else:
+            with ThreadPoolExecutor(len(shares)) as pool:
+                list(pool.map(work, shares))
+        return torch.from_numpy(out).permute(0, 3, 1, 2).contiguous()
+
+
+def draw(composed: A.Compose, image: np.ndarray, seed: int) -> np.ndarray:
+    """One draw of a policy on a picture (S, S, 3) uint8."""
+    composed.set_random_seed(seed)
+    return composed(image=image)["image"]
+
+
+def policy_steps(policy: str | Sequence[Step]) -> Sequence[Step]:
+    """The steps of a preset by name, or the list itself; ConfigError names the near preset."""
+    if not isinstance(policy, str):
+        return policy
+    if policy not in PRESETS:
+        raise ConfigError(
+            f"augment.policy must be a list of steps or one of {', '.join(PRESETS)}, but got {policy!r}."
+            f"{did_you_mean(policy, PRESETS)}"
+        )
+    return PRESETS[policy]
+
+
+def compose(steps: Sequence[Step], where: str = "augment.policy") -> A.Compose:
+    """The steps as one transform; ConfigError, with the step's place, where one breaks a rule."""
+    composed = A.Compose([_transform(step, f"{where}[{index}]") for index, step in enumerate(steps)])
+    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    for seed in range(3):
+        out = draw(composed, picture, seed)
+        if out.shape != picture.shape or out.dtype != np.uint8:
+            raise ConfigError(
+                f"{where}: a policy must keep the picture's shape and uint8, but it made {out.dtype} {out.shape} "
+                f"of uint8 {picture.shape}. Leave out crops, resizing and normalisation: the kit does these"
+            )
+    return composed
+
+
+def known_transforms() -> list[str]:
+    """Names that a step may have."""
+    bases = (A.BasicTransform, A.BaseCompose)
+    found = [name for name, member in vars(A).items() if inspect.isclass(member) and issubclass(member, bases)]
+    abstract = {"BasicTransform", "BaseCompose", "DualTransform", "ImageOnlyTransform", "Transform3D", "Lambda"}
+    return sorted({*found, *PUBLISHED} - abstract - {"Compose", "ReplayCompose"})
+
+
+def _transform(step: Step, where: str) -> Any:
+    if not isinstance(step, Mapping) or not isinstance(step.get("name"), str):
+        raise ConfigError(f'{where}: a step must be a table with a name, such as {{name = "D4"}}, but got {step!r}')
+    given = {key: _tuples(value) for key, value in step.items() if key != "name"}
+    name = step["name"]
+    if name not in known_transforms():
+        raise ConfigError(f"{where}: no transform {name!r}.{did_you_mean(name, known_transforms())}")
+    if name in CONTAINERS:
+        children = step.get("transforms", ())
+        given["transforms"] = [_transform(child, f"{where}.transforms[{i}]") for i, child in enumerate(children)]
+    if name in PUBLISHED:
+        p = given.pop("p", 1.0)
+        return Published(_construct(PUBLISHED[name], name, given, where), p=p)
+    return _construct(getattr(A, name), name, given, where)
+
+
+def _construct(cls: Any, name: str, given: dict[str, Any], where: str) -> Any:
+    known = [key for key in inspect.signature(cls.__init__).parameters if key not in ("self", "args", "kwargs")]
+    for key in given:
+        if key not in known:
+            raise ConfigError(
+                f"{where}: {name} has no argument {key!r}.{did_you_mean(key, known)} It takes {', '.join(known)}"
+            )
+    try:
+        with warnings.catch_warnings():
+            # albumentations warns of a value that it replaces by another; a recipe should say what happens.
+            warnings.simplefilter("error", UserWarning)
+            return cls(**given)
+    except (TypeError, ValueError, UserWarning) as error:
+        raise ConfigError(f"{where}: {name} refuses {given!r}: {error}") from error
+
+
+def _tuples(value: Any) -> Any:
+    """TOML has lists where albumentations wants pairs."""
+    return tuple(_tuples(part) for part in value) if isinstance(value, list) else value
