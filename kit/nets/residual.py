@@ -143,7 +143,7 @@ class ResidualNet(nn.Module):
         choose("pool", POOLS, pool)
         self.pool = pool
         self.stem = self._stem(width, choose("stem", STEM_STRIDE, stem), norm, act)
-        rates = torch.linspace(0.0, drop_path, sum(depth)).tolist()
+        rates = [drop_path * index / max(1, sum(depth) - 1) for index in range(sum(depth))]
         blocks: list[nn.Module] = []
         channels = width
         for stage, count in enumerate(depth):

@@ -1,7 +1,7 @@
 """The submission: this file runs on the platform, and scored the out-of-fold rows before.
 
-It imports numpy alone at load time, torch where a torch runtime is used, and nothing of the kit. What differs
-between submissions is data in `manifest.json`, which lies beside this file. Syntax: Python 3.7.
+It imports numpy alone at load time, torch where a torch runtime is used, and nothing of the kit. What
+differs between submissions is data in `manifest.json`, which lies beside this file. Syntax: Python 3.7.
 """
 
 from __future__ import annotations
@@ -21,8 +21,31 @@ if TYPE_CHECKING:
 VIEWS = ("identity", "rot90", "rot180", "rot270", "hflip", "vflip", "transpose", "antitranspose")
 """The eight symmetries of the square; `apply_view` holds their arithmetic."""
 
+WINDOWS = {
+    "scale0.8": (0.8, 0.0, 0.0),
+    "scale0.9": (0.9, 0.0, 0.0),
+    "scale1.1": (1.1, 0.0, 0.0),
+    "scale1.2": (1.2, 0.0, 0.0),
+    "up": (1.0, 1 / 16, 0.0),
+    "down": (1.0, -1 / 16, 0.0),
+    "left": (1.0, 0.0, 1 / 16),
+    "right": (1.0, 0.0, -1 / 16),
+    "crop_tl": (8 / 7, -1 / 16, -1 / 16),
+    "crop_tr": (8 / 7, -1 / 16, 1 / 16),
+    "crop_bl": (8 / 7, 1 / 16, -1 / 16),
+    "crop_br": (8 / 7, 1 / 16, 1 / 16),
+    "crop_centre": (8 / 7, 0.0, 0.0),
+}
+"""Views through a window: magnification, and how far it lies below and right of the centre, in sides."""
+
+TINTS = {"darker": (1.0, -0.2), "lighter": (1.0, 0.2), "flatter": (0.85, 0.0), "stronger": (1.15, 0.0)}
+"""Views of the normalised picture: factor and addend, in standard deviations."""
+
 PIXELS_A_BATCH = 64 * 96 * 96
 """Most input pixels a network sees at once; keeps the activations of common networks under about 1 GB."""
+
+KEPT_MB = 400
+"""Most memory for networks that wait for the next call."""
 
 DTYPES = {
     "F64": "float64",
@@ -46,7 +69,8 @@ def as_array(X: Any) -> np.ndarray:
 
 
 def as_batch(X: Any) -> np.ndarray:
-    """Pictures as a C-contiguous (N, H, W, 3) array, uint8 or float32, values 0..255; X is never written to.
+    """Pictures as a C-contiguous (N, H, W, 3) array, uint8 or float32, values 0..255; X is never written
+    to.
 
     Accepts any number type and (N, H, W), (N, H, W, 1) or (N, H, W, 3). The scale is never guessed: a batch
     of dark pictures stays dark. ValueError for another shape.
@@ -77,7 +101,8 @@ def resize_matrix(source: int, target: int) -> np.ndarray:
 
 
 def preprocess(batch: Any, size: int, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
-    """What every network sees: (N, H, W, 3), 0..255 -> (N, 3, size, size) float32, normalised, channels_last.
+    """What every network sees: (N, H, W, 3), 0..255 -> (N, 3, size, size) float32, normalised,
+    channels_last.
 
     `batch` is a tensor (on any device) or an array. Scaled to 0..1, resized where H, W are not `size`, then
     (x - mean) / std per channel.
@@ -95,13 +120,30 @@ def preprocess(batch: Any, size: int, mean: Sequence[float], std: Sequence[float
     return ((x - centre) / spread).contiguous(memory_format=torch.channels_last)
 
 
+def window_matrix(size: int, factor: float, offset: float) -> np.ndarray:
+    """(size, size) float32 bilinear weights along one axis of a window of `WINDOWS`; edges are repeated."""
+    centre = (size - 1) / 2
+    place = np.clip((np.arange(size) - centre) / factor + centre + offset * size, 0, size - 1)
+    return np.maximum(0.0, 1.0 - np.abs(np.arange(size)[None, :] - place[:, None])).astype(np.float32)
+
+
 def apply_view(x: torch.Tensor, name: str) -> torch.Tensor:
     """One view of a (N, C, S, S) tensor; rotations turn counter-clockwise, as `torch.rot90` does.
 
     KeyError for an unknown name.
     """
+    if name in TINTS:
+        return x * TINTS[name][0] + TINTS[name][1]
+    if name in WINDOWS:
+        import torch
+
+        factor, down, right = WINDOWS[name]
+        rows = torch.from_numpy(window_matrix(x.shape[2], factor, down)).to(x)
+        columns = torch.from_numpy(window_matrix(x.shape[3], factor, right)).to(x)
+        return rows @ x.contiguous() @ columns.t()
     if name not in VIEWS:
-        raise KeyError("view must be one of %s, but got %r" % (", ".join(VIEWS), name))
+        known = VIEWS + tuple(WINDOWS) + tuple(TINTS)
+        raise KeyError("view must be one of %s, but got %r" % (", ".join(known), name))
     if name in ("rot90", "rot270", "transpose", "antitranspose"):
         x = x.transpose(2, 3)
     flips = {"rot90": (2,), "rot180": (2, 3), "rot270": (3,), "hflip": (3,), "vflip": (2,)}
@@ -174,8 +216,8 @@ def build_net(net: Dict[str, Any], folder: str) -> torch.nn.Module:
 def load_net(spec: Dict[str, Any], folder: str) -> torch.nn.Module:
     """The trained network of a member: spec holds "net" and "weights" (a safetensors file in `folder`).
 
-    In inference mode, float32 also where the weights are stored in half precision. The global random state is
-    left as it was.
+    In inference mode, float32 also where the weights are stored in half precision. The global random state
+    is left as it was.
     """
     import torch
 
@@ -186,9 +228,7 @@ def load_net(spec: Dict[str, Any], folder: str) -> torch.nn.Module:
     return net.float().eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
-def net_logits(
-    net: torch.nn.Module, X: Any, spec: Dict[str, Any], batch_size: Optional[int] = None
-) -> np.ndarray:
+def net_logits(net: torch.nn.Module, X: Any, spec: Dict[str, Any], batch_size: Optional[int] = None) -> np.ndarray:
     """Logits (N, V, C) float32 of `net` for pictures X (N, H, W, 3), one slice for each of spec["views"].
 
     spec: "size", "mean", "std", "views". Runs on the device of `net`, in float32, at most `batch_size`
@@ -216,9 +256,95 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
+# ------------------------------------------------------------------------------------------------ blending
+def merge_views(logits: np.ndarray, temperature: Any, merge: str = "mean") -> np.ndarray:
+    """A network's probabilities (..., C) from its logits (..., V, C), a slice a view, over the temperature.
+
+    merge: "mean" of the views' probabilities, "logit" (of the mean logits), or "trimmed" (the mean without
+    each class's highest and lowest view, where there are more than two).
+    """
+    if merge == "logit":
+        return softmax((logits / temperature).mean(axis=-2))
+    proba = softmax(logits / temperature)
+    if merge == "trimmed" and proba.shape[-2] > 2:
+        proba = np.sort(proba, axis=-2)[..., 1:-1, :]
+        kept = proba.mean(axis=-2)
+        return kept / kept.sum(axis=-1, keepdims=True)
+    return proba.mean(axis=-2)
+
+
+FLOOR = 1e-6
+"""Probabilities are raised to this before a logarithm: a sure network says exactly 0."""
+
+
+def contribution(combiner: Dict[str, Any], place: int, proba: np.ndarray) -> np.ndarray:
+    """What the recipe at `place` adds to the blend, (..., C), for its probabilities (..., C).
+
+    combiner: {"kind": "mean", "geometric", "rank", "majority", "stack" or "trees", "weights", "coef",
+    "intercept", "trees", "bias"}. Ranks are taken within a row, so that a picture's answer does not depend
+    on its company.
+    """
+    weight, classes = combiner["weights"][place], proba.shape[-1]
+    if combiner["kind"] == "mean":
+        return weight * proba
+    if combiner["kind"] == "geometric":
+        return weight * np.log(np.maximum(proba, FLOOR))
+    if combiner["kind"] == "rank":
+        order = proba.argsort(axis=-1, kind="stable").argsort(axis=-1, kind="stable")
+        return weight * order / max(classes - 1, 1)
+    if combiner["kind"] == "majority":
+        # A thousandth of the probabilities decides between equal votes.
+        return weight * (0.999 * np.eye(classes)[proba.argmax(axis=-1)] + 0.001 * proba)
+    logs = np.log(np.maximum(proba, FLOOR))
+    logs = logs - logs.mean(axis=-1, keepdims=True)
+    if combiner["kind"] == "trees":
+        # Trees need all recipes at once: each fills its own columns, and the sum holds them side by side.
+        side_by_side = np.zeros(proba.shape[:-1] + (len(combiner["weights"]) * classes,))
+        side_by_side[..., place * classes : (place + 1) * classes] = logs
+        return side_by_side
+    assert combiner["kind"] == "stack", combiner["kind"]
+    return logs @ np.asarray(combiner["coef"][place])
+
+
+def finish(combiner: Dict[str, Any], total: np.ndarray) -> np.ndarray:
+    """The blend's probabilities (..., C) for the sum of all contributions."""
+    if combiner["kind"] == "geometric":
+        total = softmax(total)
+    elif combiner["kind"] == "stack":
+        total = softmax(total + np.asarray(combiner["intercept"]))
+    elif combiner["kind"] == "trees":
+        total = softmax(boosted(combiner["trees"], total))
+    if combiner.get("bias"):
+        total = softmax(np.log(np.maximum(total, FLOOR)) + np.asarray(combiner["bias"]))
+    return total / total.sum(axis=-1, keepdims=True)
+
+
+def boosted(trees: Dict[str, Any], x: np.ndarray) -> np.ndarray:
+    """Log-odds (..., C) of boosted trees for features x (..., F).
+
+    trees: "baseline" (C,) and "nodes": a list of {"class", "feature", "threshold", "left", "right",
+    "value"}, arrays with an entry a node; a row goes left where its feature is at most the threshold, a
+    leaf's left is 0.
+    """
+    flat = x.reshape(-1, x.shape[-1])
+    odds = np.tile(np.asarray(trees["baseline"], dtype=np.float64), (len(flat), 1))
+    rows = np.arange(len(flat))
+    for tree in trees["nodes"]:
+        feature, left, right = (np.asarray(tree[key]) for key in ("feature", "left", "right"))
+        threshold, node = np.asarray(tree["threshold"]), np.zeros(len(flat), dtype=np.int64)
+        while left[node].any():
+            down = np.where(flat[rows, feature[node]] <= threshold[node], left[node], right[node])
+            node = np.where(left[node] > 0, down, node)
+        odds[:, tree["class"]] += np.asarray(tree["value"])[node]
+    return odds.reshape(x.shape[:-1] + (odds.shape[-1],))
+
+
 # ---------------------------------------------------------------------------------------------- submission
 class Model:
-    """The ensemble described by the manifest; networks are read one at a time."""
+    """The ensemble described by the manifest; members are the (recipe, fold) networks, best first.
+
+    Networks are read one at a time and kept for the next call while they are small.
+    """
 
     def __init__(self, path: Optional[str] = None) -> None:
         """path: folder of the submission, where a platform passes it; else the folder of this file."""
@@ -226,35 +352,84 @@ class Model:
         with open(os.path.join(self.folder, "manifest.json"), encoding="utf-8") as file:
             self.manifest = json.load(file)
         self.members = self.manifest["members"]
+        self.kept = {}  # type: Dict[int, Any]
 
     def predict(self, X: Any, max_seconds: Optional[float] = None) -> np.ndarray:
         """Labels (N,) int64 of pictures X (N, H, W, 3), values 0..255 of any number type."""
         return self.predict_proba(X, max_seconds).argmax(axis=1).astype(np.int64)
 
     def predict_proba(self, X: Any, max_seconds: Optional[float] = None) -> np.ndarray:
-        """Probabilities (N, C) float32: the weighted mean over members of the mean over their views.
+        """Probabilities (N, C) float32: folds of a recipe are averaged, recipes are blended.
 
-        Given `max_seconds`, members are taken in the manifest's order while the time lasts.
+        In `max_seconds` (else the manifest's) members are taken in order while the time lasts, the first in
+        any case; those left out are named on stderr.
         """
-        start = time.time()
+        limit = max_seconds if max_seconds is not None else self.manifest.get("max_seconds")
+        end = None if limit is None else time.time() + 0.9 * limit
         X = as_array(X)
-        total = np.zeros((len(X), self.manifest["num_classes"]), dtype=np.float64)
-        weight = slowest = 0.0
+        sums = {}  # type: Dict[str, np.ndarray]
+        counts = {}  # type: Dict[str, int]
         for number, member in enumerate(self.members):
-            began = time.time()
-            if max_seconds is not None and number and began - start + 1.1 * slowest > max_seconds:
-                print("out of time: %d of %d members used" % (number, len(self.members)), file=sys.stderr)
+            proba = self.member_proba(X, number, end)
+            if proba is None:
+                self.say("out of time: members %d to %d left out" % (number + 1, len(self.members)))
                 break
-            proba = softmax(self.member_logits(X, number) / member["temperature"]).mean(axis=1)
-            total += member["weight"] * proba
-            weight += member["weight"]
-            slowest = max(slowest, time.time() - began)
-        return (total / weight).astype(np.float32)
+            sums[member["recipe"]] = sums.get(member["recipe"], 0.0) + proba
+            counts[member["recipe"]] = counts.get(member["recipe"], 0) + 1
+        combiner = self.manifest["combiner"]
+        total = np.zeros(1)
+        for place, recipe in enumerate(self.manifest["recipes"]):
+            if recipe in sums:
+                total = total + contribution(combiner, place, sums[recipe] / counts[recipe])
+        return finish(combiner, total).astype(np.float32)
+
+    def member_proba(self, X: np.ndarray, number: int, end: Optional[float]) -> Optional[np.ndarray]:
+        """Probabilities (N, C) of one member, mean over its views; None where the time `end` comes first.
+
+        The first member always answers: with its first view alone where time is short, and, after `end`,
+        with the mean of what it has said so far.
+        """
+        spec = dict(self.members[number])
+        net = self.net(number)
+        rows = max(1, PIXELS_A_BATCH // spec["size"] ** 2)
+        parts = []  # type: List[np.ndarray]
+        start = time.time()
+        for first in range(0, len(X), rows):
+            if first and end is not None and time.time() + (time.time() - start) * (len(X) / first - 1) > end:
+                if number:
+                    return None
+                spec["views"] = spec["views"][:1]
+                if time.time() > end:
+                    self.say("out of time: %d of %d pictures got the mean answer" % (len(X) - first, len(X)))
+                    parts.append(np.concatenate(parts).mean(0, keepdims=True).repeat(len(X) - first, axis=0))
+                    break
+            logits = net_logits(net, X[first : first + rows], spec)
+            merge = spec.get("merge", "mean")
+            parts.append(merge_views(logits.astype(np.float64), spec["temperature"], merge))
+        return np.concatenate(parts) if parts else np.zeros((0, self.manifest["num_classes"]))
 
     def member_logits(self, X: Any, member: int) -> np.ndarray:
         """Logits (N, V, C) float32 of one member (its place in the manifest), a slice a view."""
-        spec = self.members[member]
-        return net_logits(load_net(spec, self.folder), as_array(X), spec)
+        return net_logits(self.net(member), as_array(X), self.members[member])
+
+    def net(self, number: int) -> Any:
+        """The network of a member, from memory or from its file."""
+        if number not in self.kept:
+            net = load_net(self.members[number], self.folder)
+            if sum(size_mb(other) for other in self.kept.values()) + size_mb(net) > KEPT_MB:
+                return net
+            self.kept[number] = net
+        return self.kept[number]
+
+    @staticmethod
+    def say(message: str) -> None:
+        """One line on stderr, which platforms log."""
+        print(message, file=sys.stderr)
+
+
+def size_mb(net: torch.nn.Module) -> float:
+    """Memory of a network's parameters in MB."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in net.parameters()) / 1e6
 
 
 def find_folder(path: Optional[str] = None) -> str:

@@ -1,0 +1,65 @@
+"""Zips: written the same byte for byte from the same content, and unpacked without leaving their folder."""
+
+from __future__ import annotations
+
+import io
+import stat
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from kit.artefact import write_bytes
+from kit.errors import RehearsalError
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The earliest time a zip can hold; every entry has it."""
+
+MAX_UNPACKED_BYTES = 8 << 30
+"""Beyond this a zip is taken for a bomb."""
+
+
+def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
+    """Write `files` (name in the zip -> content) to `path`, sorted by name, atomically.
+
+    Stored, not deflated: half-precision weights hardly shrink, and deflate differs between zlib versions.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.create_system = 3
+            entry.external_attr = (stat.S_IFREG | 0o644) << 16
+            archive.writestr(entry, files[name])
+    write_bytes(path, buffer.getvalue())
+
+
+def open_zip(path: Path) -> zipfile.ZipFile:
+    """The zip at `path`; RehearsalError when it is missing or no zip."""
+    try:
+        return zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise RehearsalError(f"{path}: not a zip ({error}). Give the path of a packed submission.") from error
+
+
+def names(path: Path) -> list[str]:
+    """Names of all entries, folders too, in the order of the zip."""
+    with open_zip(path) as archive:
+        return archive.namelist()
+
+
+def escapes(name: str) -> bool:
+    """Whether an entry of that name would be written outside of the folder it is unpacked in."""
+    parts = PurePosixPath(name.replace("\\", "/"))
+    return parts.is_absolute() or ".." in parts.parts or (len(name) > 1 and name[1] == ":")
+
+
+def unpack(path: Path, folder: Path) -> None:
+    """Unpack into `folder`; RehearsalError names entries that escape it, links, and zip bombs."""
+    with open_zip(path) as archive:
+        for entry in archive.infolist():
+            if escapes(entry.filename) or stat.S_ISLNK(entry.external_attr >> 16):
+                raise RehearsalError(f"{path}: entry {entry.filename!r} leads outside of it. Pack it again.")
+        total = sum(entry.file_size for entry in archive.infolist())
+        if total > MAX_UNPACKED_BYTES:
+            raise RehearsalError(f"{path}: unpacks to {total / 2**30:.0f} GiB; at most 8 GiB are unpacked.")
+        archive.extractall(folder)

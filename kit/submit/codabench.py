@@ -1,0 +1,92 @@
+"""A hidden test as Codabench runs it: the ingestion program, then the scoring program, each in its own process."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kit.config import PlatformConfig
+from kit.submit.jail import Mount
+from kit.submit.programs import ingestion, scoring
+from kit.submit.sandbox import SUBMISSION, Interpreter, Job, Limits, Outcome, run_isolated
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Both runs of a submission, and its scores (empty where one of them failed)."""
+
+    prediction: Outcome
+    scoring: Outcome
+    scores: dict[str, float]
+
+
+def settings(platform: PlatformConfig) -> dict[str, str]:
+    """What the ingestion program has to know of a platform's entry point."""
+    return {
+        "class_name": platform.class_name,
+        "constructor": platform.constructor,
+        "input": platform.input,
+    }
+
+
+def run_hidden(
+    submission: Path,
+    images: np.ndarray,
+    labels: np.ndarray,
+    platform: PlatformConfig,
+    python: Interpreter,
+    scratch: Path,
+) -> Scored:
+    """Score an unpacked submission on hidden images (n, S, S, 3) uint8 with labels (n,).
+
+    Folders are laid out under `scratch` as a worker does; the second run sees the first only through its
+    output.
+    """
+    folders = {name: scratch / name for name in ("program", "input", "output", "scorer", "ref", "scores")}
+    for folder in folders.values():
+        folder.mkdir(parents=True)
+    shutil.copy(ingestion.__file__, folders["program"])
+    (folders["program"] / "settings.json").write_text(json.dumps(settings(platform)))
+    np.savez(folders["input"] / "images.npz", images=images)
+    shutil.copy(scoring.__file__, folders["scorer"])
+    np.save(folders["ref"] / "labels.npy", labels)
+    limits = Limits(platform.max_seconds, platform.max_memory_mb, platform.shm_mb, platform.threads)
+    predicted = run_isolated(_prediction_job(submission, folders), python, limits)
+    scored = run_isolated(_scoring_job(folders), python, limits)
+    return Scored(predicted, scored, _read_scores(folders["scores"] / "scores.json"))
+
+
+def _prediction_job(submission: Path, folders: dict[str, Path]) -> Job:
+    arguments = ("/app/input_data", "/app/output", "/app/program", SUBMISSION)
+    mounts = (
+        Mount(submission, SUBMISSION),
+        Mount(folders["program"], "/app/program"),
+        Mount(folders["input"], "/app/input_data"),
+        Mount(folders["output"], "/app/output", writable=True),
+    )
+    return Job("/app/program/ingestion.py", arguments, mounts, "/app/program")
+
+
+def _scoring_job(folders: dict[str, Path]) -> Job:
+    mounts = (
+        Mount(folders["scorer"], "/app/program"),
+        Mount(folders["ref"], "/app/input/ref"),
+        Mount(folders["output"], "/app/input/res"),
+        Mount(folders["scores"], "/app/output", writable=True),
+    )
+    return Job("/app/program/scoring.py", ("/app/input", "/app/output"), mounts, "/app/program")
+
+
+def _read_scores(path: Path) -> dict[str, float]:
+    """The leaderboard's values; empty where the file is missing or holds what a leaderboard cannot store."""
+    try:
+        scores: Any = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return {key: float(value) for key, value in scores.items() if math.isfinite(value)}
