@@ -3,10 +3,10 @@ import pytest
 from ensemble_toy import make_runs
 
 from kit.ensemble.blend import Blend, blend
-from kit.ensemble.calibration import view_mean
 from kit.ensemble.kinds import kind
 from kit.ensemble.pool import make_pool
 from kit.errors import ArtefactError, EnsembleError
+from kit.submit.model import merge_views
 
 RUNS = make_runs(7)
 
@@ -14,7 +14,7 @@ RUNS = make_runs(7)
 def test_best5_is_the_plain_mean_of_the_five_best():
     found = blend(RUNS, "best5")
     by_name = {run.recipe: run for run in RUNS}
-    parts = [view_mean(by_name[m.recipe].logits.astype(np.float64), m.temperature) for m in found.members]
+    parts = [merge_views(by_name[m.recipe].logits.astype(np.float64), m.temperature) for m in found.members]
     proba = found.proba(make_pool(RUNS))[:, 0]
     assert [member.weight for member in found.members] == [0.2] * 5
     # the pool holds cross-fitted temperatures, the blend ships those of all rows
@@ -36,9 +36,7 @@ def test_a_broken_file_names_itself_and_the_command(tmp_path, text):
         Blend.from_json(tmp_path / "blend.json")
 
 
-@pytest.mark.parametrize(
-    ("name", "near"), [("bset5", "best5"), ("best0", "best5"), ("al", "all"), ("best", "best5")]
-)
+@pytest.mark.parametrize(("name", "near"), [("bset5", "best5"), ("best0", "best5"), ("al", "all"), ("best", "best5")])
 def test_an_unknown_kind_names_the_near_one(name, near):
     with pytest.raises(EnsembleError, match=f"Did you mean '{near}'"):
         kind(name)

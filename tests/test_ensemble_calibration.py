@@ -4,8 +4,8 @@ from ensemble_toy import make_runs
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import log_loss
 
-from kit.ensemble.calibration import cross_fit, fit_temperature, view_mean
-from kit.submit.model import softmax
+from kit.ensemble.calibration import cross_fit, fit_temperature
+from kit.submit.model import merge_views, softmax
 
 
 def scipys(logits, labels):
@@ -54,4 +54,4 @@ def test_a_folds_own_rows_have_no_say_in_its_temperature():
 def test_views_are_averaged_as_probabilities():
     logits = np.random.default_rng(0).normal(size=(7, 3, 4)).astype(np.float32)
     expected = np.mean([softmax(logits[:, view] / 2.0) for view in range(3)], axis=0)
-    np.testing.assert_allclose(view_mean(logits, 2.0), expected, rtol=1e-6)
+    np.testing.assert_allclose(merge_views(logits, 2.0), expected, rtol=1e-6)

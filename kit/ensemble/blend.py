@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,27 +10,39 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit.artefact import read_json, write_json
+from kit.ensemble.auto import Compared, auto, candidates, compare
+from kit.ensemble.bias import corrected, row_weights, with_prior
+from kit.ensemble.budget import Budget, Cost, Thrifty, check_costs
 from kit.ensemble.combine import Combiner
 from kit.ensemble.expected import Expected, expected_score
 from kit.ensemble.kinds import kind
-from kit.ensemble.nested import Nested, evaluate
+from kit.ensemble.nested import Kind, Nested, evaluate
 from kit.ensemble.pool import Pool, make_pool
 from kit.ensemble.scores import Score
-from kit.errors import ArtefactError
+from kit.errors import ArtefactError, EnsembleError
 
 if TYPE_CHECKING:
     from kit.oof import OofRun
 
+AUTO = "auto"
+NO_LIMITS = Budget()
+
 
 @dataclass(frozen=True)
 class Member:
-    """A recipe in a blend: its weight (sum 1 over members), temperature and views; `score` is its own."""
+    """A recipe in a blend: its weight (sum 1 over members), temperature and views; `score` is its own.
+
+    merge: how its views become one, as `merge_views` of the shipped file names it. external: the file of
+    predictions made elsewhere, which no zip can run.
+    """
 
     recipe: str
     weight: float
     temperature: float
     views: tuple[str, ...]
     score: Score
+    merge: str = "mean"
+    external: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,23 +92,62 @@ def _member_from(data: dict[str, Any]) -> Member:
     return Member(**data | {"views": tuple(data["views"]), "score": Score(**data["score"])})
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What is asked of a blend besides its name.
+
+    expects, metric: the contest's. hidden_rows: pictures the hidden score is taken over. budget and costs:
+    the platform's limits, and what each recipe takes. hidden_prior: class shares (C,) of the hidden test,
+    where known. merges: how a recipe's views become one, by recipe.
+    """
+
+    expects: str = "shifted"
+    metric: str = "accuracy"
+    hidden_rows: int = 2000
+    budget: Budget = NO_LIMITS
+    costs: Mapping[str, Cost] | None = None
+    hidden_prior: Sequence[float] | None = None
+    merges: Mapping[str, str] | None = None
+
+
 def blend(
-    runs: Sequence[OofRun],
-    name: str = "best5",
-    expects: str = "shifted",
-    metric: str = "accuracy",
-    hidden_rows: int = 2000,
+    runs: Sequence[OofRun], name: str = "best5", expects: str = "shifted", metric: str = "accuracy", **more: Any
 ) -> Blend:
-    """The ensemble of that name over the runs; EnsembleError names a run that cannot enter."""
-    pool = make_pool(runs, expects, metric)
-    found = evaluate(kind(name), pool)
-    return describe(name, found, pool, dict(runs[0].info.get("digests", {})), hidden_rows)
+    """The ensemble of that name over the runs; EnsembleError names a run that cannot enter.
+
+    more: further fields of `Wish`.
+    """
+    wish = Wish(expects, metric, **more)
+    pool = make_pool(runs, expects, metric, merges=wish.merges)
+    return describe(name, find(name, pool, wish)[0], pool, _digests(runs), wish)
 
 
-def describe(name: str, found: Nested, pool: Pool, digests: dict[str, str], hidden_rows: int) -> Blend:
+def find(name: str, pool: Pool, wish: Wish) -> tuple[Nested, list[Compared]]:
+    """The ensemble of that name under the wish's budget, nested, and for "auto" what it was chosen from."""
+    if name != AUTO:
+        return evaluate(within(kind(name), pool, wish), pool), []
+    compared = compare(pool, [within(one, pool, wish) for one in candidates(pool)])
+    return auto(pool, compared), compared
+
+
+def within(one: Kind, pool: Pool, wish: Wish) -> Kind:
+    """The kind under the wish's budget; EnsembleError where the budget or a cost makes that impossible."""
+    if wish.budget == NO_LIMITS:
+        return one
+    if wish.costs is None:
+        raise EnsembleError("a budget needs measured costs, but got none. Measure them: kit train")
+    check_costs(pool, wish.costs, wish.budget)
+    return Thrifty(one, wish.costs, wish.budget)
+
+
+def describe(name: str, found: Nested, pool: Pool, digests: dict[str, str], wish: Wish) -> Blend:
     """A scored kind as a blend."""
-    combiner = found.combiner
+    combiner, proba, weights = found.combiner, found.proba, None
     bar = evaluate(kind(f"best{len(combiner.members)}"), pool)
+    if wish.hidden_prior is not None:
+        combiner = with_prior(combiner, pool.labels, wish.hidden_prior)
+        weights = row_weights(pool.labels, wish.hidden_prior)
+        proba = corrected(proba, pool.labels, wish.hidden_prior)
     return Blend(
         name=name,
         kind=found.kind.name,
@@ -107,11 +158,15 @@ def describe(name: str, found: Nested, pool: Pool, digests: dict[str, str], hidd
         nested=found.nested,
         resubstitution=found.resubstitution,
         equal=bar.nested,
-        expected=expected_score(found.proba, pool, hidden_rows),
+        expected=expected_score(proba, pool, wish.hidden_rows, row_weights=weights),
         digests=digests,
     )
 
 
+def _digests(runs: Sequence[OofRun]) -> dict[str, str]:
+    return dict(runs[0].info.get("digests", {}))
+
+
 def _member(pool: Pool, place: int, weight: float) -> Member:
-    own = pool.score(pool.proba[place])
-    return Member(pool.names[place], weight, pool.temperatures[place], pool.views[place], own)
+    entry, own = pool.entries[place], pool.score(pool.proba[place])
+    return Member(pool.names[place], weight, entry.temperature, entry.views, own, entry.merge, entry.external)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kit.ensemble.pool import Pool
-from kit.ensemble.scores import Score, families, numbered, operators, row_values
+from kit.ensemble.scores import families, numbered, operators, row_se, row_values, shifted_se
 
 LEVEL = 0.8
 DRAWS = 4000
@@ -39,37 +39,46 @@ class Expected:
         return asdict(self)
 
 
-def expected_score(proba: np.ndarray, pool: Pool, hidden_rows: int = 2000, seed: int = 0) -> Expected:
-    """What a blend with nested predictions proba (N, 1 + K, C) will score on `hidden_rows` hidden
-    pictures.
+def expected_score(
+    proba: np.ndarray,
+    pool: Pool,
+    hidden_rows: int = 2000,
+    row_weights: np.ndarray | None = None,
+    seed: int = 0,
+) -> Expected:
+    """What a blend with nested predictions proba (N, 1 + K, C) will score on `hidden_rows` hidden pictures.
+
+    row_weights: (N,), mean 1: the hidden test's classes beside ours.
     """
-    found = pool.score(proba)
-    point = found.selection(pool.expects)
+    shifted = pool.expects == "shifted"
+    values = _values(proba[:, 1:] if shifted else proba[:, :1], pool, row_weights)
+    point = float(values.mean())
     rng = np.random.default_rng(seed)
     centres = np.full(DRAWS, point)
-    if pool.expects == "shifted":
-        centres = _mixtures(proba[:, 1:], pool, rng)
+    spread = row_se(values[:, 0])
+    if shifted:
+        spread = shifted_se(values, numbered(operators(pool.cell_names))[pool.cells])
+        centres = _mixtures(values, pool, rng)
         centres += point - centres.mean()
-    spread = _noise(found, point, pool.expects, hidden_rows)
-    scores = np.clip(centres + spread * rng.standard_normal(DRAWS), 0.0, 1.0)
+    theirs = max(point * (1 - point), 1e-4) / hidden_rows
+    scores = np.clip(centres + np.sqrt(spread**2 + theirs) * rng.standard_normal(DRAWS), 0.0, 1.0)
     low, high = np.quantile(scores, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Expected(point, float(low), float(high), pool.expects, hidden_rows=hidden_rows)
 
 
-def _noise(found: Score, point: float, expects: str, hidden_rows: int) -> float:
-    ours = found.shifted_se if expects == "shifted" and found.shifted_se is not None else found.clean_se
-    return float(np.sqrt(ours**2 + max(point * (1 - point), 1e-4) / hidden_rows))
+def _values(proba: np.ndarray, pool: Pool, weights: np.ndarray | None) -> np.ndarray:
+    """Values (N, J) whose mean is the metric of proba (N, J, C)."""
+    labels = np.repeat(pool.labels, proba.shape[1])
+    said = proba.reshape(-1, proba.shape[-1]).argmax(-1)
+    values = row_values(pool.metric, labels, said).reshape(proba.shape[:2])
+    return values if weights is None else values * weights[:, None]
 
 
-def _mixtures(proba: np.ndarray, pool: Pool, rng: np.random.Generator) -> np.ndarray:
-    """Scores (DRAWS,) under random mixtures of the battery's cells."""
-    count = proba.shape[1]
-    labels = np.repeat(pool.labels, count)
-    values = row_values(pool.metric, labels, proba.reshape(-1, proba.shape[-1]).argmax(-1))
-    size = len(pool.cell_names)
-    cells = pool.cells.ravel()
+def _mixtures(values: np.ndarray, pool: Pool, rng: np.random.Generator) -> np.ndarray:
+    """Means (DRAWS,) of values (N, K) under random mixtures of the battery's cells."""
+    size, cells = len(pool.cell_names), pool.cells.ravel()
     rows = np.bincount(cells, minlength=size)
-    sums = np.bincount(cells, weights=values, minlength=size)
+    sums = np.bincount(cells, weights=values.ravel(), minlength=size)
     weights = np.ones((DRAWS, size))
     severity = [name.partition("@")[2] for name in pool.cell_names]
     parts = {
@@ -78,6 +87,6 @@ def _mixtures(proba: np.ndarray, pool: Pool, rng: np.random.Generator) -> np.nda
         "severity": severity,
     }
     for part, names in parts.items():
-        code = numbered(list(names))
+        code = numbered(names)
         weights *= rng.gamma(CONCENTRATION[part], size=(DRAWS, code.max() + 1))[:, code]
     return (weights @ sums) / (weights @ rows)

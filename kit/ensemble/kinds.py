@@ -6,19 +6,35 @@ from __future__ import annotations
 
 import re
 
+from kit.ensemble.bias import Biased
+from kit.ensemble.boosting import Boosting
 from kit.ensemble.equal import Equal
+from kit.ensemble.greedy import Greedy
 from kit.ensemble.nested import Kind
+from kit.ensemble.stack import Stack
+from kit.ensemble.weights import Weights
 from kit.errors import EnsembleError, did_you_mean
 
 MERGES = {"best": "mean", "geometric": "geometric", "rank": "rank", "majority": "majority"}
 """Equal-weight kinds: a number behind the name is how many of the best members enter, none is all of them."""
 
-FITTED: dict[str, Kind] = {}
+FITTED: dict[str, Kind] = {
+    "greedy": Greedy(),
+    "greedy-metric": Greedy("greedy-metric", by_metric=True),
+    "weights": Weights(),
+    "stack": Stack(),
+    "boosting": Boosting(),
+}
 """Kinds that fit numbers on the rows."""
+
+BIAS = "+bias"
+"""Behind any name: a bias a class, fitted behind the blend."""
 
 
 def kind(name: str) -> Kind:
     """The kind of that name; EnsembleError names the near one."""
+    if name.endswith(BIAS):
+        return Biased(kind(name.removesuffix(BIAS)))
     if name == "all":
         return Equal("all")
     if name in FITTED:
@@ -27,7 +43,7 @@ def kind(name: str) -> Kind:
     if match is None or name == "best":
         known = ["best5", "all", "geometric5", "rank5", "majority5", *FITTED, "auto"]
         raise EnsembleError(
-            f"ensemble must be one of {', '.join(known)} (any number), but got {name!r}."
+            f"ensemble must be one of {', '.join(known)} (with any number, and {BIAS} behind it), but got {name!r}."
             f"{did_you_mean(name, known)}"
         )
     count = int(match[2]) if match[2] else None

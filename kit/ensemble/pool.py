@@ -5,18 +5,29 @@ A candidate that is incomplete or belongs to other data is refused by name, befo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit.ensemble.calibration import cross_fit, view_mean
+from kit.ensemble.calibration import cross_fit
 from kit.ensemble.scores import Score, score
 from kit.errors import EnsembleError
+from kit.submit.model import merge_views
 
 if TYPE_CHECKING:
     from kit.oof import OofRun
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How a candidate's probabilities come from its logits, and its file where it was made elsewhere."""
+
+    temperature: float
+    views: tuple[str, ...]
+    merge: str = "mean"
+    external: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,10 +45,11 @@ class Pool:
     folds: np.ndarray
     cells: np.ndarray
     cell_names: tuple[str, ...] = ()
-    temperatures: tuple[float, ...] = ()
-    views: tuple[tuple[str, ...], ...] = ()
+    entries: tuple[Entry, ...] = ()
     expects: str = "shifted"
     metric: str = "accuracy"
+    whole: int = 0
+    """Rows of the pool that this one was cut from; 0 where it is whole."""
 
     @property
     def num_classes(self) -> int:
@@ -52,6 +64,7 @@ class Pool:
             labels=self.labels[chosen],
             folds=self.folds[chosen],
             cells=self.cells[chosen],
+            whole=self.whole or len(self.labels),
         )
 
     def members(self, chosen: Sequence[int]) -> Pool:
@@ -61,8 +74,7 @@ class Pool:
             self,
             names=tuple(self.names[m] for m in picked),
             proba=self.proba[picked],
-            temperatures=tuple(self.temperatures[m] for m in picked) if self.temperatures else (),
-            views=tuple(self.views[m] for m in picked) if self.views else (),
+            entries=tuple(self.entries[m] for m in picked) if self.entries else (),
         )
 
     def fitting(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -86,14 +98,22 @@ class Pool:
 
 
 def make_pool(
-    runs: Sequence[OofRun], expects: str = "shifted", metric: str = "accuracy", temperature: bool = True
+    runs: Sequence[OofRun],
+    expects: str = "shifted",
+    metric: str = "accuracy",
+    temperature: bool = True,
+    merges: Mapping[str, str] | None = None,
 ) -> Pool:
-    """The pool of out-of-fold runs; EnsembleError names the run that cannot enter and why."""
+    """The pool of out-of-fold runs; EnsembleError names the run that cannot enter and why.
+
+    merges: how a recipe's views become one, by recipe; "mean" where it is not named.
+    """
     check_runs(runs)
     first = runs[0]
     if expects == "shifted" and not first.cells.shape[1]:
         expects = "clean"
-    members = [_member(run, first.ids, expects, temperature) for run in runs]
+    merges = merges or {}
+    members = [_member(run, first.ids, expects, temperature, merges.get(run.recipe, "mean")) for run in runs]
     return Pool(
         names=tuple(run.recipe for run in runs),
         proba=np.stack([proba for proba, _ in members]),
@@ -101,26 +121,32 @@ def make_pool(
         folds=first.folds,
         cells=first.cells,
         cell_names=tuple(first.cell_names),
-        temperatures=tuple(common for _, common in members),
-        views=tuple(tuple(run.views) for run in runs),
+        entries=tuple(entry for _, entry in members),
         expects=expects,
         metric=metric,
     )
 
 
-def _member(run: OofRun, ids: np.ndarray, expects: str, temperature: bool) -> tuple[np.ndarray, float]:
+def _member(run: OofRun, ids: np.ndarray, expects: str, temperature: bool, merge: str) -> tuple[np.ndarray, Entry]:
     order = align(run.ids, ids)
     logits = np.concatenate([run.logits[order, None], run.shifted[order]], axis=1)  # (N, 1 + K, V, C)
-    if not temperature:
-        return view_mean(logits).astype(np.float32), 1.0
-    seen = logits[:, :1] if expects == "clean" else logits
-    count = seen.shape[1]
-    folds = run.folds[order]
-    common, by_fold = cross_fit(
-        seen.reshape(-1, *seen.shape[2:]), np.repeat(run.labels[order], count), np.repeat(folds, count)
-    )
-    scale = np.array([by_fold[int(fold)] for fold in folds], dtype=np.float32)
-    return view_mean(logits, scale[:, None, None, None]).astype(np.float32), common
+    common, scale = 1.0, np.ones(len(order), dtype=np.float32)
+    if temperature:
+        seen = logits[:, :1] if expects == "clean" else logits
+        common, scale = _temperatures(seen, run.labels[order], run.folds[order], merge)
+    proba = merge_views(logits, scale[:, None, None, None], merge)
+    entry = Entry(common, tuple(run.views), merge, str(run.info.get("external", "")))
+    return proba.astype(np.float32), entry
+
+
+def _temperatures(logits: np.ndarray, labels: np.ndarray, folds: np.ndarray, merge: str) -> tuple[float, np.ndarray]:
+    """The temperature of all rows, and of each row the one fitted without its fold (N,), for logits (N, J, V,
+    C).
+    """
+    count = logits.shape[1]
+    flat = logits.reshape(-1, *logits.shape[2:])
+    common, by_fold = cross_fit(flat, np.repeat(labels, count), np.repeat(folds, count), merge)
+    return common, np.array([by_fold[int(fold)] for fold in folds], dtype=np.float32)
 
 
 def align(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:

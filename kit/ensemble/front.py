@@ -1,0 +1,98 @@
+"""The accuracy-cost front: what the next member brings, and what it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kit.ensemble.budget import Budget, Cost, buy, check_costs
+from kit.ensemble.nested import difference
+from kit.ensemble.pool import Pool
+from kit.ensemble.scores import Score
+from kit.errors import EnsembleError
+
+
+@dataclass(frozen=True)
+class Point:
+    """The plain mean of the first members in the order of loss saved per cost, nested.
+
+    efficient: no cheaper point scores as much.
+    """
+
+    members: tuple[str, ...]
+    seconds: float
+    megabytes: float
+    nested: Score
+    efficient: bool
+    proba: np.ndarray
+
+
+def front(pool: Pool, costs: Mapping[str, Cost], budget: Budget) -> list[Point]:
+    """A point a number of members, cheapest first; the order is found again without each fold's rows."""
+    check_costs(pool, costs, budget)
+    unlimited = Budget()
+    order = buy(pool, costs, unlimited, per_cost=True, to_the_end=True)[0]
+    nested = _nested_means(pool, costs, unlimited)
+    points: list[Point] = []
+    best = -np.inf
+    for count in range(1, len(order) + 1):
+        names = tuple(pool.names[m] for m in order[:count])
+        found = pool.score(nested[count - 1])
+        value = found.selection(pool.expects)
+        taken = [costs[name] for name in names]
+        seconds, megabytes = sum(c.seconds for c in taken), sum(c.megabytes for c in taken)
+        points.append(Point(names, seconds, megabytes, found, value > best, nested[count - 1]))
+        best = max(best, value)
+    return points
+
+
+def _nested_means(pool: Pool, costs: Mapping[str, Cost], budget: Budget) -> np.ndarray:
+    """Held-out means (M, N, 1 + K, C) of the first 1, 2, ... M members of each fold's own order."""
+    out = np.empty(pool.proba.shape)
+    counts = np.arange(1, len(out) + 1)[:, None, None, None]
+    for fold in np.unique(pool.folds):
+        held = pool.folds == fold
+        order = buy(pool.rows(~held), costs, budget, per_cost=True, to_the_end=True)[0]
+        out[:, held] = np.cumsum(pool.proba[order][:, held], axis=0, dtype=np.float64) / counts
+    return out
+
+
+def pick(points: Sequence[Point], pool: Pool, costs: Mapping[str, Cost], budget: Budget) -> Point:
+    """The cheapest point within one paired standard error of the best that the budget holds."""
+    fits = [point for point in points if budget.holds([costs[name] for name in point.members])]
+    if not fits:
+        least = points[0]
+        raise EnsembleError(
+            f"the budget must hold {least.members[0]}, which takes {least.seconds:.1f} s and {least.megabytes:.1f} "
+            f"MB. Raise the limit"
+        )
+    best = max(fits, key=lambda point: point.nested.selection(pool.expects))
+    for point in fits:
+        gap, error = difference(best.proba, point.proba, pool, pool.expects)
+        if gap <= error:
+            return point
+    return best
+
+
+def draw(points: Sequence[Point], expects: str, path: Path) -> None:
+    """The front as a figure (format by the path's suffix): nested score with one standard error over
+    seconds.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    shifted = expects == "shifted" and points[0].nested.shifted is not None
+    errors = [(p.nested.shifted_se if shifted else p.nested.clean_se) or 0.0 for p in points]
+    seconds, scores = [p.seconds for p in points], [p.nested.selection(expects) for p in points]
+    axes.errorbar(seconds, scores, yerr=errors, fmt="o", color="0.7", capsize=2)
+    best = [p for p in points if p.efficient]
+    axes.plot([p.seconds for p in best], [p.nested.selection(expects) for p in best], "o-", color="C0")
+    for point in best:
+        label = f"{len(point.members)}"
+        axes.annotate(label, (point.seconds, point.nested.selection(expects)), (4, -10), textcoords="offset points")
+    axes.set(xlabel="seconds to predict", ylabel=f"nested {expects} score", title="Members in the plain mean")
+    figure.savefig(path)
