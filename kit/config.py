@@ -153,6 +153,8 @@ class AugmentConfig(Section):
     """Beta parameters; 0 is off."""
     mix_share: Share = 0.5
     """Share of batches that are mixed, where mixup or cutmix is on."""
+    policy: str | tuple[dict[str, Any], ...] = ()
+    """albumentations' transforms, by name with their arguments, or a preset of such; before `preset`'s."""
 
 
 class TrainConfig(Section):
@@ -166,12 +168,44 @@ class TrainConfig(Section):
     schedule: Literal["cosine", "one_cycle", "step", "constant"] = "one_cycle"
     warmup: Share = 0.15
     """Share of all steps spent warming up."""
+    loss: Literal["cross_entropy", "focal", "bce"] = "cross_entropy"
+    focal_gamma: Annotated[float, Field(ge=0.0)] = 2.0
     label_smoothing: Share = 0.1
     class_weights: Literal["none", "inverse", "effective"] = "none"
     clip_grad: Annotated[float, Field(ge=0.0)] = 1.0
     ema_decay: Share = 0.0
     """0: the last weights are kept; else their exponential moving average."""
+    swa: Share = 0.0
+    """Share of the fit, its tail, whose epochs are averaged equally; 0: none."""
+    soup: Literal["none", "uniform", "greedy"] = "none"
+    """How the epochs of that tail are averaged instead: greedy keeps those that help on the inner split."""
+    recalibrate_bn: bool = False
+    """Recompute BatchNorm's statistics over the training rows at the end."""
     seed: int = 0
+
+
+class StoppingConfig(Section):
+    """Early stopping, on an inner split of the training part, never on the rows that are scored."""
+
+    share: Share = 0.0
+    """Share of the training part that is watched and not trained on; 0: off."""
+    patience: Count = 5
+    """Epochs without a smaller loss after which the fit ends with the best epoch's weights."""
+    plateau_patience: Annotated[int, Field(ge=0)] = 0
+    """Epochs without a smaller loss after which the learning rate falls; 0: it does not."""
+    plateau_factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+
+
+class ContrastiveConfig(Section):
+    """Supervised contrastive pre-training, before the classifier is trained."""
+
+    share: Share = 0.0
+    """Share of the fit that it takes; 0: none."""
+    temperature: Positive = 0.1
+    dim: Count = 128
+    """Length of the projections that are compared."""
+    then: Literal["linear", "full"] = "linear"
+    """What learns afterwards: the head alone, or everything."""
 
 
 class FinetuneConfig(Section):
@@ -206,6 +240,8 @@ class RecipeConfig(Section):
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
     finetune: FinetuneConfig = FinetuneConfig()
+    stopping: StoppingConfig = StoppingConfig()
+    contrastive: ContrastiveConfig = ContrastiveConfig()
 
 
 # --------------------------------------------------------------------------------------------- platform

@@ -14,23 +14,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kit.train import balance
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 LossName = Literal["cross_entropy", "focal", "bce"]
 WeightKind = Literal["none", "inverse", "effective"]
-EFFECTIVE_BETA = 0.999
 
 
 def class_weights(kind: WeightKind, labels: Tensor, num_classes: int) -> Tensor | None:
-    """(C,) float32 weights with a mean of one over `labels` (N,) int64; None for "none".
-
-    inverse: N / (C n_c), scikit-learn's "balanced"; effective: 1 / effective number of samples with beta
-    0.999 (Cui et al., arXiv:1901.05555). A class without rows gets the weight of a class with one.
-    """
+    """`balance.class_weights` of `labels` (N,) int64 as a tensor (C,) float32; None for "none"."""
     if kind == "none":
         return None
-    counts = torch.bincount(labels, minlength=num_classes).clamp_min(1).float()
-    raw = 1 / counts if kind == "inverse" else (1 - EFFECTIVE_BETA) / (1 - EFFECTIVE_BETA**counts)
-    return raw / raw[labels].mean()
+    return torch.from_numpy(balance.class_weights(labels.cpu().numpy(), num_classes, kind))
 
 
 def smooth(targets: Tensor, amount: float) -> Tensor:
