@@ -67,6 +67,8 @@ OPEN_WEIGHTS = "self.bias = np.load('bias.npy')"
 BIAS = "self.bias = np.array([0.0, 1.0, 2.0], dtype=np.float32)"
 SCALE = "X = np.asarray(X).astype(np.float32) / 255"
 
+FORK = "pid = getattr(os, 'fo' + 'rk')()\nif not pid:\n    os._exit(0)"
+
 BROKEN: dict[str, Broken] = {
     "folder inside": Broken("folder inside", {"best/model.py": GOOD.encode()}),
     "no model.py": Broken("is not in the zip", {"modell.py": GOOD.encode()}),
@@ -105,7 +107,7 @@ BROKEN: dict[str, Broken] = {
     "sys.exit": Broken("sys.exit", predict("sys.exit(0)", "import sys")),
     "prints megabytes": Broken("prints megabytes", predict("print('x' * 3_000_000)")),
     "spawns workers": Broken("spawns workers", predict("Pool(2).close()", "from multiprocessing import Pool")),
-    "forks": Broken("spawns workers", predict("pid = getattr(os, 'fo' + 'rk')()\nif not pid:\n    os._exit(0)", "import os")),
+    "forks": Broken("spawns workers", predict(FORK, "import os")),
     "stray command": Broken("command:", model() | {"metadata": b"command: python model.py\n"}),
     "missing marker": Broken("the platform wants an empty file", model(), {"marker": "metadata"}),
     "missing weights": Broken("is not there", model((BIAS, "self.bias = np.load(__file__[:-8] + 'weights.npy')"))),
@@ -119,11 +121,11 @@ BROKEN: dict[str, Broken] = {
     "scale by type": Broken("scale is guessed from the type", model((SCALE, "X = X / 255 / (1 if X.dtype == np.uint8 "
         "else 255)"))),
     "absolute path": Broken("absolute path", model((BIAS, "self.bias = np.load('/home/me/bias.npy')"))),
-    "fixed batch": Broken("of this size", model((SCALE, "X = np.asarray(X).reshape(-1, 12, 24, 24, 3).reshape(-1, 24, 24, 3) / 255.0"))),
+    "fixed batch": Broken("of this size", model((SCALE, f"{SCALE}\n        X.reshape(-1, 12, 24, 24, 3)"))),
     "empty call": Broken("empty call", predict("X = X / np.max(X) * np.max(X)")),
     "read-only": Broken("read-only", predict("X += 0")),
     "killed": Broken("process ended", predict("os.kill(os.getpid(), 9)", "import os")),
-    "returns list of lists": Broken("one label a picture", model((LAST, "return scores.argmax(axis=1)[:, None].tolist()"))),
+    "column": Broken("one label a picture", model((LAST, "return scores.argmax(axis=1)[:, None].tolist()"))),
 }  # fmt: skip
 
 

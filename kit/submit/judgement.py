@@ -10,7 +10,7 @@ from kit.config import PlatformConfig
 from kit.submit.answers import LABELS_AGREE, Answers
 from kit.submit.checks import Check, failed, judge, passed
 from kit.submit.model import softmax
-from kit.submit.questions import MANY, MANY_SECONDS, Questions
+from kit.submit.questions import MANY_SECONDS, Questions
 
 LOGITS_TOLERANCE = 2e-2
 
@@ -98,10 +98,11 @@ def _sizes(answers: Answers, questions: Questions) -> Iterator[Check]:
     yield answers.same("one", "N = 1", some[:1], WRONG["size"])
     yield answers.same("seven", "N = 7", some[:7], WRONG["size"])
     yield answers.same("none", "N = 0", some[:0], WRONG["none"])
+    repeated = whole[np.arange(questions.many) % len(whole)]
     if answers.results.get("many", {}).get("left_out"):
-        yield passed("N = 5,000", f"left out: it would take more than {MANY_SECONDS:.0f} s")
+        yield passed(f"N = {questions.many:,}", f"left out: it would take more than {MANY_SECONDS:.0f} s")
     else:
-        yield answers.same("many", "N = 5,000", whole[np.arange(MANY) % len(whole)], WRONG["size"])
+        yield answers.same("many", f"N = {questions.many:,}", repeated, WRONG["size"])
 
 
 def _values(answers: Answers, questions: Questions) -> Iterator[Check]:

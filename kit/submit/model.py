@@ -299,7 +299,7 @@ def contribution(combiner: Dict[str, Any], place: int, proba: np.ndarray) -> np.
     logs = logs - logs.mean(axis=-1, keepdims=True)
     if combiner["kind"] == "trees":
         # Trees need all recipes at once: each fills its own columns, and the sum holds them side by side.
-        side_by_side = np.zeros(proba.shape[:-1] + (len(combiner["weights"]) * classes,))
+        side_by_side = np.zeros((*proba.shape[:-1], len(combiner["weights"]) * classes))
         side_by_side[..., place * classes : (place + 1) * classes] = logs
         return side_by_side
     assert combiner["kind"] == "stack", combiner["kind"]
@@ -336,7 +336,7 @@ def boosted(trees: Dict[str, Any], x: np.ndarray) -> np.ndarray:
             down = np.where(flat[rows, feature[node]] <= threshold[node], left[node], right[node])
             node = np.where(left[node] > 0, down, node)
         odds[:, tree["class"]] += np.asarray(tree["value"])[node]
-    return odds.reshape(x.shape[:-1] + (odds.shape[-1],))
+    return odds.reshape((*x.shape[:-1], odds.shape[-1]))
 
 
 # ---------------------------------------------------------------------------------------------- submission

@@ -59,6 +59,11 @@ def _members(blend: Blend, contest: str, workspace: Workspace) -> tuple[list[dic
     ranked: list[tuple[int, int, dict[str, Any]]] = []
     files: dict[str, bytes] = {}
     for place, part in enumerate(blend.members):
+        if part.external:
+            raise PackagingError(
+                f"{part.recipe}: a zip holds networks alone, but its predictions come from {part.external}. "
+                f"Blend without it"
+            )
         folder = workspace.run(contest, part.recipe)
         rerun = f"kit train {part.recipe} --contest {contest}"
         folds = read_json(folder / RUN, rerun)["folds_done"]
@@ -66,7 +71,8 @@ def _members(blend: Blend, contest: str, workspace: Workspace) -> tuple[list[dic
             entry, weights = _member(folder / f"fold{fold}", part.recipe, fold, rerun)
             files[entry["weights"]] = weights
             share = part.weight / len(folds)
-            entry |= {"temperature": part.temperature, "weight": share, "views": list(part.views)}
+            entry |= {"temperature": part.temperature, "merge": part.merge, "views": list(part.views)}
+            entry |= {"weight": share}
             ranked.append((fold, place, entry))
     ranked.sort(key=lambda item: item[:2])
     return [entry for _, _, entry in ranked], files

@@ -29,6 +29,8 @@ class Questions:
     """(S,) rows of the reference that every form of a question is about."""
     order: np.ndarray
     """(S,) the permutation of `some` in question "permuted"."""
+    many: int
+    """Pictures of the largest call: the reference's over and over."""
 
 
 def ask(reference: Reference, platform: PlatformConfig, folder: Path) -> Questions:
@@ -36,7 +38,7 @@ def ask(reference: Reference, platform: PlatformConfig, folder: Path) -> Questio
     rng = np.random.default_rng(1)
     count = min(SOME, len(reference.images))
     some = np.sort(rng.permutation(len(reference.images))[:count])
-    questions = Questions(reference, some, rng.permutation(count))
+    questions = Questions(reference, some, rng.permutation(count), MANY)
     jobs = [
         *_forms(questions, folder),
         *_sizes(questions, folder),
@@ -79,7 +81,7 @@ def _forms(questions: Questions, folder: Path) -> list[dict[str, Any]]:
 def _sizes(questions: Questions, folder: Path) -> list[dict[str, Any]]:
     """Calls with 1, 7, 0 and 5,000 pictures."""
     images = questions.reference.images
-    many = images[np.arange(MANY) % len(images)]
+    many = images[np.arange(questions.many) % len(images)]
     return [
         _job(folder, "one", images[questions.some[:1]]),
         _job(folder, "seven", images[questions.some[:7]]),

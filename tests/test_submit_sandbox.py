@@ -1,0 +1,86 @@
+"""The sandbox: what a submission's code can reach, in both kinds of isolation."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from kit.submit import jail, sandbox
+from kit.submit.jail import Mount
+from kit.submit.sandbox import Interpreter, Job, Limits, Outcome, run_isolated
+
+
+@pytest.fixture(params=["namespaces", "hooks"])
+def isolation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both kinds where this machine allows them; hooks alone where it does not."""
+    if request.param == "hooks" or not jail.namespaces():
+        monkeypatch.setattr(sandbox, "namespaces", tuple)
+        return "hooks"
+    return "namespaces"
+
+
+def run(folder: Path, code: str, limits: Limits | None = None) -> Outcome:
+    """Run `code` as a script that can write to /app/output (folder/output)."""
+    for name in ("program", "submission", "output"):
+        (folder / name).mkdir(exist_ok=True)
+    (folder / "program" / "script.py").write_text(code)
+    mounts = (
+        Mount(folder / "program", "/app/program"),
+        Mount(folder / "submission", sandbox.SUBMISSION),
+        Mount(folder / "output", "/app/output", writable=True),
+    )
+    python = Interpreter(Path(sys.executable), (Path(sys.prefix), Path(sys.base_prefix)), ("kit", "yaml"))
+    job = Job("/app/program/script.py", ("/app/output",), mounts, "/app/program")
+    return run_isolated(job, python, limits or Limits(seconds=30))
+
+
+def test_a_script_answers_through_its_output(isolation: str, tmp_path: Path) -> None:
+    code = "import sys, os, json; json.dump([os.getcwd(), dict(os.environ)], open(sys.argv[1] + '/x.json', 'w'))"
+    found = run(tmp_path, code)
+    assert (found.returncode, found.killed, found.isolation) == (0, "", isolation), found.stderr
+    cwd, environment = json.loads((tmp_path / "output" / "x.json").read_text())
+    assert cwd.endswith("program")
+    assert set(environment) <= {"PATH", "HOME", "PYTHONUNBUFFERED", "LC_CTYPE"}
+
+
+@pytest.mark.parametrize(
+    ("attempt", "shown"),
+    [
+        ("import socket; socket.create_connection(('10.0.0.1', 80), 2)", "unreachable"),
+        ("import urllib.request; urllib.request.urlopen('http://example.org')", "unreachable"),
+        ("open(SECRET).read()", "SECRET_GONE"),
+        ("open('/app/program/new', 'w')", "Read-only|denied|No such file"),
+        ("import kit", "No module named 'kit'"),
+        ("import yaml", "No module named 'yaml'"),
+    ],
+)
+def test_nothing_else_can_be_reached(isolation: str, attempt: str, shown: str, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("token")
+    found = run(tmp_path, f"SECRET = {str(secret)!r}\n{attempt}\nprint('reached')")
+    assert "reached" not in found.stdout
+    assert found.returncode != 0
+    words = "denied|No such file" if shown == "SECRET_GONE" else shown
+    assert any(word in found.stderr for word in words.split("|")), found.stderr
+
+
+def test_limits_end_a_process(isolation: str, tmp_path: Path) -> None:
+    assert run(tmp_path, "while True: pass", Limits(seconds=0.5)).killed == "time"
+    grows = "x = []\nwhile True: x.append(bytearray(1 << 22))"
+    assert run(tmp_path, grows, Limits(seconds=30, memory_mb=300)).killed == "memory"
+
+
+def test_in_namespaces_the_script_has_no_capabilities(isolation: str, tmp_path: Path) -> None:
+    found = run(tmp_path, "print(open('/proc/self/status').read())")
+    if isolation == "namespaces":
+        assert "CapEff:\t0000000000000000" in found.stdout
+        assert "NoNewPrivs:\t1" in found.stdout
+
+
+def test_notes_of_a_spoilt_log_are_left_out(tmp_path: Path) -> None:
+    log = tmp_path / "events.jsonl"
+    log.write_text('{"kind": "network", "event": "e", "value": "v", "at": "model.py:1"}\n{"kind"\n[1]\n')
+    assert [event["at"] for event in sandbox._events(log)] == ["model.py:1"]
