@@ -101,13 +101,13 @@ def _rows(path: Path, ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     unique, counts = np.unique(ids, return_counts=True)
     if len(unique) < len(ids):
         raise EnsembleError(
-            f"{path}: every row may occur once, but {unique[counts.argmax()]!r} occurs {counts.max()} times. "
+            f"{path}: every row may occur once, but {str(unique[counts.argmax()])!r} occurs {counts.max()} times. "
             f"Remove the copies"
         )
     missing = np.setdiff1d(wanted, unique)
     if len(missing):
         raise EnsembleError(
-            f"{path}: {len(missing):,} of {len(wanted):,} rows are missing, first {missing[0]!r}. "
+            f"{path}: {len(missing):,} of {len(wanted):,} rows are missing, first {str(missing[0])!r}. "
             f"Predict every kept row of clean.csv out of fold"
         )
     return align(ids, wanted)

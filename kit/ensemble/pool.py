@@ -173,7 +173,7 @@ def _check_whole(run: OofRun) -> None:
     unique, counts = np.unique(run.ids, return_counts=True)
     if len(unique) < len(run.ids):
         raise EnsembleError(
-            f"{run.recipe}: every row may occur once, but {unique[counts.argmax()]!r} occurs "
+            f"{run.recipe}: every row may occur once, but {str(unique[counts.argmax()])!r} occurs "
             f"{counts.max()} times. {again}"
         )
     for name in ("logits", "shifted"):
@@ -182,7 +182,7 @@ def _check_whole(run: OofRun) -> None:
             fold = int(run.folds[broken][0])
             raise EnsembleError(
                 f"{run.recipe}: {name} must be finite, but {broken.sum():,} of {len(broken):,} rows are not, "
-                f"first {run.ids[broken][0]!r}. {again} --fold {fold}"
+                f"first {str(run.ids[broken][0])!r}. {again} --fold {fold}"
             )
 
 

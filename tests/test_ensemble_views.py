@@ -1,0 +1,152 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import ttach
+from ensemble_toy import make_runs
+
+from kit.ensemble.calibration import fit_temperature
+from kit.ensemble.view_choice import choose_views, use_views
+from kit.ensemble.views import INVERSE, KNOWN, SETS, expand, from_ttach
+from kit.errors import EnsembleError
+from kit.submit.model import VIEWS, WINDOWS, apply_view, merge_views, softmax, window_matrix
+
+PICTURE = torch.arange(2 * 3 * 8 * 8.0).reshape(2, 3, 8, 8)
+
+
+def same(one, other):
+    return one.shape == other.shape and torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("transforms", "views"),
+    [
+        (ttach.aliases.d4_transform(), "d4"),
+        (ttach.aliases.flip_transform(), "flips"),
+        (ttach.Compose([ttach.Rotate90([0, 90, 180, 270])]), "turns"),
+    ],
+)
+def test_sets_are_ttachs_without_duplicates(transforms, views):
+    assert set(from_ttach(transforms)) == set(SETS[views])
+    assert len(from_ttach(transforms)) == len(transforms)
+    for transform, name in zip(transforms, from_ttach(transforms)):
+        assert same(transform.augment_image(PICTURE), apply_view(PICTURE, name))
+
+
+def test_sixteen_products_are_eight_views():
+    product = ttach.Compose([ttach.HorizontalFlip(), ttach.VerticalFlip(), ttach.Rotate90([0, 90, 180, 270])])
+    assert len(product) == 16
+    assert sorted(from_ttach(product)) == sorted(VIEWS)
+
+
+def test_what_the_shipped_file_cannot_do_is_refused():
+    with pytest.raises(EnsembleError, match="HorizontalFlip, Scale"):
+        from_ttach(ttach.Compose([ttach.HorizontalFlip(), ttach.Scale([1, 2])]))
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_symmetry_is_undone_by_its_inverse(name):
+    assert same(apply_view(apply_view(PICTURE, name), INVERSE[name]), PICTURE)
+
+
+@pytest.mark.parametrize("name", ["up", "down", "left", "right"])
+def test_a_shift_is_undone_but_for_the_edge(name):
+    picture = torch.rand(1, 3, 32, 32)
+    back = apply_view(apply_view(picture, name), INVERSE[name])
+    assert torch.equal(back[:, :, 2:-2, 2:-2], picture[:, :, 2:-2, 2:-2])
+    assert not torch.equal(apply_view(picture, name), picture)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_every_view_is_known_to_the_shipped_file_and_differs_from_all_others(name):
+    seen = apply_view(PICTURE, name)
+    assert seen.shape == PICTURE.shape
+    assert [other for other in KNOWN if same(apply_view(PICTURE, other), seen)] == [name]
+
+
+@pytest.mark.parametrize("name", ["crop_tl", "crop_tr", "crop_bl", "crop_br", "crop_centre"])
+def test_crops_are_ttachs_five_enlarged(name):
+    """On a linear ramp, which bilinear enlarging keeps: centre and slope tell which crop it is."""
+    side, crop = 32, 28
+    ramp = torch.arange(side).float()
+    picture = (ramp[:, None] + 100 * ramp[None, :]).expand(1, 1, side, side)
+    theirs = {round(c.augment_image(picture).mean().item(), 2) for c in ttach.aliases.five_crop_transform(crop, crop)}
+    inner = apply_view(picture, name)[..., 4:-4, 4:-4]
+    assert round(inner.mean().item(), 2) in theirs
+    steps = inner[0, 0, 0, 1:] - inner[0, 0, 0, :-1]
+    assert steps.numpy() == pytest.approx(100 * crop / side, abs=0.01)
+
+
+def test_windows_keep_a_constant_picture():
+    for factor, down, right in WINDOWS.values():
+        for offset in (down, right):
+            np.testing.assert_allclose(window_matrix(24, factor, offset).sum(axis=1), 1.0, rtol=1e-5)
+
+
+def test_scales_match_torchs_interpolation():
+    picture = torch.rand(1, 3, 40, 40)
+    larger = torch.nn.functional.interpolate(picture, scale_factor=1.2, mode="bilinear")
+    np.testing.assert_allclose(apply_view(picture, "scale1.2").numpy(), larger[..., 4:-4, 4:-4].numpy(), atol=1e-4)
+
+
+def test_names_expand_once_and_in_order():
+    assert expand(["identity", "flips", "hflip"]) == ("identity", "hflip", "vflip", "rot180")
+    assert len(expand(SETS)) == len(set(expand(SETS))) == len(KNOWN)
+    with pytest.raises(EnsembleError, match="Did you mean 'hflip'"):
+        expand(["hflop"])
+
+
+@pytest.mark.parametrize("merge", ["mean", "logit", "trimmed"])
+def test_merges_agree_where_views_do(merge):
+    one = np.random.default_rng(0).normal(size=(5, 1, 3))
+    np.testing.assert_allclose(merge_views(one.repeat(4, axis=1), 2.0, merge), softmax(one[:, 0] / 2.0))
+
+
+def test_a_trimmed_mean_ignores_one_broken_view():
+    logits = np.zeros((1, 5, 3))
+    logits[0, :, 1] = 3.0
+    logits[0, 0] = [50.0, 0.0, 0.0]
+    sound = softmax(logits[0, 1:]).mean(axis=0)
+    np.testing.assert_allclose(merge_views(logits, 1.0, "trimmed")[0], sound, atol=1e-9)
+    assert np.abs(merge_views(logits, 1.0)[0] - sound).max() > 0.1
+
+
+def test_temperatures_follow_the_merge():
+    run = make_runs(1, views=4)[0]
+    found = {merge: fit_temperature(run.logits, run.labels, merge) for merge in ("mean", "logit")}
+    assert found["mean"] < found["logit"]
+
+
+def noisy_views(noise, rows=1500):
+    """A run whose four views differ by independent noise of that size."""
+    run = make_runs(1, rows=rows, views=4)[0]
+    rng = np.random.default_rng(3)
+    return replace(
+        run,
+        logits=run.logits + noise * rng.normal(size=run.logits.shape).astype(np.float32),
+        shifted=run.shifted + noise * rng.normal(size=run.shifted.shape).astype(np.float32),
+    )
+
+
+def test_views_that_differ_by_noise_earn_their_passes():
+    choice = choose_views(noisy_views(3.0))
+    assert choice.gains
+    assert choice.chosen.passes >= 3
+    assert choice.chosen.gap > 2 * choice.chosen.gap_se
+
+
+@pytest.mark.parametrize("expects", ["clean", "shifted"])
+def test_views_that_say_the_same_are_reported_as_no_gain(expects):
+    run = make_runs(1, views=4)[0]
+    alike = replace(run, logits=run.logits[:, :1].repeat(4, axis=1), shifted=run.shifted[:, :, :1].repeat(4, axis=2))
+    choice = choose_views(alike, expects)
+    assert not choice.gains
+    assert choice.chosen.views == ("identity",)
+
+
+def test_a_run_is_seen_through_chosen_views():
+    run = make_runs(1, views=4)[0]
+    seen = use_views(run, ("vflip", "identity"))
+    assert seen.views == ("vflip", "identity")
+    np.testing.assert_array_equal(seen.shifted[:, :, 0], run.shifted[:, :, 2])
