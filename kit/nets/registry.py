@@ -19,14 +19,21 @@ import torchvision
 from torch import Tensor, nn
 
 from kit.errors import NetError, did_you_mean
-from kit.nets import residual
+from kit.nets import cnn, cnn28, hybrid, inception_se, residual, unet
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 CENTRED = (0.5, 0.5, 0.5)
 """Mean and standard deviation that map 0..1 to -1..1: what the kit's own networks are given."""
 
-OWN: dict[str, ModuleType] = {"kit/residual": residual}
+OWN: dict[str, ModuleType] = {
+    "kit/residual": residual,
+    "kit/cnn": cnn,
+    "kit/cnn28": cnn28,
+    "kit/inception_se": inception_se,
+    "kit/unet": unet,
+    "hybrid": hybrid,
+}
 PROBED_SIZES = (16, 24, 28, 32, 48, 64, 75, 80, 96, 128, 160, 192, 224)
 
 

@@ -1,0 +1,58 @@
+"""What `kit nets` prints: the networks that recipes are made of, each with its size, input and source."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kit.nets.registry import build_on_meta, describe, min_size
+
+LISTED: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("kit/residual", {}),
+    ("kit/cnn", {}),
+    ("kit/cnn28", {}),
+    ("kit/inception_se", {}),
+    ("kit/unet", {}),
+    ("hybrid", {"backbones": ["efficientnet_b0", "vgg16"]}),
+    ("hybrid", {"backbones": ["inception_v3", "legacy_xception"]}),
+    ("timm/mobilenetv2_100", {}),
+    ("timm/efficientnet_b0", {}),
+    ("timm/tf_efficientnetv2_s", {}),
+    ("timm/tf_efficientnetv2_m", {}),
+    ("timm/tf_efficientnetv2_l", {}),
+    ("timm/resnet50", {}),
+    ("timm/densenet169", {}),
+    ("timm/densenet201", {}),
+    ("timm/inception_v3", {}),
+    ("timm/legacy_xception", {}),
+    ("timm/vgg16", {}),
+    ("timm/convnext_tiny", {}),
+    ("timm/convnext_xlarge", {}),
+    ("timm/vit_small_patch16_224", {}),
+    ("timm/swin_tiny_patch4_window7_224", {}),
+    ("torchvision/resnet18", {}),
+    ("torchvision/vit_b_16", {}),
+)
+"""Every name of timm and torchvision works; these are the ones that recipes and the contract test use."""
+
+
+def net_rows(pattern: str = "") -> list[dict[str, Any]]:
+    """Rows of name, args, parameters, input_size, min_size, source for the listed networks.
+
+    `pattern` keeps those whose name or backbones hold it.
+    """
+    return [net_row(name, args) for name, args in LISTED if pattern in name or pattern in str(args)]
+
+
+def net_row(name: str, args: dict[str, Any]) -> dict[str, Any]:
+    """One row; NetError where the name is unknown."""
+    info = describe(name, args)
+    sized = args if info.size_arg is None else {info.size_arg: info.input_size} | args
+    count = sum(parameter.numel() for parameter in build_on_meta(name, sized).parameters())
+    return {
+        "name": name,
+        "args": args,
+        "parameters": count,
+        "input_size": info.input_size,
+        "min_size": min_size(name, args),
+        "source": info.source,
+    }
