@@ -86,8 +86,12 @@ def read_npz(path: Path, rerun: str = "") -> dict[str, np.ndarray]:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except BROKEN as error:
         raise _not_read(path, error, rerun) from error
+
+
+BROKEN = (OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What reading a spoilt npz raises: TypeError for a bare array, RuntimeError for zip features that nobody asked for."""
 
 
 def _not_read(path: Path, error: Exception, rerun: str) -> ArtefactError:

@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kit.errors import ConfigError, did_you_mean
 from kit.workspace import PROJECT
@@ -22,10 +22,20 @@ Count = Annotated[int, Field(ge=1)]
 Severity = Annotated[int, Field(ge=1, le=5)]
 
 
+def _one_folder(name: str) -> str:
+    if not name.strip() or name.startswith(".") or "/" in name or "\\" in name:
+        raise ValueError(f"name must do for a folder (no slash, no dot in front), but got {name!r}")
+    return name
+
+
+FolderName = Annotated[str, AfterValidator(_one_folder)]
+"""Artefacts lie in a folder of that name."""
+
+
 class Section(BaseModel):
     """A table of a TOML file: immutable, unknown keys refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
 
 
 # ---------------------------------------------------------------------------------------------- contest
@@ -107,7 +117,7 @@ class RecipeSets(Section):
 class ContestConfig(Section):
     """One contest."""
 
-    name: str
+    name: FolderName
     title: str = ""
     classes: tuple[str, ...]
     """Names in the order of the integer labels."""
@@ -123,6 +133,12 @@ class ContestConfig(Section):
     folds: FoldsConfig = FoldsConfig()
     shift: ShiftConfig = ShiftConfig()
     recipes: RecipeSets
+
+    @model_validator(mode="after")
+    def _distinct_classes(self) -> ContestConfig:
+        if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"classes must be two or more different names, but got {list(self.classes)}")
+        return self
 
 
 # ----------------------------------------------------------------------------------------------- recipe
@@ -155,6 +171,13 @@ class AugmentConfig(Section):
     """Share of batches that are mixed, where mixup or cutmix is on."""
     policy: str | tuple[dict[str, Any], ...] = ()
     """albumentations' transforms, by name with their arguments, or a preset of such; before `preset`'s."""
+
+    @model_validator(mode="after")
+    def _ordered_operators(self) -> AugmentConfig:
+        low, high = self.operators
+        if not 0 <= low <= high:
+            raise ValueError(f"operators must be [fewest, most] with 0 <= fewest <= most, but got [{low}, {high}]")
+        return self
 
 
 class TrainConfig(Section):
@@ -231,7 +254,8 @@ class FinetuneConfig(Section):
 class RecipeConfig(Section):
     """One way to train a network; the unit that the leaderboard ranks."""
 
-    name: str = ""
+    name: FolderName = ""
+    """That of its file where it is not given."""
     net: NetConfig
     size: Count
     """Height and width at which the network sees the picture."""
@@ -370,6 +394,8 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
         return f"unknown key {where!r}.{near} Known: {', '.join(known)}"
     if problem["type"] == "missing":
         return f"key {where!r} is missing. Add it"
+    if problem["type"] == "value_error":
+        return f"{where}: {problem['ctx']['error']}" if where else str(problem["ctx"]["error"])
     return f"{where}: {problem['msg']}, but got {problem['input']!r}"
 
 
