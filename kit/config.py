@@ -267,6 +267,14 @@ class RecipeConfig(Section):
     stopping: StoppingConfig = StoppingConfig()
     contrastive: ContrastiveConfig = ContrastiveConfig()
 
+    @model_validator(mode="after")
+    def _soup_has_rows(self) -> RecipeConfig:
+        if self.train.soup != "none" and self.train.swa == 0:
+            raise ValueError(f'train.soup = "{self.train.soup}" needs train.swa, the share of the fit it is made of')
+        if self.train.soup == "greedy" and self.stopping.share == 0:
+            raise ValueError('train.soup = "greedy" needs stopping.share: it is chosen on rows that are not scored')
+        return self
+
 
 # --------------------------------------------------------------------------------------------- platform
 class PlatformConfig(Section):
