@@ -12,9 +12,7 @@ from pathlib import Path
 
 import click
 
-from kit import journey
 from kit.config import load_contest, load_platform
-from kit.journey import Clock
 from kit.options import contest_options, json_option, make_console, run_guarded
 from kit.workspace import Workspace
 
@@ -44,13 +42,16 @@ def main(contest: str, data: Path | None, root: Path, ensemble: str, platform_na
     config = load_contest(contest)
     platform = load_platform(platform_name or config.platform)
 
-    clock = Clock(budget)
-    config, prepared = journey.prepare_data(config, data, workspace, recipes, clock, console)
-    trained = journey.train(config, prepared, recipes, workspace, clock, console)
+    from kit import journey  # here, because torch takes seconds: Ctrl-C is heeded meanwhile, and --help is quick
+
+    clock = journey.Clock(budget)
+    chosen = journey.choose(config, recipes, ensemble, console)
+    config, prepared = journey.prepare_data(config, data, workspace, chosen, clock, console)
+    trained = journey.train(config, prepared, chosen, workspace, clock, console)
     blend = journey.blend(config, trained, ensemble, workspace, console)
     packed = journey.pack(config, blend, platform, workspace, out, console)
     rehearsal = journey.rehearse(config, packed, prepared, platform, workspace, console)
-    journey.conclude(config, packed, blend, rehearsal, console)
+    journey.conclude(config, packed, blend, rehearsal, workspace, console)
 
     if as_json:
         print(json.dumps(journey.summary(config, packed, blend, rehearsal)))

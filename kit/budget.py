@@ -11,15 +11,13 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from kit.artefact import read_json, write_json
-from kit.config import ContestConfig, RecipeConfig
+from kit.config import ContestConfig, RecipeConfig, list_names, load_recipe
 from kit.data.prepared import Prepared
 from kit.errors import ConfigError
+from kit.plan import Plan
 from kit.shifts.battery import Battery
 from kit.train.device import pick_device, pinned
 from kit.train.pictures import resized
@@ -76,10 +74,16 @@ class Budget:
     def folds(self) -> int:
         return len(scored_folds(self.prepared))
 
-    def fits(self, recipes: Sequence[RecipeConfig], echo: Echo) -> bool:
-        """Whether all recipes can have all their epochs with the contest's folds."""
+    def splits(self, recipes: Sequence[RecipeConfig], echo: Echo) -> int:
+        """The contest's folds where all recipes can then have all their epochs; else MIN_FOLDS, to fit each longer."""
+        wanted = self.contest.folds.n_splits
+        if self.contest.folds.kind != "group_kfold" or wanted <= MIN_FOLDS:
+            return wanted
         costs = {recipe.name: self.measure(recipe, echo) for recipe in recipes}
-        return self._share(recipes, costs, self._rehearsal(costs)) >= 1
+        if self._share(recipes, costs, self._rehearsal(costs)) >= 1:
+            return wanted
+        echo(f"budget: {MIN_FOLDS} folds instead of {wanted}, so that the fits are long enough")
+        return MIN_FOLDS
 
     def _rehearsal(self, costs: dict[str, Cost]) -> float:
         return REHEARSAL_PICTURES * self.folds * sum(cost.picture for cost in costs.values())
@@ -89,30 +93,30 @@ class Budget:
 
         What an interrupted journey of the same budget had planned stays as it was, so that its fits are reused.
         """
-        path = self.workspace.oof(self.contest.name) / "plan.json"
-        planned = self._recorded(path)
+        planned = self._recorded()
         yield from (with_epochs(recipe, planned[recipe.name]) for recipe in recipes if recipe.name in planned)
         waiting = [recipe for recipe in recipes if recipe.name not in planned]
-        costs = {recipe.name: self.measure(recipe, echo) for recipe in waiting}
+        costs = {recipe.name: self.measure(recipe, echo) for recipe in recipes if waiting}
         while waiting:
             share = self._affordable(waiting, costs, echo)
             recipe = waiting.pop(0)
             fitted = with_epochs(recipe, recipe.train.epochs * min(1.0, share))
             planned[recipe.name] = fitted.train.epochs
-            write_json(path, {"key": self._key(), "epochs": planned})
+            self._record(planned)
             left = self.clock.remaining() / 60
             echo(f"budget: {fitted.name} of {recipe.train.epochs:g} epochs wished, {left:.1f} minutes left")
             yield fitted
 
-    def _key(self) -> list[Any]:
-        return [self.clock.minutes, self.prepared.data_digest, self.prepared.fold_digest]
+    def _record(self, epochs: dict[str, float]) -> None:
+        assert self.clock.minutes is not None
+        splits = self.contest.folds.n_splits
+        Plan(self.clock.minutes, splits, self.prepared.fold_digest, epochs).write(self.workspace, self.contest)
 
-    def _recorded(self, path: Path) -> dict[str, float]:
-        """Epochs by recipe that were planned for the same budget, data and folds."""
-        if not path.exists():
-            return {}
-        recorded = read_json(path, rerun=f"rm {path}")
-        return dict(recorded["epochs"]) if recorded["key"] == self._key() else {}
+    def _recorded(self) -> dict[str, float]:
+        """Epochs by recipe that were planned for the same minutes and folds."""
+        plan = Plan.read(self.workspace, self.contest)
+        same = plan and (plan.minutes, plan.fold_digest) == (self.clock.minutes, self.prepared.fold_digest)
+        return dict(plan.epochs) if plan and same else {}
 
     def _affordable(self, waiting: list[RecipeConfig], costs: dict[str, Cost], echo: Echo) -> float:
         """The share of their epochs that `waiting` can have; takes recipes off its end until it is enough."""
@@ -144,21 +148,35 @@ class Budget:
             pictures = resized(images, recipe.size)
             step, precision = trainer.time_step(pictures)
             picture = trainer.time_picture(images)
-        battery = Battery.from_config(self.contest.shift)
-        started = time.perf_counter()
-        battery.apply(images, ids, battery.draw(ids)[:, 0])
-        shift = (time.perf_counter() - started) / len(sample)
-        kept, cells = len(self.prepared.ids), self.contest.shift.cells_per_row
-        rows = kept * (self.folds - 1) / self.folds
-        scoring = kept * (picture * (1 + cells) + shift * cells)
+        shift, cells = self._time_shift(images, ids)
+        splits = [self.prepared.split(fold) for fold in scored_folds(self.prepared)]
+        rows = np.mean([len(part.train) for part in splits])
+        scored = sum(len(part.held_out) for part in splits)
+        scoring = scored * (picture * (1 + cells) + shift * cells)
         speed = recipe.train.batch_size / step
         echo(f"measured: {recipe.name} trains {speed:,.0f} img/s ({precision}), scores {1 / picture:,.0f} img/s")
-        return Cost(step / recipe.train.batch_size * rows, scoring, picture)
+        return Cost(step / recipe.train.batch_size * float(rows), scoring, picture)
+
+    def _time_shift(self, images: np.ndarray, ids: np.ndarray) -> tuple[float, int]:
+        """Seconds to shift one of `images`, and how often each row is shifted."""
+        battery = Battery.from_config(self.contest.shift)
+        drawn = battery.draw(ids)
+        started = time.perf_counter()
+        for column in drawn.T[:1]:
+            battery.apply(images, ids, column)
+        return (time.perf_counter() - started) / len(ids), drawn.shape[1]
 
 
 def with_epochs(recipe: RecipeConfig, epochs: float) -> RecipeConfig:
     """The recipe for another number of epochs, under a name that says so: `residual-e12.5`."""
-    epochs = max(0.5, round(epochs * 2) / 2) if epochs >= 1 else max(0.1, round(epochs, 1))
+    epochs = round(epochs * 2) / 2 if epochs >= 1 else max(0.1, round(epochs, 1))
     train = recipe.train.model_copy(update={"epochs": epochs})
-    name = f"{re.sub(r'-e[0-9.]+$', '', recipe.name)}-e{epochs:g}"
-    return recipe.model_copy(update={"train": train, "name": name})
+    return recipe.model_copy(update={"train": train, "name": f"{recipe.name}-e{epochs:g}"})
+
+
+def find_recipe(name: str) -> RecipeConfig:
+    """The recipe of that name or path; `residual-e12.5` is `residual` with the epochs that a budget gave it."""
+    match = re.fullmatch(r"(.+)-e(\d+(?:\.\d+)?)", name)
+    if match and float(match[2]) > 0 and name not in list_names("recipes"):
+        return with_epochs(find_recipe(match[1]), float(match[2]))
+    return load_recipe(name)

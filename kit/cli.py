@@ -11,12 +11,18 @@ from kit.options import run_guarded
 
 COMMANDS = {
     "clean": ("data", "Decide which rows to keep; writes clean.csv."),
+    "data": ("data", "Counts, sizes, intensities, what cleaning dropped; train against test."),
     "folds": ("data", "Decide who is held out when; writes folds.csv."),
+    "nets": ("networks", "List networks with parameters, input size and source."),
+    "augment": ("networks", "Draw what a recipe's network sees, as a picture."),
     "train": ("training", "Train and score what is missing of one or more recipes."),
     "leaderboard": ("training", "Out-of-fold scores of all complete runs."),
     "blend": ("ensembles", "Combine runs into an ensemble with a nested score."),
     "package": ("submissions", "Pack a blend into a zip."),
     "rehearse": ("submissions", "Run a zip the way the platform will."),
+    "platforms": ("submissions", "What each platform runs, and its limits."),
+    "ledger": ("submissions", "Every zip with its local and remote scores; which one to send last."),
+    "report": ("report", "Write one page with everything known about a contest and its zip."),
 }
 """Command -> (module of kit.commands, one line of help)."""
 

@@ -65,10 +65,18 @@ class DataConfig(Section):
 
 
 class CleanConfig(Section):
-    """What cleaning drops."""
+    """What cleaning groups and drops."""
 
     junk_copies: Count = 5
     """A picture repeated at least this often under contradictory labels is junk: all copies are dropped."""
+    near_duplicates: bool = True
+    """Whether re-encoded, resized, cropped, shifted, brighter, turned copies are looked for, and grouped."""
+    likeness: Share = 0.94
+    """Correlation after alignment from which two pictures count as one."""
+    outliers: bool = True
+    """Whether pictures unlike the rest are suspected."""
+    max_share: Share = 0.02
+    """Largest share of the rows that suspicions (outliers, blank, dark, bright, shape) drop without `--yes`."""
 
 
 class FoldsConfig(Section):
@@ -102,8 +110,8 @@ class ShiftConfig(Section):
     severities: Annotated[tuple[Severity, ...], Field(min_length=1)] = (1, 2, 3, 4, 5)
     cells_per_row: Count = 4
     """Shifted pictures of every row, in balance over all cells."""
-    mixture_share: Share = 0.5
-    """Share of them that are mixtures of two to four operators."""
+    mixture_share: Share = 0.75
+    """Share of them that are mixtures of two to four operators: contests draw one to four a picture, about evenly."""
     seed: int = 0
 
 
@@ -195,6 +203,9 @@ class TrainConfig(Section):
     focal_gamma: Annotated[float, Field(ge=0.0)] = 2.0
     label_smoothing: Share = 0.1
     class_weights: Literal["none", "inverse", "effective"] = "none"
+    """Weights of the classes in the loss."""
+    sampling: Literal["natural", "weighted", "oversample", "smote"] = "natural"
+    """How rare classes are brought up in the training part: rows drawn by class, repeated, or made up (SMOTE)."""
     clip_grad: Annotated[float, Field(ge=0.0)] = 1.0
     ema_decay: Share = 0.0
     """0: the last weights are kept; else their exponential moving average."""

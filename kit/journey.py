@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,71 +10,110 @@ from typing import Any
 from rich.console import Console
 
 from kit import leaderboard
-from kit.budget import MIN_FOLDS, Budget, Clock
-from kit.config import ContestConfig, PlatformConfig, RecipeConfig, load_recipe
+from kit.budget import Budget, Clock, find_recipe
+from kit.config import ContestConfig, PlatformConfig, RecipeConfig
 from kit.data.prepared import Prepared, prepare
 from kit.ensemble.blend import Blend
 from kit.ensemble.blend import blend as make_blend
-from kit.errors import ConfigError
+from kit.ensemble.kinds import kind
+from kit.errors import ConfigError, NetError
+from kit.nets.pretrained import check_weights
 from kit.oof import OofRun, load_runs
+from kit.options import make_echo
+from kit.plan import Plan, plan_path
+from kit.report.page import write_report
 from kit.submit.ledger import record_zip
 from kit.submit.package import PackedZip, package
 from kit.submit.rehearse import Rehearsal
 from kit.submit.rehearse import rehearse as make_rehearsal
 from kit.train.device import pick_device
-from kit.train.run import train_recipe
+from kit.train.progress import Echo
+from kit.train.run import check_names, train_recipe
 from kit.workspace import Workspace
 
 
-def chosen_recipes(contest: ContestConfig, names: str | None) -> list[RecipeConfig]:
-    """The recipes named, comma-separated, or else the contest's set for this machine."""
+def chosen_recipes(contest: ContestConfig, names: str | None, echo: Echo) -> list[RecipeConfig]:
+    """The recipes named, comma-separated, or else the contest's set for this machine.
+
+    Of the set, recipes whose weights file is not here are left out, and `echo` is told; a named one is an error.
+    """
     if names:
-        return [load_recipe(name.strip()) for name in names.split(",")]
+        return [find_recipe(name) for name in split_names(names)]
     on_gpu = pick_device().type == "cuda"
     chosen = contest.recipes.gpu if on_gpu and contest.recipes.gpu else contest.recipes.cpu or contest.recipes.gpu
     if not chosen:
         raise ConfigError(f"{contest.name}: [recipes] names none. List some under gpu or cpu, or give --recipes")
-    return [load_recipe(name) for name in chosen]
+    return [recipe for recipe in map(find_recipe, chosen) if _has_weights(recipe, echo)]
+
+
+def _has_weights(recipe: RecipeConfig, echo: Echo) -> bool:
+    try:
+        check_weights(recipe.net.pretrained)
+    except NetError as error:
+        echo(f"LEFT OUT: {recipe.name}, as its weights are not here. {error}")
+        return False
+    return True
+
+
+def split_names(names: str) -> list[str]:
+    """The names of a comma-separated list, each once."""
+    return list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+
+
+def choose(contest: ContestConfig, recipes: str | None, ensemble: str, console: Console) -> list[RecipeConfig]:
+    """The recipes to train; a KitError for a name that there is not, before a stage meets it hours later."""
+    if ensemble != "auto":
+        kind(ensemble)
+    chosen = chosen_recipes(contest, recipes, make_echo(console))
+    for recipe in chosen:
+        check_names(contest, recipe)
+    return chosen
 
 
 def prepare_data(
     contest: ContestConfig,
     path: Path | None,
     workspace: Workspace,
-    recipes: str | None,
+    recipes: Sequence[RecipeConfig],
     clock: Clock,
     console: Console,
 ) -> tuple[ContestConfig, Prepared]:
     """Cleaned rows in folds; with a budget too short for the contest's folds, the contest with fewer of them."""
     console.rule("data", align="left")
-    prepared = prepare(contest, path, workspace, console.print)
-    if clock.minutes is None or contest.folds.n_splits <= MIN_FOLDS:
+    echo, plan = make_echo(console), Plan.read(workspace, contest)
+    if plan is not None and plan.minutes == clock.minutes:
+        settled = plan.applied(contest)
+        return settled, prepare(settled, path, workspace, echo)
+    plan_path(workspace, contest).unlink(missing_ok=True)
+    prepared = prepare(contest, path, workspace, echo)
+    if clock.minutes is None:
         return contest, prepared
-    wanted = chosen_recipes(contest, recipes)
-    if Budget(contest, prepared, workspace, clock).fits(wanted, console.print):
+    budget = Budget(contest, prepared, workspace, clock)
+    plan = Plan(clock.minutes, budget.splits(recipes, echo))
+    plan.write(workspace, contest)
+    if plan.n_splits == contest.folds.n_splits:
         return contest, prepared
-    console.print(f"budget: {MIN_FOLDS} folds instead of {contest.folds.n_splits}, so that the fits are long enough")
-    fewer = contest.model_copy(update={"folds": contest.folds.model_copy(update={"n_splits": MIN_FOLDS})})
-    return fewer, prepare(fewer, path, workspace, console.print)
+    fewer = plan.applied(contest)
+    return fewer, prepare(fewer, path, workspace, echo)
 
 
 def train(
     contest: ContestConfig,
     prepared: Prepared,
-    recipes: str | None,
+    recipes: Sequence[RecipeConfig],
     workspace: Workspace,
     clock: Clock,
     console: Console,
 ) -> list[OofRun]:
     """Every recipe in play, trained on every fold and scored; the leaderboard of all of them."""
     console.rule("train", align="left")
-    wanted = chosen_recipes(contest, recipes)
-    plan = iter(wanted)
+    echo = make_echo(console)
+    plan = iter(recipes)
     if clock.minutes is not None:
-        plan = Budget(contest, prepared, workspace, clock).plan(wanted, console.print)
+        plan = Budget(contest, prepared, workspace, clock).plan(recipes, echo)
     names = []
     for recipe in plan:
-        train_recipe(contest, prepared, recipe, workspace, console.print)
+        train_recipe(contest, prepared, recipe, workspace, echo)
         names.append(recipe.name)
     runs = load_runs(workspace, contest.name, names)
     console.print(leaderboard.table(leaderboard.rows(runs, contest), contest.expects))
@@ -86,11 +126,12 @@ def blend(contest: ContestConfig, runs: list[OofRun], name: str, workspace: Work
     made = make_blend(runs, name, contest.expects, contest.metric)
     path = workspace.oof(contest.name) / "blends" / f"{name}.json"
     made.to_json(path)
+    echo = make_echo(console)
     for member in made.members:
-        console.print(f"  {member.weight:.3f}  {member.recipe}  views {', '.join(member.views)}")
+        echo(f"  {member.weight:.3f}  {member.recipe}  views {', '.join(member.views)}")
     nested = made.nested
     shifted = "" if nested.shifted is None else f", shifted {nested.shifted:.4f} ± {nested.shifted_se:.4f}"
-    console.print(f"{made.kind}: nested clean {nested.clean:.4f} ± {nested.clean_se:.4f}{shifted}  ({path})")
+    echo(f"{made.kind}: nested clean {nested.clean:.4f} ± {nested.clean_se:.4f}{shifted}  ({path})")
     return made
 
 
@@ -107,7 +148,7 @@ def pack(
     target = out or workspace.submissions / f"{contest.name}-{made.name}-{platform.name}.zip"
     packed = package(made, contest, workspace, platform, target)
     record_zip(workspace, packed, made)
-    console.print(f"{packed.path}: {packed.size_mb:.1f} MB, {len(packed.manifest['members'])} networks")
+    make_echo(console)(f"{packed.path}: {packed.size_mb:.1f} MB, {len(packed.manifest['members'])} networks")
     return packed
 
 
@@ -126,22 +167,30 @@ def rehearse(
     return result
 
 
-def conclude(contest: ContestConfig, packed: PackedZip, made: Blend, result: Rehearsal, console: Console) -> None:
-    """What a contestant wants to know at the end, and what to do next."""
+def conclude(
+    contest: ContestConfig,
+    packed: PackedZip,
+    made: Blend,
+    result: Rehearsal,
+    workspace: Workspace,
+    console: Console,
+) -> None:
+    """What a contestant wants to know at the end, the page that shows it, and what to do next."""
     console.rule("result", align="left")
-    expected = made.expected
-    console.print(f"zip       {packed.path}  ({packed.size_mb:.1f} MB, sha256 {packed.sha256[:12]})")
-    console.print(
+    expected, echo = made.expected, make_echo(console)
+    echo(f"zip       {packed.path}  ({packed.size_mb:.1f} MB, sha256 {packed.sha256[:12]})")
+    echo(
         f"expect    {expected.point:.3f} on the hidden test, {expected.low:.3f} to {expected.high:.3f} with "
         f"{expected.level:.0%} probability ({expected.expects}); clean {made.nested.clean:.3f}"
     )
     if result.hidden is not None:
         inside = "inside" if expected.low <= result.hidden <= expected.high else "outside"
-        console.print(f"achieved  {result.hidden:.3f} on the practice contest's hidden test: {inside} the interval")
+        echo(f"achieved  {result.hidden:.3f} on the practice contest's hidden test: {inside} the interval")
+    echo(f"report    {write_report(contest, workspace, packed.path)}")
     if not result.passed:
         console.print("[red]The rehearsal failed: do not upload this zip.[/red] The table above says what to mend.")
         return
-    console.print(f"next      kit upload {packed.path} --phase PHASE_ID   (or the platform's web page)")
+    echo(f"next      kit upload {packed.path} --phase PHASE_ID   (or the platform's web page)")
 
 
 def summary(contest: ContestConfig, packed: PackedZip, made: Blend, result: Rehearsal) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from rich.table import Table
 
 from kit.config import AugmentConfig, ContestConfig
-from kit.ensemble.pool import make_pool
+from kit.ensemble.pool import Pool, make_pool
 from kit.ensemble.scores import Score
 from kit.oof import OofRun
 from kit.train.augment.policy import trained_families
@@ -17,9 +17,12 @@ from kit.train.augment.policy import trained_families
 COLUMNS = ("recipe", "clean", "± folds", "macro F1", "log loss", "shifted", "± se", "worst family", "min", "M par")
 
 
-def rows(runs: Sequence[OofRun], contest: ContestConfig) -> list[dict[str, Any]]:
-    """A row a recipe, best selection score first; scores in the contest's metric, log loss in nats."""
-    pool = make_pool(runs, contest.expects, contest.metric)
+def rows(runs: Sequence[OofRun], contest: ContestConfig, pool: Pool | None = None) -> list[dict[str, Any]]:
+    """A row a recipe, best selection score first; scores in the contest's metric, log loss in nats.
+
+    `pool` is that of `runs` in their order, where the caller has it already.
+    """
+    pool = pool or make_pool(runs, contest.expects, contest.metric)
     scored = sorted(
         zip(runs, pool.member_scores()), key=lambda pair: pair[1].selection(contest.expects), reverse=True
     )
@@ -38,11 +41,17 @@ def _row(run: OofRun, found: Score) -> dict[str, Any]:
         "worst_family": found.worst_family,
         "worst": found.worst,
         "trained_on": list(trained_families(augment)),
-        "fold_spread": float(np.std(run.info["fold_clean"], ddof=1)),
-        "fold_spread_shifted": float(np.std(run.info["fold_shifted"], ddof=1)),
+        "fold_spread": _spread(run.info["fold_clean"]),
+        "fold_spread_shifted": _spread(run.info["fold_shifted"]),
         "minutes": run.info["minutes"],
         "parameters": run.info["parameters"],
     }
+
+
+def _spread(scores: Sequence[float | None]) -> float | None:
+    """Standard deviation over folds; None where there is one fold, or nothing was scored."""
+    known = [score for score in scores if score is not None]
+    return float(np.std(known, ddof=1)) if len(known) > 1 else None
 
 
 def table(rows: Sequence[dict[str, Any]], expects: str) -> Table:
@@ -54,7 +63,7 @@ def table(rows: Sequence[dict[str, Any]], expects: str) -> Table:
         made.add_row(
             row["recipe"],
             f"{row['clean']:.4f}",
-            f"{row['fold_spread']:.4f}",
+            _optional(row["fold_spread"]),
             f"{row['macro_f1']:.4f}",
             f"{row['log_loss']:.3f}",
             _optional(row["shifted"]),

@@ -12,7 +12,11 @@ from kit.artefact import read_json, read_npz
 from kit.errors import OofError
 from kit.workspace import Workspace
 
-RUN = "run.json"
+RUN, FOLD = "run.json", "fold.json"
+"""Written last, of a run and of a fold; without it they are not complete."""
+
+KEYS = {"folds_done", "cell_names", "config", "digests", "shift"}
+"""What run.json must hold to be read."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ def load_run(path: Path) -> OofRun:
     if not (path / RUN).exists():
         raise OofError(f"{path}: not complete ({RUN} is missing). Finish it: {rerun}")
     info = read_json(path / RUN, rerun=rerun)
+    if lacking := KEYS - info.keys():
+        raise OofError(f"{path / RUN}: lacks {', '.join(sorted(lacking))}. Write it again: {rerun}")
     parts = [_load_fold(path / f"fold{fold}", f"{rerun} --fold {fold}") for fold in info["folds_done"]]
     sizes = [len(part["ids"]) for part in parts]
     whole = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
@@ -69,10 +75,15 @@ def load_run(path: Path) -> OofRun:
 
 
 def _load_fold(folder: Path, rerun: str) -> dict[str, np.ndarray]:
-    arrays = read_npz(folder / "oof.npz", rerun=f"rm -r {folder}; {rerun}")
+    again = f"rm -r {folder}; {rerun}"
+    arrays = read_npz(folder / "oof.npz", rerun=again)
     wanted = {"ids", "labels", "logits", "shifted", "cells"}
     if arrays.keys() != wanted:
-        raise OofError(f"{folder}/oof.npz: must hold {sorted(wanted)}, but got {sorted(arrays)}. Rerun: {rerun}")
+        raise OofError(f"{folder}/oof.npz: must hold {sorted(wanted)}, but got {sorted(arrays)}. Rerun: {again}")
+    rows = read_json(folder / FOLD, rerun=again).get("rows", 0)
+    for name, array in arrays.items():
+        if len(array) != rows:
+            raise OofError(f"{folder}: {name} has {len(array):,} of {rows:,} rows. Train it again: {again}")
     return arrays
 
 

@@ -39,6 +39,11 @@ def make_console(stderr: bool = False) -> Console:
     return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=WIDTH)
 
 
+def make_echo(console: Console) -> Callable[[str], None]:
+    """Prints lines as they are: brackets are no markup, and a path is never broken."""
+    return lambda line: console.print(line, markup=False, soft_wrap=True)
+
+
 def contest_options(command: Command) -> Command:
     """--contest, --data and --root."""
     return contest_option(data_option(root_option(command)))

@@ -1,4 +1,4 @@
-"""kit clean, kit folds."""
+"""kit clean, kit data, kit folds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from rich.table import Table
 
 from kit.config import load_contest
 from kit.data.prepared import prepare
-from kit.options import contest_options, json_option, make_console
+from kit.data.report import data_report
+from kit.options import contest_options, json_option, make_console, make_echo
+from kit.plan import planned
 from kit.workspace import Workspace
 
 
@@ -22,7 +24,7 @@ from kit.workspace import Workspace
 def clean(contest: str, data: Path | None, root: Path, as_json: bool) -> None:
     """Decide which rows to keep, and say why. Edit `keep` in clean.csv to overrule a decision."""
     config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console(as_json)
-    prepare(config, data, workspace, console.print)
+    prepare(planned(config, workspace), data, workspace, make_echo(console))
     table = pd.read_csv(workspace.oof(config.name) / "clean.csv", keep_default_na=False)
     counts = table.groupby(["keep", "reason"]).size().reset_index(name="rows")
     if as_json:
@@ -33,11 +35,27 @@ def clean(contest: str, data: Path | None, root: Path, as_json: bool) -> None:
 
 @click.command()
 @contest_options
+@click.option("--test", type=click.Path(path_type=Path), help="Unlabelled test images; the contest's by default.")
+@json_option
+def data(contest: str, data: Path | None, root: Path, test: Path | None, as_json: bool) -> None:
+    """Report on the training data, and on how far the test images differ where the contest has some."""
+    config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console(as_json)
+    echo = make_echo(console)
+    report = data_report(config, data, workspace, test, echo)
+    if as_json:
+        print(json.dumps(report.as_dict()))
+        return
+    for line in report.lines():
+        echo(line)
+
+
+@click.command()
+@contest_options
 @json_option
 def folds(contest: str, data: Path | None, root: Path, as_json: bool) -> None:
     """Decide who is held out when: rows of each class in each fold."""
     config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console(as_json)
-    prepared = prepare(config, data, workspace, console.print)
+    prepared = prepare(planned(config, workspace), data, workspace, make_echo(console))
     names = pd.Series([prepared.class_names[label] for label in prepared.labels], name="class")
     counts = pd.crosstab(names, pd.Series(prepared.folds, name="fold")).reset_index()
     counts.columns = [str(column) for column in counts.columns]

@@ -8,12 +8,14 @@ from pathlib import Path
 import click
 
 from kit import leaderboard as board
-from kit.config import load_contest, load_recipe
+from kit.budget import find_recipe
+from kit.config import load_contest
 from kit.data.prepared import prepare
 from kit.journey import chosen_recipes
 from kit.oof import load_runs
-from kit.options import contest_option, contest_options, json_option, make_console, root_option
-from kit.train.run import train_recipe
+from kit.options import contest_option, contest_options, json_option, make_console, make_echo, root_option
+from kit.plan import planned
+from kit.train.run import check_names, train_recipe
 from kit.workspace import Workspace
 
 
@@ -24,10 +26,13 @@ from kit.workspace import Workspace
 def train(recipes: tuple[str, ...], contest: str, data: Path | None, root: Path, folds: tuple[int, ...]) -> None:
     """Train and score what is missing of RECIPES (the contest's set for this machine by default)."""
     config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console()
-    wanted = [load_recipe(name) for name in recipes] or chosen_recipes(config, None)
-    prepared = prepare(config, data, workspace, console.print)
+    config, echo = planned(config, workspace), make_echo(console)
+    wanted = [find_recipe(name) for name in recipes] or chosen_recipes(config, None, echo)
     for recipe in wanted:
-        train_recipe(config, prepared, recipe, workspace, console.print, folds or None)
+        check_names(config, recipe)
+    prepared = prepare(config, data, workspace, echo)
+    for recipe in wanted:
+        train_recipe(config, prepared, recipe, workspace, echo, folds or None)
 
 
 @click.command()

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 INPUT_SIZE = 224
+BACKBONES = ("efficientnet_b0", "vgg16")
 
 
 class Rescale(nn.Module):
@@ -88,7 +89,7 @@ class Hybrid(nn.Module):
 
 def build(
     num_classes: int,
-    backbones: Sequence[str] = ("efficientnet_b0", "vgg16"),
+    backbones: Sequence[str] = BACKBONES,
     backbone_args: Optional[Sequence[Dict[str, Any]]] = None,
     hidden: int = 256,
     norm: bool = True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kit.nets.registry import build_on_meta, describe, min_size
+from kit.nets.registry import all_names, build_on_meta, describe, min_size, with_size
 
 LISTED: tuple[tuple[str, dict[str, Any]], ...] = (
     ("kit/residual", {}),
@@ -34,20 +34,24 @@ LISTED: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 """Every name of timm and torchvision works; these are the ones that recipes and the contract test use."""
 
+MOST = 30
+
 
 def net_rows(pattern: str = "") -> list[dict[str, Any]]:
     """Rows of name, args, parameters, input_size, min_size, source for the listed networks.
 
-    `pattern` keeps those whose name or backbones hold it.
+    `pattern` keeps those whose name or backbones hold it; where none does, up to MOST of all names that do.
     """
-    return [net_row(name, args) for name, args in LISTED if pattern in name or pattern in str(args)]
+    wanted = [(name, args) for name, args in LISTED if pattern in name or pattern in str(args)]
+    wanted = wanted or [(name, {}) for name in all_names() if pattern in name][:MOST]
+    return [net_row(name, args) for name, args in wanted]
 
 
 def net_row(name: str, args: dict[str, Any]) -> dict[str, Any]:
     """One row; NetError where the name is unknown."""
     info = describe(name, args)
-    sized = args if info.size_arg is None else {info.size_arg: info.input_size} | args
-    count = sum(parameter.numel() for parameter in build_on_meta(name, sized).parameters())
+    net = build_on_meta(name, with_size(name, args, info.input_size))
+    count = sum(parameter.numel() for parameter in net.parameters())
     return {
         "name": name,
         "args": args,

@@ -25,7 +25,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from kit.errors import NetError
-from kit.nets.registry import Triple, head_layers
+from kit.nets.heads import head_layers
+from kit.nets.hybrid import BACKBONES
+from kit.nets.registry import Triple
 
 PROJECT = Path(__file__).resolve().parents[2]
 THREE_WAYS = (
@@ -67,15 +69,20 @@ def load_pretrained(
 
 
 def _fill_branches(net: nn.Module, files: Sequence[str], name: str, args: Mapping[str, Any]) -> None:
-    backbones = list(args.get("backbones", ()))
+    backbones = list(args.get("backbones", BACKBONES if name == "hybrid" else ()))
     if len(files) != len(backbones):
         raise NetError(
             f"{name}: pretrained must name one file a backbone, "
             f"but got {len(files)} for {len(backbones)} backbones"
         )
     branches = net.get_submodule("branches").children()
-    for branch, file, backbone in zip(branches, files, backbones, strict=True):
-        _fill_from_file(branch, find_weights(file), f"timm/{backbone}", {})
+    given = _backbone_args(args, len(backbones))
+    for branch, file, backbone, own in zip(branches, files, backbones, given, strict=True):
+        _fill_from_file(branch, find_weights(file), f"timm/{backbone}", own)
+
+
+def _backbone_args(args: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
+    return list(args.get("backbone_args") or [{}] * count)
 
 
 def _fill_from_file(net: nn.Module, path: Path, name: str, args: Mapping[str, Any]) -> None:
@@ -113,6 +120,13 @@ def find_weights(name: str) -> Path:
             return folder / name
     looked = ", ".join(str(folder.resolve()) for folder in folders)
     raise NetError(f"pretrained: no file {name!r} in {looked}. {THREE_WAYS}")
+
+
+def check_weights(source: bool | str | Sequence[str]) -> None:
+    """NetError where `source` names a local file that is not here; the hub is asked only when it is needed."""
+    if not isinstance(source, bool):
+        for file in [source] if isinstance(source, str) else source:
+            find_weights(file)
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -193,8 +207,9 @@ def _hub_answers() -> bool:
 
 def _hybrid_from_hub(args: dict[str, Any]) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
-    for index, backbone in enumerate(args["backbones"]):
-        donor = timm.create_model(backbone, pretrained=True, num_classes=0)
+    backbones = args.get("backbones", BACKBONES)
+    for index, (backbone, given) in enumerate(zip(backbones, _backbone_args(args, len(backbones)), strict=True)):
+        donor = timm.create_model(backbone, pretrained=True, num_classes=0, **given)
         state |= {f"branches.{index}.{key}": value for key, value in donor.state_dict().items()}
     return state
 

@@ -16,7 +16,7 @@ from typing import Any, cast
 import timm
 import torch
 import torchvision
-from torch import Tensor, nn
+from torch import nn
 
 from kit.errors import NetError, did_you_mean
 from kit.nets import cnn, cnn28, hybrid, inception_se, residual, unet
@@ -49,8 +49,6 @@ class NetInfo:
     """Of the 0..1 scaled RGB channels."""
     input_size: int
     """Height and width that the network was designed for."""
-    size_arg: str | None
-    """Argument of its constructor that must be the size it sees, where there is one (`with_size` sets it)."""
     source: str
     """"timm", "torchvision" or "kit"."""
     files: tuple[str, ...]
@@ -110,23 +108,24 @@ def describe(name: str, args: Mapping[str, Any] | None = None) -> NetInfo:
     check_name(name)
     family, _, rest = name.partition("/")
     if family == "timm":
-        config = timm.get_pretrained_cfg(rest)
-        assert config is not None
-        mean, std = cast(Triple, tuple(config.mean)), cast(Triple, tuple(config.std))
-        size_arg = "img_size" if config.fixed_input_size else None
-        return NetInfo(mean, std, config.input_size[-1], size_arg, "timm", ())
+        return _describe_timm(rest)
     if family == "torchvision":
         size = torchvision.models.get_model_weights(rest).DEFAULT.transforms().crop_size[0]
-        size_arg = "image_size" if rest.startswith("vit_") else None
-        return NetInfo(IMAGENET_MEAN, IMAGENET_STD, size, size_arg, "torchvision", ())
+        return NetInfo(IMAGENET_MEAN, IMAGENET_STD, size, "torchvision", ())
     module = OWN[name]
-    file = module.__name__.rpartition(".")[2] + ".py"
-    size_arg = "size" if _needs_size(module, dict(args or {})) else None
-    return NetInfo(CENTRED, CENTRED, module.INPUT_SIZE, size_arg, "kit", (file,))
+    return NetInfo(CENTRED, CENTRED, module.INPUT_SIZE, "kit", (module.__name__.rpartition(".")[2] + ".py",))
 
 
-def _needs_size(module: ModuleType, args: dict[str, Any]) -> bool:
-    return hasattr(module, "needs_size") and module.needs_size(args)
+def _describe_timm(name: str) -> NetInfo:
+    try:
+        config = timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        tags = timm.list_models(f"{name.partition('.')[0]}.*", pretrained=True)
+        raise NetError(f"timm/{name}: no such weights. Known: {', '.join(tags)}") from error
+    if config is None:
+        return NetInfo(IMAGENET_MEAN, IMAGENET_STD, 224, "timm", ())
+    mean, std = cast(Triple, tuple(config.mean)), cast(Triple, tuple(config.std))
+    return NetInfo(mean, std, config.input_size[-1], "timm", ())
 
 
 def with_size(name: str, args: Mapping[str, Any] | None, size: int) -> dict[str, Any]:
@@ -134,20 +133,53 @@ def with_size(name: str, args: Mapping[str, Any] | None, size: int) -> dict[str,
 
     NetError where it cannot: a recipe then has to state a larger size, to which pictures are resized.
     """
-    given = _sized(name, args, size) | dict(args or {})
-    build_on_meta(name, given)
-    if not _takes(name, given, size):
+    given = dict(args or {})
+    found = _fitting(name, given, size)
+    if found is None:
+        build_on_meta(name, _completed(name, given, size))
         least = min_size(name, args)
         raise NetError(
             f"{name}: takes pictures of {least} px or more, but got size = {size}. "
             f"Set size = {max(least, size + 1)} or more in the recipe: pictures are resized to it"
         )
-    return given
+    return found
 
 
-def _sized(name: str, args: Mapping[str, Any] | None, size: int) -> dict[str, Any]:
-    key = describe(name, args).size_arg
-    return {} if key is None else {key: size}
+def _fitting(name: str, args: dict[str, Any], size: int) -> dict[str, Any] | None:
+    """The first completion of `args` with which a forward pass at `size` works."""
+    candidates = [_completed(name, args, size)]
+    if name.startswith("timm/"):
+        # Some of timm's take a size without saying in their configuration that they need it.
+        candidates.append({"img_size": size} | args)
+    return next((given for given in candidates if _takes(name, given, size)), None)
+
+
+def _completed(name: str, args: dict[str, Any], size: int) -> dict[str, Any]:
+    """`args` with what the network must be told to give plain logits for pictures of `size`."""
+    return _told(name, args, size) | args
+
+
+def _told(name: str, args: dict[str, Any], size: int) -> dict[str, Any]:
+    family, _, rest = name.partition("/")
+    if family == "timm":
+        config = timm.get_pretrained_cfg(rest)
+        return {"img_size": size} if config is not None and config.fixed_input_size else {}
+    if family == "torchvision":
+        return _told_torchvision(rest, size)
+    if name == "hybrid":
+        each = [_told(f"timm/{backbone}", {}, size) for backbone in args.get("backbones", hybrid.BACKBONES)]
+        return {"backbone_args": each} if any(each) else {}
+    module = OWN[name]
+    return {"size": size} if hasattr(module, "needs_size") and module.needs_size(args) else {}
+
+
+def _told_torchvision(name: str, size: int) -> dict[str, Any]:
+    if name in ("googlenet", "inception_v3"):
+        # Their auxiliary classifiers would make the output a tuple while training.
+        return {"aux_logits": False, "init_weights": True}
+    if name.startswith("vit_"):
+        return {"image_size": size}
+    return {"input_size": [size, size]} if name == "maxvit_t" else {}
 
 
 def min_size(name: str, args: Mapping[str, Any] | None = None) -> int:
@@ -158,7 +190,7 @@ def min_size(name: str, args: Mapping[str, Any] | None = None) -> int:
 @cache
 def _min_size(name: str, args: str) -> int:
     given = json.loads(args)
-    sizes = (size for size in PROBED_SIZES if _takes(name, _sized(name, given, size) | given, size))
+    sizes = (size for size in PROBED_SIZES if _fitting(name, given, size) is not None)
     return next(sizes, PROBED_SIZES[-1])
 
 
@@ -175,28 +207,3 @@ def _takes(name: str, args: Mapping[str, Any], size: int) -> bool:
     except (NetError, RuntimeError, AssertionError, ValueError):
         return False
     return True
-
-
-def pooled_features(net: nn.Module, x: Tensor) -> Tensor:
-    """(N, 3, S, S) -> (N, D): the features that the network's last layer turns into logits."""
-    if hasattr(net, "forward_features_pooled"):
-        return cast(Any, net).forward_features_pooled(x)
-    if hasattr(net, "forward_head"):
-        timm_net = cast(Any, net)
-        return timm_net.forward_head(timm_net.forward_features(x), pre_logits=True)
-    caught: list[Tensor] = []
-    hook = head_layers(net)[0].register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
-    try:
-        net(x)
-    finally:
-        hook.remove()
-    return caught[0].flatten(2).mean(2) if caught[0].ndim == 4 else caught[0]
-
-
-def head_layers(net: nn.Module) -> list[nn.Module]:
-    """The classifier, of which some networks have two: what "train the head alone" leaves free."""
-    if hasattr(net, "get_classifier"):
-        found = cast(Any, net).get_classifier()
-        return list(found) if isinstance(found, (tuple, list)) else [found]
-    layers: list[nn.Module] = [m for m in net.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
-    return layers[-1:]

@@ -25,8 +25,8 @@ def load(path: Path, rerun: str) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        return dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (OSError, RuntimeError, EOFError, ValueError, TypeError, KeyError, pickle.UnpicklingError) as error:
         raise ArtefactError(
             f"{path}: corrupt checkpoint ({type(error).__name__}). "
             f"Delete it, and train this fold from its start: {rerun}"

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from kit.config import ContrastiveConfig, FinetuneConfig
-from kit.nets.registry import pooled_features
+from kit.nets.heads import pooled_features
 from kit.train.losses import supervised_contrastive
 
 

@@ -47,12 +47,18 @@ def pick_device() -> torch.device:
     return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
 
 
+def usable_cores() -> int:
+    """Cores that this process may use: hyperthreads share one, and a container may be given fewer."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(allowed, psutil.cpu_count(logical=False) or allowed)
+
+
 @contextmanager
 def pinned(seed: int) -> Iterator[None]:
     """Threads, memory and the global random state of one unit of work; threads and state are put back afterwards."""
     keep_freed_memory()
     threads = torch.get_num_threads()
-    torch.set_num_threads(psutil.cpu_count(logical=False) or os.cpu_count() or 1)
+    torch.set_num_threads(usable_cores())
     try:
         with torch.random.fork_rng():
             torch.manual_seed(seed)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from kit.config import FinetuneConfig
-from kit.nets.registry import head_layers
+from kit.nets.heads import head_layers
 
 HAS_DIGIT = re.compile(r"\d")
 

@@ -5,77 +5,83 @@ from __future__ import annotations
 import copy
 import math
 import time
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from kit.config import RecipeConfig
 from kit.errors import TrainError
-from kit.train import checkpoint
-from kit.train.augment.policy import augment
-from kit.train.averaging import Ema
+from kit.train.averaging import Ema, recalibrate_bn
+from kit.train.balance import draw_balanced
+from kit.train.batches import Batches, Material
 from kit.train.device import Precision
-from kit.train.losses import soft_cross_entropy
-from kit.train.mixing import mix_batch
+from kit.train.objective import Objective
 from kit.train.optimiser import make_optimizer
 from kit.train.pictures import epoch_batches, steps_per_epoch
 from kit.train.progress import FitDisplay
 from kit.train.schedule import lr_factor
+from kit.train.stopping import EarlyStopping
+from kit.train.tail import Tail
 
-
-@dataclass(frozen=True)
-class Material:
-    """What a fit is given."""
-
-    pictures: Tensor
-    """(N, 3, S, S) uint8: all rows of the contest."""
-    targets: Tensor
-    """(N, C) float32: one-hot labels."""
-    rows: Tensor
-    """(n,) int64: the training rows of this fold."""
-    class_weights: Tensor | None
-    """(C,) float32."""
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+TRACE = 0.05
+"""Share of a step in the running means of loss and training accuracy."""
 
 
 class Fit:
-    """One network on its way through `total` optimiser steps."""
+    """One network on its way through at most `total` optimiser steps."""
 
     def __init__(
         self, recipe: RecipeConfig, net: nn.Module, material: Material, precision: Precision, device: torch.device
     ) -> None:
         self.recipe, self.material, self.precision, self.device = recipe, material, precision, device
         self.net = net.to(device).to(memory_format=precision.memory_format)
-        self.optimizer = make_optimizer(self.net, recipe.train)
+        self.batches = Batches(material, recipe.augment, precision, device, recipe.train.seed)
+        self.objective = Objective(recipe, self.net, self.batches, precision)
+        self.optimizer = self._optimizer()
+        self.base_lrs = [group["lr"] for group in self.optimizer.param_groups]
         self.ema = Ema(self.net, recipe.train.ema_decay) if recipe.train.ema_decay else None
-        self.generator = torch.Generator(device).manual_seed(recipe.train.seed)
+        self.stopping = EarlyStopping(recipe.stopping) if material.watched is not None else None
+        self.tail = Tail(recipe.train)
         self.per_epoch = steps_per_epoch(len(material.rows), recipe.train.batch_size)
         self.total = max(1, round(recipe.train.epochs * self.per_epoch))
-        self.step, self.seconds = 0, 0.0
-        self.base_lrs = [group["lr"] for group in self.optimizer.param_groups]
-        spread = torch.tensor([material.mean, material.std], device=device).view(2, 1, 3, 1, 1)
-        self.mean, self.std = spread[0], spread[1]
+        self.step, self.seconds, self.ended = 0, 0.0, False
+        self.loss = self.score = 0.0
 
-    def run(self, path: Path, rerun: str, display: FitDisplay) -> nn.Module:
-        """Trains to the end, writing `path` after every epoch; returns the network to be scored, on the CPU."""
-        while self.step < self.total:
+    def _optimizer(self) -> torch.optim.Optimizer:
+        optimizer = make_optimizer(self.net, self.recipe.train, self.recipe.finetune)
+        if self.objective.projector is not None:
+            group = {"params": list(self.objective.projector.parameters()), "lr": self.recipe.train.lr}
+            optimizer.add_param_group(group)
+        return optimizer
+
+    def run(self, keep: Callable[[dict[str, Any]], None], display: FitDisplay) -> nn.Module:
+        """Trains to the end, handing its state to `keep` after every epoch; the network to be scored, on the CPU."""
+        while self.step < self.total and not self.ended:
             started = time.perf_counter()
             self._epoch(display)
+            self._end_epoch()
             self.seconds += time.perf_counter() - started
-            checkpoint.save(path, self.state())
-        net = self.ema.module if self.ema is not None else self.net
-        return copy.deepcopy(net).cpu().eval()
+            keep(self.state())
+        return self._finished()
+
+    @property
+    def averaged(self) -> nn.Module:
+        """The network that is scored if the fit ends now."""
+        return self.ema.module if self.ema is not None else self.net
+
+    @property
+    def images_per_second(self) -> float:
+        """Training pictures per second, over all processes that took part in the fit."""
+        return self.step * self.recipe.train.batch_size / max(1e-9, self.seconds)
 
     def _epoch(self, display: FitDisplay) -> None:
-        self.net.train()
         epoch = self.step // self.per_epoch
         seed = self.recipe.train.seed
-        for rows in epoch_batches(self.material.rows, self.recipe.train.batch_size, seed, epoch):
+        for rows in epoch_batches(self._rows(epoch), self.recipe.train.batch_size, seed, epoch):
             if self.step >= self.total:
                 return
             loss, score = self.train_step(rows)
@@ -84,61 +90,84 @@ class Fit:
                     f"{self.recipe.name}: loss is {loss} at step {self.step} of {self.total}. "
                     f"Lower train.lr (now {self.recipe.train.lr}), or set train.clip_grad"
                 )
-            display.step(self.step, loss, score, len(rows))
+            share = TRACE if self.step > 1 else 1.0
+            self.loss += share * (loss - self.loss)
+            self.score += share * (score - self.score)
+            display.step(self.step, self.loss, self.score, len(rows))
+
+    def _rows(self, epoch: int) -> Tensor:
+        """The training rows; drawn anew each epoch, every class as often, where the recipe says so."""
+        rows = self.material.rows
+        if self.recipe.train.sampling != "weighted":
+            return rows
+        labels = self.material.targets[rows].argmax(1).numpy()
+        rng = np.random.default_rng((self.recipe.train.seed, epoch))
+        drawn = draw_balanced(labels, len(rows), self.material.targets.shape[1], "inverse", rng)
+        return rows[torch.from_numpy(drawn)]
 
     def train_step(self, rows: Tensor) -> tuple[float, float]:
         """One optimiser step on a batch of row numbers; its loss and its accuracy on the augmented pictures."""
-        factor = lr_factor(self.recipe.train, self.step / self.total)
-        for group, base in zip(self.optimizer.param_groups, self.base_lrs):
-            group["lr"] = base * factor
-        x, targets = self._batch(rows)
-        with self.precision.autocast(self.device):
-            logits = self.net(x)
-        config = self.recipe.train
-        loss = soft_cross_entropy(logits.float(), targets, config.label_smoothing, self.material.class_weights)
+        progress = self.step / self.total
+        loss, score = self.objective(rows, progress)
+        self._set_rates(self.objective.stage(progress)[1])
         self.optimizer.zero_grad()
         loss.backward()
-        if config.clip_grad:
-            clip_grad_norm_(self.net.parameters(), config.clip_grad)
+        if self.recipe.train.clip_grad:
+            clip_grad_norm_(self.net.parameters(), self.recipe.train.clip_grad)
         self.optimizer.step()
         if self.ema is not None:
             self.ema.update(self.net)
         self.step += 1
-        return loss.item(), (logits.detach().argmax(1) == targets.argmax(1)).float().mean().item()
+        return loss.item(), score
 
-    def _batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.material.pictures[rows].to(self.device).float().div_(255)
-        x = augment(x, self.recipe.augment, self.generator)
-        targets = self.material.targets[rows].to(self.device)
-        x, targets = mix_batch(x, targets, self.recipe.augment, self.generator)
-        return ((x - self.mean) / self.std).contiguous(memory_format=self.precision.memory_format), targets
+    def _set_rates(self, progress: float) -> None:
+        factor = lr_factor(self.recipe.train, progress) * (self.stopping.factor if self.stopping else 1.0)
+        for group, base in zip(self.optimizer.param_groups, self.base_lrs):
+            group["lr"] = base * factor
+
+    def _end_epoch(self) -> None:
+        progress = self.step / self.total
+        self.tail.end_epoch(self.averaged, progress)
+        if self.stopping is not None and not self.objective.stage(progress)[0]:
+            self.ended = self.stopping.update(self.objective.watched_loss(self.averaged), self.averaged)
+
+    def _finished(self) -> nn.Module:
+        """A copy on the CPU of what the fit came to: the best epoch, the averaged tail, or the last weights."""
+        net = copy.deepcopy(self.averaged)
+        if self.stopping is not None:
+            self.stopping.restore(net)
+        watched = self.material.watched is not None
+        self.tail.finish(net, (lambda one: -self.objective.watched_loss(one)) if watched else None)
+        if self.recipe.train.recalibrate_bn:
+            parts = self.material.rows.split(self.recipe.train.batch_size)
+            recalibrate_bn(net, (self.batches.view(part) for part in parts))
+        return net.cpu().eval()
 
     def state(self) -> dict[str, Any]:
         """All that the next step depends on."""
         return {
             "net": self.net.state_dict(),
+            "objective": self.objective.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "ema": self.ema.state_dict() if self.ema is not None else None,
-            "generator": self.generator.get_state(),
+            "stopping": self.stopping.state_dict() if self.stopping is not None else None,
+            "tail": self.tail.state_dict(),
+            "generator": self.batches.generator.get_state(),
             "global": torch.get_rng_state(),
-            "step": self.step,
-            "total": self.total,
-            "seconds": self.seconds,
+            "plain": {name: getattr(self, name) for name in ("step", "seconds", "ended", "loss", "score")},
         }
 
-    def resume(self, state: dict[str, Any] | None) -> None:
-        """Goes on from `state`, where there is one and it belongs to this recipe's length."""
-        if state is None:
-            return
-        if state["total"] != self.total:
-            raise TrainError(
-                f"{self.recipe.name}: the checkpoint is of a fit of {state['total']} steps, this one has "
-                f"{self.total}. Delete the fold's folder, or give the recipe its former epochs"
-            )
+    def resume(self, state: dict[str, Any]) -> None:
+        """Goes on from `state`, which a fit of the same recipe and rows gave."""
         self.net.load_state_dict(state["net"])
+        self.objective.load_state_dict(state["objective"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
-        self.generator.set_state(state["generator"])
+        if self.stopping is not None:
+            self.stopping.load_state_dict(state["stopping"])
+        self.tail.load_state_dict(state["tail"], self.net)
+        self.batches.generator.set_state(state["generator"])
         torch.set_rng_state(state["global"])
-        self.step, self.seconds = state["step"], state["seconds"]
+        for name, value in state["plain"].items():
+            setattr(self, name, value)

@@ -11,14 +11,23 @@ from torch import nn
 
 from kit.artefact import write_bytes, write_json
 from kit.config import RecipeConfig
-from kit.errors import TrainError
+from kit.errors import ConfigError, TrainError, did_you_mean
 from kit.nets.registry import describe, with_size
+from kit.submit.model import TINTS, VIEWS, WINDOWS
 
 WEIGHTS, SPEC = "weights.safetensors", "member.json"
 
 
 def member_spec(recipe: RecipeConfig, num_classes: int) -> dict[str, Any]:
-    """What `model.py` needs to rebuild and feed the network: "net", "weights", "size", "mean", "std", "views"."""
+    """What `model.py` needs to rebuild and feed the network: "net", "weights", "size", "mean", "std", "views".
+
+    ConfigError or NetError where the recipe names a view or a network that there is not.
+    """
+    known = [*VIEWS, *WINDOWS, *TINTS]
+    for view in recipe.views:
+        if view not in known:
+            near = did_you_mean(view, known)
+            raise ConfigError(f"{recipe.name}: views must be of {', '.join(known)}, but got {view!r}.{near}")
     info = describe(recipe.net.name, recipe.net.args)
     return {
         "net": {

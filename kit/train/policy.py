@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import random
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -75,7 +76,8 @@ class Policy:
 
 def draw(composed: A.Compose, image: np.ndarray, seed: int) -> np.ndarray:
     """One draw of a policy on a picture (S, S, 3) uint8."""
-    composed.set_random_seed(seed)
+    # Not `set_random_seed`: it gives every step a generator of the same seed, and all of them act or none does.
+    composed.set_random_state(np.random.default_rng(seed), random.Random(seed))
     return composed(image=image)["image"]
 
 

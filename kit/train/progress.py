@@ -18,30 +18,19 @@ class FitDisplay:
     """The bar of one fit; `step` is cheap enough to be called at every batch."""
 
     def __init__(self, title: str, total: int, done: int, bars: Progress | None, echo: Echo) -> None:
-        self.title, self.bars, self.echo, self.total = title, bars, echo, total
-        self.loss = self.score = 0.0
+        self.title, self.bars, self.echo = title, bars, echo
         self.images, self.started = 0, time.perf_counter()
         self.task: TaskID | None = None
         if bars is not None:
             self.task = bars.add_task(title, total=total, completed=done, state="")
 
     def step(self, number: int, loss: float, score: float, images: int) -> None:
-        """After optimiser step `number`: its loss, training accuracy and batch size."""
-        share = 0.05 if self.images else 1.0
-        self.loss += share * (loss - self.loss)
-        self.score += share * (score - self.score)
+        """After optimiser step `number`: running means of loss and training accuracy, and its batch size."""
         self.images += images
         if self.bars is not None and self.task is not None:
-            self.bars.update(self.task, completed=number, state=self.state)
-
-    @property
-    def speed(self) -> float:
-        """Training images per second since this process began the fit."""
-        return self.images / max(1e-9, time.perf_counter() - self.started)
-
-    @property
-    def state(self) -> str:
-        return f"loss {self.loss:.3f}  train score {self.score:.3f}  {self.speed:,.0f} img/s"
+            speed = self.images / max(1e-9, time.perf_counter() - self.started)
+            state = f"loss {loss:.3f}  train score {score:.3f}  {speed:,.0f} img/s"
+            self.bars.update(self.task, completed=number, state=state)
 
     def note(self, text: str) -> None:
         """Shows what happens after the last step."""

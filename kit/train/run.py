@@ -18,7 +18,6 @@ from torch import nn
 import kit
 from kit.artefact import read_json, write_json, write_npz
 from kit.config import ContestConfig, RecipeConfig
-from kit.data.folds import split
 from kit.data.prepared import Prepared
 from kit.errors import TrainError
 from kit.nets.pretrained import load_pretrained
@@ -27,8 +26,8 @@ from kit.shifts.battery import Battery
 from kit.submit.model import net_logits
 from kit.train import checkpoint
 from kit.train.device import Precision, choose_precision, pick_device, pinned
-from kit.train.fit import Fit, Material
-from kit.train.losses import class_weights
+from kit.train.fit import Fit
+from kit.train.material import make_material
 from kit.train.member import member_spec, write_member
 from kit.train.pictures import resized
 from kit.train.progress import Echo, FitDisplay, fit_bars
@@ -73,19 +72,23 @@ class Trainer:
         path = self.fold_folder(fold) / MARKER
         if not path.exists():
             return False
-        made, wanted = read_json(path, rerun=self.rerun(fold)), self.identity()
+        self._check_made(path, read_json(path, rerun=self.rerun(fold)), fold)
+        return True
+
+    def _check_made(self, path: Path, made: dict[str, Any], fold: int) -> None:
+        wanted = self.identity()
         changed = [key for key in wanted if made.get(key) != wanted[key]]
         if changed:
             raise TrainError(
                 f"{path}: made with another {', '.join(changed)} than now. Delete {self.folder} to train it again"
                 f" ({self.rerun(fold)}), or give the recipe another name"
             )
-        return True
 
     def train(self, folds: Sequence[int], echo: Echo) -> None:
         """Trains and scores those of `folds` that are missing, then completes the run where it is whole."""
         missing = [fold for fold in folds if not self.finished(fold)]
         if missing:
+            check_names(self.contest, self.recipe)
             pictures = resized(self.prepared.images, self.recipe.size)
             with fit_bars() as bars:
                 for fold in missing:
@@ -96,41 +99,48 @@ class Trainer:
         started = time.perf_counter()
         with pinned(self.recipe.train.seed + fold):
             fit = self.new_fit(fold, pictures)
-            path = self.fold_folder(fold) / CHECKPOINT
-            fit.resume(checkpoint.load(path, self.rerun(fold)))
+            before = self._resume(fit, fold)
             display = FitDisplay(f"{self.recipe.name} fold {fold}", fit.total, fit.step, bars, echo)
-            net = fit.run(path, self.rerun(fold), display)
+            net = fit.run(lambda state: self._keep(fold, state), display)
             result = self._score(fold, net, display)
-        result |= {"train_score": display.score, "train_seconds": fit.seconds, "images_per_second": display.speed}
-        result |= {"seconds": fit.seconds + time.perf_counter() - started, "precision": fit.precision.name}
+        result |= {"train_score": fit.score, "train_seconds": fit.seconds, "images_per_second": fit.images_per_second}
+        result |= {"seconds": before + time.perf_counter() - started, "precision": fit.precision.name}
         write_json(self.fold_folder(fold) / MARKER, self.identity() | result | versions())
-        path.unlink(missing_ok=True)
+        (self.fold_folder(fold) / CHECKPOINT).unlink(missing_ok=True)
+        shifted = "" if result["shifted"] is None else f", shifted {result['shifted']:.4f}"
         display.close(
-            f"{fit.total} steps, {fit.seconds:.0f} s, {display.speed:,.0f} img/s; "
-            f"clean {result['clean']:.4f}, shifted {result['shifted']:.4f}"
+            f"{fit.total} steps, {fit.seconds:.0f} s, {fit.images_per_second:,.0f} img/s; "
+            f"clean {result['clean']:.4f}{shifted}"
         )
+
+    def _keep(self, fold: int, state: dict[str, Any]) -> None:
+        checkpoint.save(self.fold_folder(fold) / CHECKPOINT, {"made": self.identity(), "fit": state})
+
+    def _resume(self, fit: Fit, fold: int) -> float:
+        """Puts `fit` where an interrupted one stopped; the seconds that one took."""
+        path = self.fold_folder(fold) / CHECKPOINT
+        state = checkpoint.load(path, self.rerun(fold))
+        if state is None:
+            return 0.0
+        self._check_made(path, state["made"], fold)
+        fit.resume(state["fit"])
+        return fit.seconds
+
+    def spec(self) -> dict[str, Any]:
+        """How the network is described in the submission."""
+        return member_spec(self.recipe, len(self.prepared.class_names))
 
     def new_fit(self, fold: int, pictures: torch.Tensor) -> Fit:
         """The fit at its first step."""
-        spec = member_spec(self.recipe, len(self.prepared.class_names))
-        labels = torch.from_numpy(np.array(self.prepared.labels))
-        rows = torch.from_numpy(split(self.prepared.folds, fold).train)
-        count = len(self.prepared.class_names)
-        weights = class_weights(self.recipe.train.class_weights, labels[rows], count)
-        material = Material(
-            pictures,
-            nn.functional.one_hot(labels, count).float(),
-            rows,
-            weights,
-            tuple(spec["mean"]),
-            tuple(spec["std"]),
-        )
+        spec = self.spec()
+        mean, std = tuple(spec["mean"]), tuple(spec["std"])
+        material = make_material(self.prepared, self.recipe, fold, pictures, mean, std)
         return Fit(self.recipe, self.new_net(), material, self.precision(pictures), self.device)
 
     def new_net(self) -> nn.Module:
         """The network with the weights that it starts from."""
         net = self.recipe.net
-        args = member_spec(self.recipe, len(self.prepared.class_names))["net"]["args"]
+        args = self.spec()["net"]["args"]
         built = build(net.name, len(self.prepared.class_names), args)
         load_pretrained(built, net.pretrained, net.name, args)
         return built
@@ -138,6 +148,7 @@ class Trainer:
     def time_step(self, pictures: torch.Tensor) -> tuple[float, str]:
         """Seconds of one training step, augmentation included, and the precision; from a few of `pictures`."""
         fit = self.new_fit(-1, pictures)
+        fit.step = fit.total // 2  # where layers that are frozen at first have been let go
         rows = torch.arange(self.recipe.train.batch_size) % len(pictures)
         seconds = []
         for _ in range(6):
@@ -148,7 +159,7 @@ class Trainer:
 
     def time_picture(self, images: np.ndarray) -> float:
         """Seconds for one of `images` (n, H, W, 3) through the network as it is scored, with all views."""
-        spec = member_spec(self.recipe, len(self.prepared.class_names))
+        spec = self.spec()
         net = self.new_net().to(self.device).to(memory_format=torch.channels_last).eval()
         net_logits(net, images[:32], spec)
         started = time.perf_counter()
@@ -167,7 +178,7 @@ class Trainer:
 
     def _score(self, fold: int, net: nn.Module, display: FitDisplay) -> dict[str, Any]:
         folder = self.fold_folder(fold)
-        spec = member_spec(self.recipe, len(self.prepared.class_names))
+        spec = self.spec()
         write_member(folder, net, spec)
         rows = np.flatnonzero(self.prepared.folds == fold)
         battery = Battery.from_config(self.contest.shift)
@@ -177,7 +188,7 @@ class Trainer:
         shifted_hit = arrays["shifted"].mean(2).argmax(2) == arrays["labels"][:, None]
         return {
             "clean": float(hit.mean()),
-            "shifted": float(shifted_hit.mean()),
+            "shifted": float(shifted_hit.mean()) if shifted_hit.size else None,
             "rows": len(rows),
             "parameters": sum(p.numel() for p in net.parameters()),
             "cell_names": [cell.name for cell in battery.cells],
@@ -207,6 +218,12 @@ class Trainer:
 def scored_folds(prepared: Prepared) -> list[int]:
     """Folds that are held out in turn; negative numbers mark rows that never are."""
     return sorted(fold for fold in set(prepared.folds.tolist()) if fold >= 0)
+
+
+def check_names(contest: ContestConfig, recipe: RecipeConfig) -> None:
+    """ConfigError or NetError for a view, shift or network that there is not: scoring would meet it after the fit."""
+    Battery.from_config(contest.shift)
+    member_spec(recipe, len(contest.classes))
 
 
 def versions() -> dict[str, Any]:

@@ -57,6 +57,8 @@ def _shifted(
     battery: Battery,
     spec: dict[str, Any],
 ) -> np.ndarray:
-    """(n, K, V, C) logits under each of the K cells of a row."""
-    columns = range(cells.shape[1])
-    return np.stack([net_logits(net, battery.apply(images, ids, cells[:, k]), spec) for k in columns], 1)
+    """(n, K, V, C) logits under each of the K cells of a row; a clean battery has none."""
+    count, width = cells.shape
+    seen = [net_logits(net, battery.apply(images, ids, cells[:, k]), spec) for k in range(width)]
+    nothing = np.zeros((count, 0, len(spec["views"]), spec["net"]["num_classes"]), dtype=np.float32)
+    return np.stack(seen, 1) if seen else nothing

@@ -1,0 +1,61 @@
+"""kit nets, kit augment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from PIL import Image
+from torch import Generator, Tensor
+
+from kit.budget import find_recipe
+from kit.commands.printing import print_json, print_rows
+from kit.config import load_contest
+from kit.data.prepared import prepare
+from kit.nets.listing import net_rows
+from kit.options import contest_options, json_option, make_console, make_echo
+from kit.train.augment.policy import augment as apply_preset
+from kit.train.grid import augmentation_grid
+from kit.train.pictures import resized
+from kit.train.policy import Policy, policy_steps
+from kit.workspace import Workspace
+
+
+@click.command()
+@click.argument("pattern", default="")
+@json_option
+def nets(pattern: str, as_json: bool) -> None:
+    """List networks whose name holds PATTERN; every other name of timm and torchvision works too."""
+    rows = net_rows(pattern)
+    if as_json:
+        print_json(rows)
+        return
+    print_rows(make_console(), rows)
+
+
+@click.command()
+@click.argument("recipe")
+@contest_options
+@click.option("--draws", default=8, show_default=True, help="Pictures a class.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The PNG to write.")
+def augment(
+    recipe: str, contest: str, data: Path | None, root: Path, draws: int, seed: int, out: Path | None
+) -> None:
+    """Draw what the network sees: a picture of every class, then draws of the RECIPE's augmentation."""
+    config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console()
+    found = find_recipe(recipe)
+    prepared = prepare(config, data, workspace, make_echo(console))
+    pictures = resized(prepared.images, found.size).permute(0, 2, 3, 1).numpy()
+
+    policy = Policy(policy_steps(found.augment.policy)) if found.augment.policy else None
+
+    def draw(x: Tensor, generator: Generator) -> Tensor:
+        x = x if policy is None else policy(x, generator)
+        return (apply_preset(x.float() / 255, found.augment, generator) * 255).round().byte()
+
+    page = augmentation_grid(pictures, prepared.labels, len(prepared.class_names), draw, draws, seed)
+    path = out or workspace.oof(config.name) / f"augment-{found.name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(page).save(path)
+    make_echo(console)(f"{path}: {draws} draws of {len(prepared.class_names)} classes")

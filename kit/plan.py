@@ -1,0 +1,63 @@
+"""What a budget decided, kept so that an interrupted journey goes on with the same folds and epochs.
+
+Other commands of the same contest keep to its folds too: `folds.csv` made anew would make every run stale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from kit.artefact import read_json, write_json
+from kit.config import ContestConfig
+from kit.errors import ArtefactError
+from kit.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`oof/<contest>/plan.json`."""
+
+    minutes: float
+    """The budget that it belongs to."""
+    n_splits: int
+    """Folds that it allows."""
+    fold_digest: str = ""
+    """The folds that `epochs` were planned for."""
+    epochs: dict[str, float] = field(default_factory=dict)
+    """Epochs of each recipe whose turn has come."""
+
+    @classmethod
+    def read(cls, workspace: Workspace, contest: ContestConfig) -> Plan | None:
+        """The plan of the last budget; None where there was none. ArtefactError where the file is broken."""
+        path = plan_path(workspace, contest)
+        if not path.exists():
+            return None
+        try:
+            return cls(**read_json(path, rerun=f"rm {path}, and the same command again"))
+        except TypeError as error:
+            raise ArtefactError(f"{path}: not a plan ({error}). Delete it, and run the same command again") from error
+
+    def write(self, workspace: Workspace, contest: ContestConfig) -> None:
+        """Replaces the contest's plan."""
+        write_json(plan_path(workspace, contest), asdict(self))
+
+    def applied(self, contest: ContestConfig) -> ContestConfig:
+        """The contest with the plan's folds."""
+        return with_splits(contest, self.n_splits)
+
+
+def plan_path(workspace: Workspace, contest: ContestConfig) -> Path:
+    """Where the plan of a contest lies."""
+    return workspace.oof(contest.name) / "plan.json"
+
+
+def with_splits(contest: ContestConfig, n_splits: int) -> ContestConfig:
+    """The contest with another number of folds."""
+    return contest.model_copy(update={"folds": contest.folds.model_copy(update={"n_splits": n_splits})})
+
+
+def planned(contest: ContestConfig, workspace: Workspace) -> ContestConfig:
+    """The contest as the last budget left it; as its file says where there was none."""
+    plan = Plan.read(workspace, contest)
+    return contest if plan is None else plan.applied(contest)

@@ -1,0 +1,82 @@
+"""A score taken apart: by family and severity of shift, by class, by confidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import confusion_matrix
+
+from kit.ensemble.pool import Pool
+from kit.ensemble.scores import family_scores, row_values
+
+
+def by_family(proba: np.ndarray, pool: Pool) -> dict[str, float]:
+    """Shifted score in the pool's metric by family, of proba (N, 1 + K, C)."""
+    return family_scores(_shifted_values(proba, pool), pool.cells, pool.cell_names)
+
+
+def by_severity(proba: np.ndarray, pool: Pool) -> dict[int, float]:
+    """Score by severity, mildest first, of proba (N, 1 + K, C); severity 0 is the clean picture."""
+    # Names without a dot are families of their own.
+    severities = tuple(name.partition("@")[2] for name in pool.cell_names)
+    shifted = family_scores(_shifted_values(proba, pool), pool.cells, severities)
+    clean = row_values(pool.metric, pool.labels, proba[:, 0].argmax(-1)).mean()
+    return {0: float(clean)} | {int(severity): shifted[severity] for severity in sorted(shifted)}
+
+
+def _shifted_values(proba: np.ndarray, pool: Pool) -> np.ndarray:
+    """Values (N, K) whose mean is the shifted score."""
+    answers, labels = shifted_rows(proba, pool.labels)
+    return row_values(pool.metric, labels, answers.argmax(-1)).reshape(len(pool.labels), -1)
+
+
+def shifted_rows(proba: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The shifted part of proba (N, 1 + K, C) as rows of their own: (N * K, C), with their labels (N * K,)."""
+    count = proba.shape[1] - 1
+    return proba[:, 1:].reshape(-1, proba.shape[-1]), np.repeat(labels, count)
+
+
+def confusion(proba: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Counts (C, C) int64 of true class, answered class; proba (R, C), labels (R,)."""
+    classes = np.arange(proba.shape[-1])
+    return confusion_matrix(labels, proba.argmax(-1), labels=classes)
+
+
+def recall(counts: np.ndarray) -> np.ndarray:
+    """Recall (C,) of a confusion matrix; NaN for a class without rows."""
+    rows = counts.sum(axis=1)
+    return np.divide(np.diag(counts), rows, out=np.full(len(counts), np.nan), where=rows > 0)
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How often answers of one confidence are right.
+
+    confidence, accuracy, share: (B,), mean confidence, score and share of the rows of each bin that has rows.
+    error: expected calibration error, the mean gap of the two over rows (Naeini et al., 2015).
+    """
+
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    share: np.ndarray
+    error: float
+
+
+def reliability(proba: np.ndarray, labels: np.ndarray, bins: int = 12) -> Reliability:
+    """Reliability of proba (R, C) in `bins` bins of equal width between even odds and certainty."""
+    confidence, hit = proba.max(axis=-1), proba.argmax(-1) == labels
+    edges = np.linspace(1.0 / proba.shape[-1], 1.0, bins + 1)
+    code = np.digitize(confidence, edges[1:-1])
+    rows = np.bincount(code, minlength=bins)
+    some = rows > 0
+    mean = np.bincount(code, weights=confidence, minlength=bins)[some] / rows[some]
+    right = np.bincount(code, weights=hit, minlength=bins)[some] / rows[some]
+    share = rows[some] / len(labels)
+    return Reliability(mean, right, share, float((share * np.abs(mean - right)).sum()))
+
+
+def confident_mistakes(proba: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Row numbers of the wrong answers of proba (R, C), most confident first."""
+    wrong = np.flatnonzero(proba.argmax(-1) != labels)
+    return wrong[np.argsort(-proba[wrong].max(axis=-1), kind="stable")]

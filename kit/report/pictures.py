@@ -1,0 +1,94 @@
+"""Small pictures of a workspace as data that stand inside the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from kit.data.imageset import ImageSet
+from kit.report.breakdown import confident_mistakes
+
+SIDE = 96
+"""Largest side of an embedded picture, pixels."""
+
+MOST_MISTAKES = 24
+MOST_EXAMPLES = 6
+
+
+def data_uri(picture: np.ndarray) -> str:
+    """A picture (H, W, 3) uint8, made smaller where it is larger than SIDE."""
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=88)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+class Album:
+    """Pictures by id."""
+
+    def __init__(self, images: ImageSet) -> None:
+        self._images = images.images
+        self._row = {str(one): row for row, one in enumerate(images.ids)}
+
+    def uri(self, one: str) -> str:
+        """The picture of that id as data; empty where there is none."""
+        row = self._row.get(one)
+        return "" if row is None else data_uri(self._images[row])
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer: confidence in it, and in the true class."""
+
+    id: str
+    true: str
+    answered: str
+    confidence: float
+    of_true: float
+    uri: str
+
+
+def mistakes(
+    ids: np.ndarray, proba: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], album: Album | None
+) -> list[Mistake]:
+    """The most confident wrong answers of proba (R, C) on rows ids (R,), labels (R,)."""
+    rows = confident_mistakes(proba, labels)[:MOST_MISTAKES]
+    return [
+        Mistake(
+            id=str(ids[row]),
+            true=classes[labels[row]],
+            answered=classes[int(proba[row].argmax())],
+            confidence=float(proba[row].max()),
+            of_true=float(proba[row, labels[row]]),
+            uri=album.uri(str(ids[row])) if album else "",
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Rows that cleaning took out for one reason, with one picture for each of the first groups."""
+
+    reason: str
+    rows: int
+    evidence: str
+    """What was held against the first of them."""
+    uris: list[str]
+
+
+def dropped(cleaning: pd.DataFrame, album: Album | None) -> list[Dropped]:
+    """clean.csv by reason, most rows first; a row without a reason was taken out by hand."""
+    out = cleaning[~cleaning["keep"]]
+    found = []
+    for reason, rows in out.groupby(out["reason"].replace("", "by hand")):
+        shown = rows.drop_duplicates("group").head(MOST_EXAMPLES)
+        uris = [uri for one in shown["id"] if album and (uri := album.uri(one))]
+        found.append(Dropped(str(reason), len(rows), str(rows["evidence"].iloc[0]), uris))
+    return sorted(found, key=lambda one: -one.rows)

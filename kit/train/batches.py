@@ -1,0 +1,75 @@
+"""Row numbers to what the network is given: augmented, mixed, normalised, on the device of the fit."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from kit.config import AugmentConfig
+from kit.train.augment.policy import augment
+from kit.train.device import Precision
+from kit.train.mixing import mix_batch
+from kit.train.policy import Policy, policy_steps
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a fit is given."""
+
+    pictures: Tensor
+    """(N, 3, S, S) uint8: all rows of the contest, and rows made up from training ones behind them."""
+    targets: Tensor
+    """(N, C) float32: one-hot labels."""
+    rows: Tensor
+    """(n,) int64: the training rows of this fold; a row may come more than once."""
+    class_weights: Tensor | None
+    """(C,) float32."""
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    watched: Tensor | None = None
+    """(w,) int64: rows of the training part that early stopping watches; they are not in `rows`."""
+
+
+class Batches:
+    """Batches of one fit; every random draw is the generator's, so that its state resumes them."""
+
+    def __init__(
+        self, material: Material, config: AugmentConfig, precision: Precision, device: torch.device, seed: int
+    ) -> None:
+        self.material, self.config, self.precision, self.device = material, config, precision, device
+        self.generator = Generator(device).manual_seed(seed)
+        self.policy = Policy(policy_steps(config.policy), workers=os.cpu_count() or 1) if config.policy else None
+        spread = torch.tensor([material.mean, material.std], device=device).view(2, 1, 3, 1, 1)
+        self.mean, self.std = spread[0], spread[1]
+
+    def mixed(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Augmented pictures (B, 3, S, S), mixed where the recipe says so, and their soft targets (B, C)."""
+        x, targets = mix_batch(self._augmented(rows), self.targets(rows), self.config, self.generator)
+        return self._normalised(x), targets
+
+    def view(self, rows: Tensor) -> Tensor:
+        """One augmented, unmixed draw of the pictures (B, 3, S, S)."""
+        return self._normalised(self._augmented(rows))
+
+    def plain(self, rows: Tensor) -> Tensor:
+        """The pictures as scoring sees them (B, 3, S, S)."""
+        return self._normalised(self._scaled(self.material.pictures[rows]))
+
+    def targets(self, rows: Tensor) -> Tensor:
+        """One-hot labels (B, C)."""
+        return self.material.targets[rows].to(self.device)
+
+    def _augmented(self, rows: Tensor) -> Tensor:
+        pictures = self.material.pictures[rows]
+        if self.policy is not None:
+            pictures = self.policy(pictures, self.generator)
+        return augment(self._scaled(pictures), self.config, self.generator)
+
+    def _scaled(self, pictures: Tensor) -> Tensor:
+        return pictures.to(self.device).float().div_(255)
+
+    def _normalised(self, x: Tensor) -> Tensor:
+        return ((x - self.mean) / self.std).contiguous(memory_format=self.precision.memory_format)

@@ -1,0 +1,80 @@
+"""What one optimiser step minimises: the recipe's loss on labels, after contrastive pre-training where it has some."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kit.config import FinetuneConfig, RecipeConfig
+from kit.train.batches import Batches
+from kit.train.contrastive import after_pretraining, contrastive_loss, make_projector, stage
+from kit.train.device import Precision
+from kit.train.finetune import head_penalty, train_mode
+from kit.train.losses import make_loss
+
+
+class Objective:
+    """The loss of a batch of row numbers, and which layers learn from it."""
+
+    def __init__(self, recipe: RecipeConfig, net: nn.Module, batches: Batches, precision: Precision) -> None:
+        self.recipe, self.net, self.batches, self.precision = recipe, net, batches, precision
+        train = recipe.train
+        self.criterion = make_loss(train.loss, train.label_smoothing, batches.material.class_weights, train.focal_gamma)
+        self.finetune = after_pretraining(recipe.contrastive, recipe.finetune)
+        contrast = recipe.contrastive
+        self.projector = make_projector(net, contrast, recipe.size) if contrast.share else None
+
+    def stage(self, progress: float) -> tuple[bool, float]:
+        """Whether pre-training goes on at `progress` (0..1) of the fit, and how far its stage is (0..1)."""
+        return stage(self.recipe.contrastive, progress)
+
+    def __call__(self, rows: Tensor, progress: float) -> tuple[Tensor, float]:
+        """The loss, to go backward from, and the accuracy on the augmented pictures (0 while pre-training)."""
+        pretraining, within = self.stage(progress)
+        if pretraining:
+            train_mode(self.net, FinetuneConfig(), within)
+            return self._contrast(rows), 0.0
+        train_mode(self.net, self.finetune, within)
+        return self._supervised(rows)
+
+    def _contrast(self, rows: Tensor) -> Tensor:
+        assert self.projector is not None
+        first, second = self.batches.view(rows), self.batches.view(rows)
+        with self.precision.autocast(self.batches.device):
+            targets, temperature = self.batches.targets(rows), self.recipe.contrastive.temperature
+            return contrastive_loss(self.net, self.projector, first, second, targets, temperature)
+
+    def _supervised(self, rows: Tensor) -> tuple[Tensor, float]:
+        x, targets = self.batches.mixed(rows)
+        with self.precision.autocast(self.batches.device):
+            logits = self.net(x)
+        loss = self.criterion(logits.float(), targets)
+        head = self.recipe.finetune
+        if head.head_l1 or head.head_l2:
+            loss = loss + head_penalty(self.net, head.head_l1, head.head_l2)
+        return loss, (logits.detach().argmax(1) == targets.argmax(1)).float().mean().item()
+
+    @torch.no_grad()
+    def watched_loss(self, net: nn.Module, batch_size: int = 256) -> float:
+        """Mean loss of `net` on the watched rows, as scoring sees them."""
+        rows = self.batches.material.watched
+        assert rows is not None
+        was_training = net.training
+        net.eval()
+        total = 0.0
+        for part in rows.split(batch_size):
+            logits = net(self.batches.plain(part)).float()
+            total += self.criterion(logits, self.batches.targets(part)).item() * len(part)
+        net.train(was_training)
+        return total / len(rows)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The projector, which is all that learns here."""
+        return {} if self.projector is None else self.projector.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from `state_dict`'s values."""
+        if self.projector is not None:
+            self.projector.load_state_dict(state)
