@@ -101,7 +101,8 @@ def ledger(zip_path: Path | None, contest: str, root: Path, score: float | None,
         print(table.to_json(orient="records"))
         return
     columns = ["time", "event", "zip", "clean", "shifted", "expected", "phase", "score"]
-    print_rows(console, table[columns].astype(object).to_dict("records"))
+    rows = [{str(key): value for key, value in row.items()} for row in table[columns].to_dict("records")]
+    print_rows(console, rows)
     config = load_contest(contest)
     if (table["contest"] == config.name).any():
         advice = book.recommend(workspace, config.name)

@@ -6,10 +6,13 @@ folder, each with `build(num_classes, **args)`, which a submission carries as th
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
@@ -19,21 +22,24 @@ import torchvision
 from torch import nn
 
 from kit.errors import NetError, did_you_mean
-from kit.nets import cnn, cnn28, hybrid, inception_se, residual, unet
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 CENTRED = (0.5, 0.5, 0.5)
 """Mean and standard deviation that map 0..1 to -1..1: what the kit's own networks are given."""
 
-OWN: dict[str, ModuleType] = {
-    "kit/residual": residual,
-    "kit/cnn": cnn,
-    "kit/cnn28": cnn28,
-    "kit/inception_se": inception_se,
-    "kit/unet": unet,
-    "hybrid": hybrid,
-}
+NO_NETWORKS = ("heads", "listing", "pretrained", "registry")
+"""Files of this folder that do not define a network."""
+
+
+def _own_networks() -> dict[str, ModuleType]:
+    """Every other file of this folder, by name: a network of your own needs no entry anywhere."""
+    names = [entry.name for entry in pkgutil.iter_modules([str(Path(__file__).parent)])]
+    modules = {name: importlib.import_module(f"kit.nets.{name}") for name in names if name not in NO_NETWORKS}
+    return {name if name == "hybrid" else f"kit/{name}": module for name, module in sorted(modules.items())}
+
+
+OWN = _own_networks()
 PROBED_SIZES = (16, 24, 28, 32, 48, 64, 75, 80, 96, 128, 160, 192, 224)
 
 
@@ -167,7 +173,7 @@ def _told(name: str, args: dict[str, Any], size: int) -> dict[str, Any]:
     if family == "torchvision":
         return _told_torchvision(rest, size)
     if name == "hybrid":
-        each = [_told(f"timm/{backbone}", {}, size) for backbone in args.get("backbones", hybrid.BACKBONES)]
+        each = [_told(f"timm/{backbone}", {}, size) for backbone in args.get("backbones", OWN[name].BACKBONES)]
         return {"backbone_args": each} if any(each) else {}
     module = OWN[name]
     return {"size": size} if hasattr(module, "needs_size") and module.needs_size(args) else {}
