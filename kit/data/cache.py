@@ -68,6 +68,14 @@ def cached(folder: Path, key: str, make: Make, class_names: tuple[str, ...]) -> 
     return _open(target, class_names)
 
 
+def by_digest(folder: Path, digest: str, class_names: tuple[str, ...]) -> ImageSet | None:
+    """The pictures with that digest of content, None where `folder` does not hold them whole."""
+    try:
+        return _open(folder / digest, class_names)
+    except (ArtefactError, OSError, ValueError, KeyError):
+        return None
+
+
 def _fill(folder: Path, make: Make) -> str:
     file = folder / "images.npy"
 
