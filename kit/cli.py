@@ -11,7 +11,6 @@ from kit.options import run_guarded
 
 COMMANDS = {
     "clean": ("data", "Decide which rows to keep; writes clean.csv."),
-    "data": ("data", "Counts, sizes, intensities, what cleaning dropped; train against test."),
     "folds": ("data", "Decide who is held out when; writes folds.csv."),
     "nets": ("networks", "List networks with parameters, input size and source."),
     "augment": ("networks", "Draw what a recipe's network sees, as a picture."),

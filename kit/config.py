@@ -65,18 +65,10 @@ class DataConfig(Section):
 
 
 class CleanConfig(Section):
-    """What cleaning groups and drops."""
+    """What cleaning drops."""
 
     junk_copies: Count = 5
     """A picture repeated at least this often under contradictory labels is junk: all copies are dropped."""
-    near_duplicates: bool = True
-    """Whether re-encoded, resized, cropped, shifted, brighter, turned copies are looked for, and grouped."""
-    likeness: Share = 0.94
-    """Correlation after alignment from which two pictures count as one."""
-    outliers: bool = True
-    """Whether pictures unlike the rest are suspected."""
-    max_share: Share = 0.02
-    """Largest share of the rows that suspicions (outliers, blank, dark, bright, shape) drop without `--yes`."""
 
 
 class FoldsConfig(Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -124,6 +125,8 @@ def blend(contest: ContestConfig, runs: list[OofRun], name: str, workspace: Work
     """The ensemble, with its nested scores and the score to expect; written as blend.json."""
     console.rule("blend", align="left")
     made = make_blend(runs, name, contest.expects, contest.metric)
+    if re.fullmatch(r"best\d+", name):
+        made = _unless_beaten(made, make_blend(runs, "auto", contest.expects, contest.metric), make_echo(console))
     path = workspace.oof(contest.name) / "blends" / f"{name}.json"
     made.to_json(path)
     echo = make_echo(console)
@@ -133,6 +136,19 @@ def blend(contest: ContestConfig, runs: list[OofRun], name: str, workspace: Work
     shifted = "" if nested.shifted is None else f", shifted {nested.shifted:.4f} ± {nested.shifted_se:.4f}"
     echo(f"{made.kind}: nested clean {nested.clean:.4f} ± {nested.clean_se:.4f}{shifted}  ({path})")
     return made
+
+
+def _unless_beaten(equal: Blend, fitted: Blend, echo: Echo) -> Blend:
+    """Equal weights, unless a fitted blend is better by more than its standard error on clean and no worse on shifted.
+
+    Both scores are nested, so what the fit gained by seeing its own rows does not count.
+    """
+    gain = fitted.nested.clean - equal.nested.clean
+    loses = (fitted.nested.shifted or 0.0) < (equal.nested.shifted or 0.0)
+    if fitted.kind == equal.kind or gain <= fitted.nested.clean_se or loses:
+        return equal
+    echo(f"{equal.kind} (equal weights) gives way to {fitted.kind}: nested clean +{gain:.4f}, nothing lost on shifted")
+    return fitted
 
 
 def pack(

@@ -26,9 +26,7 @@ def prepared(inner: bool = False) -> Prepared:
         folds[::7] = INNER
     images = np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
     ids = np.array([f"{row:03d}" for row in range(count)])
-    weights = np.ones(count, dtype=np.float32)
-    weights[1] = 0.25
-    return Prepared(ids, images, labels, folds, np.arange(count), weights, ("a", "b", "c"), "data", "folds")
+    return Prepared(ids, images, labels, folds, np.arange(count), ("a", "b", "c"), "data", "folds")
 
 
 def made(given: Prepared, **sections: Any) -> Material:
@@ -65,11 +63,6 @@ def test_made_up_pictures_lie_between_two_of_their_class() -> None:
         same = given.images[(given.labels == label) & (given.folds != 0)].transpose(0, 3, 1, 2)
         assert (picture >= same.min(0)).all()
         assert (picture <= same.max(0)).all()
-
-
-def test_a_row_that_was_weighed_down_says_so_in_its_target() -> None:
-    targets = made(prepared()).targets
-    assert targets.sum(1)[:3].tolist() == [1.0, 0.25, 1.0]
 
 
 def test_watched_rows_are_not_trained_on_nor_scored() -> None:

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from kit.nets import registry
+from kit.nets.heads import pooled_features
 from kit.nets.listing import LISTED
 from kit.submit.model import load_net, net_logits
 from kit.train.finetune import head_names, layer_indices
@@ -52,7 +53,7 @@ def test_shapes_hold_at_every_batch_size(case):
     for count in (1, 5):
         x = torch.empty(count, 3, size, size, device="meta")
         assert net(x).shape == (count, 2)
-        features = registry.pooled_features(net, x)
+        features = pooled_features(net, x)
         assert features.shape[0] == count
         assert features.ndim == 2
 

@@ -6,6 +6,7 @@ from safetensors.torch import save_file
 
 from kit.errors import NetError
 from kit.nets import registry
+from kit.nets.heads import pooled_features
 from kit.nets.pretrained import find_weights, load_pretrained, read_hints, read_state
 
 ARGS = {"width": 8, "depth": [1, 1]}
@@ -26,7 +27,7 @@ def test_a_local_file_gives_the_same_features_and_keeps_another_head(saved: Path
     twin = registry.build("kit/residual", 5, ARGS)
     load_pretrained(twin, str(saved), "kit/residual", ARGS)
     x = torch.randn(2, 3, 32, 32)
-    same = registry.pooled_features(net.eval(), x), registry.pooled_features(twin.eval(), x)
+    same = pooled_features(net.eval(), x), pooled_features(twin.eval(), x)
     torch.testing.assert_close(*same)
     torch.testing.assert_close(net.head.weight, head)
     torch.testing.assert_close(twin.head.weight, read_state(saved)["head.weight"])
@@ -100,3 +101,18 @@ def test_position_embeddings_are_resized_to_another_input_size(tmp_path: Path):
     load_pretrained(net, str(path), name, args)
     assert net.pos_embed.shape[1] == 10
     torch.testing.assert_close(net.blocks[0].attn.qkv.weight, donor.blocks[0].attn.qkv.weight)
+
+
+def test_a_hybrid_takes_one_file_a_backbone(tmp_path: Path):
+    backbones = ["mobilenetv2_035", "resnet18"]
+    donors = [registry.build(f"timm/{name}", 10) for name in backbones]
+    for name, donor in zip(backbones, donors, strict=True):
+        save_file(dict(donor.state_dict()), tmp_path / f"{name}.safetensors")
+    args = {"backbones": backbones, "hidden": 8}
+    net = registry.build("hybrid", 3, args)
+    files = [str(tmp_path / f"{name}.safetensors") for name in backbones]
+    load_pretrained(net, files, "hybrid", args)
+    torch.testing.assert_close(net.branches[0].conv_stem.weight, donors[0].conv_stem.weight)
+    torch.testing.assert_close(net.branches[1].layer4[1].conv2.weight, donors[1].layer4[1].conv2.weight)
+    with pytest.raises(NetError, match="one file a backbone, but got 3 for 2"):
+        load_pretrained(net, [*files, files[0]], "hybrid", args)

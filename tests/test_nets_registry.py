@@ -1,8 +1,11 @@
 import pytest
+import timm
 import torch
 
 from kit.errors import NetError
 from kit.nets import registry
+from kit.nets.heads import pooled_features
+from kit.train.finetune import head_names, layer_indices
 
 
 def test_near_name_is_suggested():
@@ -44,3 +47,43 @@ def test_describe_gives_the_networks_own_normalisation():
     assert registry.describe("timm/inception_v3").mean == (0.5, 0.5, 0.5)
     assert registry.describe("timm/resnet50").mean == registry.IMAGENET_MEAN
     assert registry.describe("kit/residual").files == ("residual.py",)
+
+
+def test_a_wrong_tag_names_the_known_ones():
+    with pytest.raises(NetError, match=r"no such weights. Known: .*resnet50\.a1_in1k"):
+        registry.describe("timm/resnet50.nowhere")
+
+
+@pytest.mark.parametrize("name", ["torchvision/googlenet", "torchvision/inception_v3"])
+def test_auxiliary_classifiers_are_left_out(name):
+    args = registry.with_size(name, {}, 96)
+    assert registry.build_on_meta(name, args).train()(torch.empty(2, 3, 96, 96, device="meta")).shape == (2, 2)
+
+
+def test_hybrids_tell_each_backbone_the_size_it_needs():
+    args = {"backbones": ["resnet18", "vit_tiny_patch16_224"]}
+    completed = registry.with_size("hybrid", args, 64)
+    assert completed["backbone_args"] == [{}, {"img_size": 64}]
+    assert registry.build_on_meta("hybrid", completed)(torch.empty(1, 3, 64, 64, device="meta")).shape == (1, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", registry.torchvision_names())
+def test_every_network_of_torchvision_gives_logits_and_features(name):
+    check_on_meta(f"torchvision/{name}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", timm.list_models(exclude_filters=["*giant*", "*7b*", "*_huge*", "*enormous*"])[::25])
+def test_a_sample_of_timm_gives_logits_and_features(name):
+    check_on_meta(f"timm/{name}")
+
+
+def check_on_meta(name: str) -> None:
+    size = registry.describe(name).input_size
+    net = registry.build_on_meta(name, registry.with_size(name, {}, size))
+    x = torch.empty(2, 3, size, size, device="meta")
+    assert net(x).shape == (2, 2)
+    assert pooled_features(net, x).ndim == 2
+    indices = layer_indices(net)
+    assert {key for key, index in indices.items() if index == max(indices.values())} == set(head_names(net))

@@ -13,9 +13,7 @@ STUDIES = ("study0", "study1", "study2", "study3", "study4")
 @pytest.mark.parametrize("name", NAMES)
 def test_recipe_is_whole(name):
     recipe = load_recipe(name)
-    given = registry.describe(recipe.net.name, recipe.net.args).size_arg
-    args = ({given: recipe.size} if given else {}) | recipe.net.args
-    registry.build_on_meta(recipe.net.name, args)
+    registry.with_size(recipe.net.name, recipe.net.args, recipe.size)
     compose(policy_steps(recipe.augment.policy))
 
 

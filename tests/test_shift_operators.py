@@ -11,17 +11,16 @@ from scipy import ndimage
 
 from kit.shifts import blur, colour, compression, geometry, illumination, noise, occlusion, resolution, tone
 from kit.shifts.draws import generator, normals
+from kit.shifts.mixture import MIXTURES
 from kit.shifts.operators import OPERATORS, members
-from kit.shifts.strengths import STRENGTHS
+from kit.shifts.strengths import RANGES, STRENGTHS
 
 
 @pytest.fixture(scope="module")
 def picture() -> np.ndarray:
     """96x96, smooth shapes with fine grain."""
     rng = np.random.default_rng(0)
-    coarse = cv2.resize(
-        rng.integers(30, 226, (8, 8, 3)).astype(np.float32), (96, 96), interpolation=cv2.INTER_CUBIC
-    )
+    coarse = cv2.resize(rng.integers(30, 226, (8, 8, 3)).astype(np.float32), (96, 96), interpolation=cv2.INTER_CUBIC)
     return (coarse + rng.normal(0, 4, coarse.shape)).clip(0, 255).astype(np.uint8)
 
 
@@ -40,8 +39,13 @@ def difference(a: np.ndarray, b: np.ndarray) -> float:
 
 # ------------------------------------------------------------------------------------------- all of them
 def test_every_operator_has_five_strengths_that_differ() -> None:
-    assert STRENGTHS.keys() == OPERATORS.keys()
-    assert all(len(set(strengths)) == 5 for strengths in STRENGTHS.values())
+    assert STRENGTHS.keys() == OPERATORS.keys() | MIXTURES.keys()
+    assert RANGES.keys() == OPERATORS.keys()
+    for name, strengths in STRENGTHS.items():
+        none, limit = RANGES.get(name, (0.0, 1.0))
+        assert none < strengths[0]
+        assert strengths[-1] <= limit
+        assert list(strengths) == sorted(set(strengths))
 
 
 @pytest.mark.parametrize("name", OPERATORS)
@@ -61,10 +65,7 @@ def test_members_are_the_operators_of_a_family() -> None:
 
 def test_generators_are_functions_of_names() -> None:
     assert rng("a").random() == rng("a").random()
-    assert (
-        len({generator(seed, *names).random() for seed in (0, 1) for names in (("a",), ("a", "b"), ("ab",))})
-        == 6
-    )
+    assert len({generator(seed, *names).random() for seed in (0, 1) for names in (("a",), ("a", "b"), ("ab",))}) == 6
 
 
 def test_pooled_normals_are_normal() -> None:
@@ -140,18 +141,13 @@ def test_saturation_goes_both_ways_and_keeps_grey(picture: np.ndarray, grey: np.
 
 
 def test_channel_shift_moves_one_channel_by_the_strength(grey: np.ndarray) -> None:
-    moved = (
-        np.stack([colour.channel_shift(grey, 0.2, rng(str(row)))[0, 0] for row in range(30)]).astype(int)
-        - 128
-    )
+    moved = np.stack([colour.channel_shift(grey, 0.2, rng(str(row)))[0, 0] for row in range(30)]).astype(int) - 128
     assert np.all(np.abs(np.abs(moved).max(axis=1) - 51) <= 1)
     assert {int(np.abs(row).argmax()) for row in moved} == {0, 1, 2}
 
 
 def test_white_balance_trades_red_for_blue(grey: np.ndarray) -> None:
-    casts = np.stack([colour.white_balance(grey, 0.5, rng(str(row)))[0, 0] for row in range(30)]).astype(
-        float
-    )
+    casts = np.stack([colour.white_balance(grey, 0.5, rng(str(row)))[0, 0] for row in range(30)]).astype(float)
     assert np.allclose(np.abs(np.log2(casts[:, 0] / casts[:, 2])), 1.0, atol=0.04)
     assert np.ptp(np.sign(casts[:, 0] - casts[:, 2])) == 2
 
@@ -236,23 +232,17 @@ def test_fills_are_all_drawn(grey: np.ndarray) -> None:
 def test_elastic_moves_points_by_the_stated_spread() -> None:
     y, x = np.mgrid[0:96, 0:96]
     ramp = np.stack([x, y, x], axis=-1).astype(np.uint8)
-    moved = np.stack([geometry.elastic(ramp, 3.0, rng(str(row))) for row in range(30)])[
-        :, 15:-15, 15:-15
-    ].astype(float)
+    moved = np.stack([geometry.elastic(ramp, 3.0, rng(str(row))) for row in range(30)])[:, 15:-15, 15:-15].astype(float)
     spread = (moved - ramp[15:-15, 15:-15]).std()
     assert 2.0 < spread < 3.2
 
 
 # --------------------------------------------------------------------------------------------- occlusion
 def test_holes_cover_the_stated_share(picture: np.ndarray) -> None:
-    hidden = [
-        (occlusion.cutout(picture, 0.2, rng(str(row))) != picture).any(axis=2).mean() for row in range(60)
-    ]
+    hidden = [(occlusion.cutout(picture, 0.2, rng(str(row))) != picture).any(axis=2).mean() for row in range(60)]
     assert max(hidden) == pytest.approx(0.2, abs=0.02)
     assert np.mean(hidden) > 0.16
-    grid = [
-        (occlusion.grid_mask(picture, 0.3, rng(str(row))) != picture).any(axis=2).mean() for row in range(60)
-    ]
+    grid = [(occlusion.grid_mask(picture, 0.3, rng(str(row))) != picture).any(axis=2).mean() for row in range(60)]
     assert np.mean(grid) == pytest.approx(0.3, abs=0.03)
 
 
@@ -265,7 +255,7 @@ def test_dust_is_local(picture: np.ndarray) -> None:
 def test_compression_keeps_colours_in_their_channels() -> None:
     flat = np.full((96, 96, 3), (200, 100, 40), np.uint8)
     for operator in (compression.jpeg, compression.webp):
-        assert difference(operator(flat, 20, rng()), flat) < 4
+        assert difference(operator(flat, 0.3, rng()), flat) < 4
 
 
 def test_resolution_leaves_few_values(picture: np.ndarray) -> None:

@@ -8,7 +8,10 @@ import pytest
 from kit.config import ShiftConfig
 from kit.errors import ConfigError
 from kit.shifts import ALL_OPERATORS, FAMILIES, Battery, family_of, sheet
-from kit.shifts.mixture import PARTS
+from kit.shifts.draws import generator
+from kit.shifts.mixture import PARTS, drawn_parts
+from kit.shifts.operators import OPERATORS
+from kit.shifts.strengths import STRENGTHS
 
 DEFAULT = Battery.from_config(ShiftConfig())
 IDS = np.array([f"cell_{number:04d}.jpg" for number in range(700)])
@@ -50,9 +53,7 @@ def test_clean_has_no_cells(images: np.ndarray) -> None:
 
 
 def test_own_list_takes_families_operators_and_cells() -> None:
-    asked = ShiftConfig(
-        battery=["compression", "blur.motion", "tone.solarize@5", "blur.motion@2"], severities=(2, 3)
-    )
+    asked = ShiftConfig(battery=["compression", "blur.motion", "tone.solarize@5", "blur.motion@2"], severities=(2, 3))
     assert Battery.from_config(asked).names == (
         "compression.jpeg@2",
         "compression.jpeg@3",
@@ -77,6 +78,15 @@ def test_own_list_takes_families_operators_and_cells() -> None:
 def test_unknown_names_are_refused_with_the_near_one(name: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         Battery.from_config(ShiftConfig(battery=[name]))
+
+
+def test_digest_names_what_rows_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = [Battery(DEFAULT.cells, seed=1), Battery(DEFAULT.cells[1:]), Battery(DEFAULT.cells, cells_per_row=2)]
+    assert len({battery.digest for battery in (DEFAULT, *others)}) == 4
+    before = DEFAULT.digest
+    assert Battery.from_config(ShiftConfig()).digest == before
+    monkeypatch.setitem(STRENGTHS, "blur.motion", (1.0, 2.0, 3.0, 4.0, 5.0))
+    assert DEFAULT.digest != before
 
 
 # ------------------------------------------------------------------------------------------- who sees what
@@ -104,7 +114,7 @@ def test_draw_depends_on_the_set_of_ids_and_the_seed_alone() -> None:
 
 def test_draw_knows_no_order_of_rows() -> None:
     """Rows that stand together in the file (one class, say) do not get the same part of the battery."""
-    first = DEFAULT.draw(IDS)[:350]
+    first = DEFAULT.draw(IDS)[:500]
     seen = np.bincount(first.ravel(), minlength=len(DEFAULT.cells))
     assert (seen > 0).mean() > 0.9
 
@@ -171,33 +181,30 @@ def test_wrong_arrays_are_our_own_mistakes(images: np.ndarray) -> None:
 
 
 # ---------------------------------------------------------------------------------------------- mixtures
-@pytest.mark.parametrize("operator", PARTS)
-def test_mixtures_take_different_families_near_their_severity(operator: str) -> None:
-    seen = set()
-    for severity in (1, 3, 5):
-        cell = DEFAULT.cells[cell_of(DEFAULT, f"{operator}@{severity}")]
-        for row in IDS[:200]:
-            parts = cell.parts(row, DEFAULT.seed)
-            families = [family_of(name) for name, _ in parts]
-            assert len(parts) == len(set(families)) == PARTS[operator]
-            assert all(1 <= level <= 5 and abs(level - severity) <= 1 for _, level in parts)
-            seen |= set(families)
-    assert seen == set(FAMILIES) - {"mixture"}
+@pytest.mark.parametrize("count", PARTS.values())
+def test_mixtures_are_of_different_families(count: int) -> None:
+    drawn = [drawn_parts(count, generator(0, row)) for row in IDS[:300]]
+    families = [[family_of(name) for name, _ in parts] for parts in drawn]
+    assert all(len(row) == len(set(row)) == count for row in families)
+    assert {family for row in families for family in row} == set(FAMILIES) - {"mixture"}
+    assert {name for parts in drawn for name, _ in parts} <= set(OPERATORS)
+    assert all(0.5 <= share <= 1.0 for parts in drawn for _, share in parts)
 
 
-def test_a_mixture_keeps_its_operators_over_severities() -> None:
-    low, high = (DEFAULT.cells[cell_of(DEFAULT, f"mixture.three@{s}")].parts("a", 0) for s in (2, 4))
-    assert [name for name, _ in low] == [name for name, _ in high]
-    assert [b - a for (_, a), (_, b) in zip(low, high)] == [2, 2, 2]
+def test_a_mixture_grows_with_its_severity(images: np.ndarray) -> None:
+    """The same operators in the same order at every severity, each of them stronger."""
+    damage = []
+    for severity in range(1, 6):
+        shifted = DEFAULT.apply(images, IDS[:24], np.full(24, cell_of(DEFAULT, f"mixture.three@{severity}")))
+        damage.append(np.abs(shifted.astype(int) - images).mean())
+    assert all(np.diff(damage) > 0)
 
 
 def test_sheet_shows_the_untouched_picture_and_five_severities(images: np.ndarray) -> None:
-    page = sheet(images[:3], DEFAULT, ("blur.motion", "mixture.two"))
+    page = sheet(images[:3], DEFAULT, ("blur.motion", "tone.solarize"))
     assert page.shape == (100, 300, 3)
     assert np.array_equal(page[:48, :48], images[0])
-    distances = [
-        np.abs(page[:48, :48].astype(int) - page[:48, 50 * c : 50 * c + 48]).mean() for c in range(6)
-    ]
+    distances = [np.abs(page[:48, :48].astype(int) - page[:48, 50 * c : 50 * c + 48]).mean() for c in range(6)]
     assert distances == sorted(distances)
     mild = Battery.from_config(ShiftConfig(battery=["blur.motion"], severities=(1,)))
     assert (sheet(images[:1], mild)[:, 100:] == 255).all()

@@ -3,6 +3,7 @@ import torch
 
 from kit.config import ContrastiveConfig, FinetuneConfig
 from kit.nets import registry
+from kit.nets.heads import head_layers, pooled_features
 from kit.train.contrastive import after_pretraining, contrastive_loss, make_projector, stage
 from kit.train.losses import supervised_contrastive
 
@@ -18,7 +19,7 @@ def test_training_pulls_classes_together_and_leaves_the_head_alone(name):
     labels = torch.arange(8) % 2
     targets = torch.eye(2)[labels]
     views = [colours[labels] + 0.5 * torch.randn(8, 3, 32, 32) for _ in range(2)]
-    head = registry.head_layers(net)[0].weight.detach().clone()
+    head = head_layers(net)[0].weight.detach().clone()
     optimizer = torch.optim.Adam([*net.parameters(), *projector.parameters()], lr=2e-3)
     losses = []
     for _ in range(12):
@@ -28,14 +29,14 @@ def test_training_pulls_classes_together_and_leaves_the_head_alone(name):
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0] - 0.3
-    assert torch.equal(registry.head_layers(net)[0].weight, head)
+    assert torch.equal(head_layers(net)[0].weight, head)
 
 
 def test_the_loss_is_the_papers_on_both_views_together():
     net = registry.build("kit/residual", 2, SMALL).eval()
     projector = make_projector(net, ContrastiveConfig(), 32)
     first, second, targets = torch.randn(3, 3, 32, 32), torch.randn(3, 3, 32, 32), torch.eye(3)
-    features = torch.cat([registry.pooled_features(net, x) for x in (first, second)])
+    features = torch.cat([pooled_features(net, x) for x in (first, second)])
     expected = supervised_contrastive(projector(features), torch.tensor([0, 1, 2, 0, 1, 2]), 0.3)
     torch.testing.assert_close(contrastive_loss(net, projector, first, second, targets, 0.3), expected)
 

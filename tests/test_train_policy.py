@@ -33,6 +33,15 @@ def test_a_draw_follows_its_generator_and_not_the_threads(name):
     assert not one.equal(Policy(steps)(batch(7), rng(2)))
 
 
+def test_steps_act_independently_of_each_other():
+    corner = torch.zeros(1200, 3, 4, 4, dtype=torch.uint8)
+    corner[:, :, 0, 0] = 255
+    policy = Policy([{"name": "HorizontalFlip", "p": 0.5}, {"name": "VerticalFlip", "p": 0.5}])
+    place = policy(corner, rng()).amax(1).flatten(1).argmax(1)
+    shares = [(place == spot).float().mean().item() for spot in (0, 3, 12, 15)]
+    assert shares == pytest.approx([0.25] * 4, abs=0.05)
+
+
 def test_drawing_leaves_torchs_global_state_alone():
     torch.manual_seed(3)
     expected = torch.rand(1)

@@ -1,4 +1,4 @@
-"""kit clean, kit data, kit folds."""
+"""kit clean, kit folds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from rich.table import Table
 
 from kit.config import load_contest
 from kit.data.prepared import prepare
-from kit.data.report import data_report
 from kit.options import contest_options, json_option, make_console, make_echo
 from kit.plan import planned
 from kit.workspace import Workspace
@@ -31,22 +30,6 @@ def clean(contest: str, data: Path | None, root: Path, as_json: bool) -> None:
         print(json.dumps(counts.to_dict("records")))
         return
     _print(console, counts, "clean.csv")
-
-
-@click.command()
-@contest_options
-@click.option("--test", type=click.Path(path_type=Path), help="Unlabelled test images; the contest's by default.")
-@json_option
-def data(contest: str, data: Path | None, root: Path, test: Path | None, as_json: bool) -> None:
-    """Report on the training data, and on how far the test images differ where the contest has some."""
-    config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console(as_json)
-    echo = make_echo(console)
-    report = data_report(config, data, workspace, test, echo)
-    if as_json:
-        print(json.dumps(report.as_dict()))
-        return
-    for line in report.lines():
-        echo(line)
 
 
 @click.command()

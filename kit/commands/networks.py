@@ -37,7 +37,7 @@ def nets(pattern: str, as_json: bool) -> None:
 @click.argument("recipe")
 @contest_options
 @click.option("--draws", default=8, show_default=True, help="Pictures a class.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True, help="Of what is drawn.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The PNG to write.")
 def augment(
     recipe: str, contest: str, data: Path | None, root: Path, draws: int, seed: int, out: Path | None

@@ -43,7 +43,8 @@ def net_rows(pattern: str = "") -> list[dict[str, Any]]:
     `pattern` keeps those whose name or backbones hold it; where none does, up to MOST of all names that do.
     """
     wanted = [(name, args) for name, args in LISTED if pattern in name or pattern in str(args)]
-    wanted = wanted or [(name, {}) for name in all_names() if pattern in name][:MOST]
+    found: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in all_names() if pattern in name]
+    wanted = wanted or found[:MOST]
     return [net_row(name, args) for name, args in wanted]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,14 +11,16 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from kit.artefact import sha256_bytes
 from kit.config import ShiftConfig
 from kit.errors import ConfigError, did_you_mean
-from kit.shifts import mixture
 from kit.shifts.draws import Image, generator
+from kit.shifts.mixture import FAMILY as MIXTURE
+from kit.shifts.mixture import MIXTURES
 from kit.shifts.operators import OPERATORS, family_of
-from kit.shifts.strengths import SEVERITIES, STRENGTHS
+from kit.shifts.strengths import RANGES, SEVERITIES, STRENGTHS
 
-ALL_OPERATORS = (*OPERATORS, *mixture.PARTS)
+ALL_OPERATORS = OPERATORS | MIXTURES
 FAMILIES = tuple(dict.fromkeys(map(family_of, ALL_OPERATORS)))
 ROWS_A_TASK = 32
 
@@ -38,12 +41,6 @@ class Cell:
     def name(self) -> str:
         """`family.operator@severity`."""
         return f"{self.operator}@{self.severity}"
-
-    def parts(self, row: str, seed: int) -> tuple[tuple[str, int], ...]:
-        """(operator, severity) of all that row `row` sees under this cell."""
-        if self.family == mixture.FAMILY:
-            return mixture.parts(self.operator, self.severity, row, seed)
-        return ((self.operator, self.severity),)
 
 
 @dataclass(frozen=True)
@@ -78,6 +75,13 @@ class Battery:
         """Families that occur, in the battery's order."""
         return tuple(dict.fromkeys(cell.family for cell in self.cells))
 
+    @property
+    def digest(self) -> str:
+        """sha256 over what decides which pictures rows see: cells, draw, seed, calibrated strengths and ranges."""
+        strengths = [STRENGTHS[cell.operator][cell.severity - 1] for cell in self.cells]
+        what = [self.names, strengths, RANGES, self.cells_per_row, self.mixture_share, self.seed]
+        return sha256_bytes(json.dumps(what).encode())
+
     def draw(self, ids: np.ndarray) -> np.ndarray:
         """Cells for every row: (N, K) int64, K = min(cells_per_row, number of cells), distinct within a row.
 
@@ -85,7 +89,7 @@ class Battery:
         cell is drawn equally often but for one, and so is every mixture.
         """
         rows = len(ids)
-        mixed = np.array([cell.family == mixture.FAMILY for cell in self.cells], dtype=bool)
+        mixed = np.array([cell.family == MIXTURE for cell in self.cells], dtype=bool)
         single, mixtures = np.flatnonzero(~mixed), np.flatnonzero(mixed)
         width = min(self.cells_per_row, len(self.cells))
         split = _mixtures_a_row(rows, width, len(single), len(mixtures), self.mixture_share)
@@ -126,10 +130,9 @@ class Battery:
         return out
 
     def _shifted(self, image: Image, row: str, cell: Cell) -> Image:
-        for operator, severity in cell.parts(row, self.seed):
-            rng = generator(self.seed, row, cell.operator, operator)
-            image = OPERATORS[operator](image, STRENGTHS[operator][severity - 1], rng)
-        return image
+        rng = generator(self.seed, row, cell.operator)
+        strength = STRENGTHS[cell.operator][cell.severity - 1]
+        return ALL_OPERATORS[cell.operator](image, strength, rng)
 
 
 def _cells(name: str, severities: Sequence[int]) -> list[Cell]:

@@ -1,16 +1,16 @@
 """Family mixture: two to four operators of different families in one picture, as contests hide their tests.
 
-A mixture's severity is that of its parts: each part draws its own from one below to one above. So a mixture
-of four damages more than one of two at the same severity, and every part alone is a cell of the battery.
+A part's strength is a share of its operator's whole range, as augmentation libraries (and so most contests) draw
+it: up to the mixture's own strength, and at least half of it. One operator alone is a cell of its own.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from kit.shifts.draws import generator
-from kit.shifts.operators import members
-from kit.shifts.strengths import SEVERITIES
+from kit.shifts.draws import Image
+from kit.shifts.operators import OPERATORS, Operator, members
+from kit.shifts.strengths import RANGES
 
 FAMILY = "mixture"
 PARTS = {"mixture.two": 2, "mixture.three": 3, "mixture.four": 4}
@@ -30,15 +30,26 @@ FAMILY_WEIGHT = {
 fourteen operators of RandAugment, Cubuk et al. 2019, are geometry, four tone; keras-cv and albumentations are
 alike)."""
 
+_SHARES = np.array(list(FAMILY_WEIGHT.values())) / sum(FAMILY_WEIGHT.values())
 
-def parts(operator: str, severity: int, row: str, seed: int) -> tuple[tuple[str, int], ...]:
-    """(operator, severity) of every part of mixture `operator` on row `row`, first applied first."""
-    rng = generator(seed, row, operator)
-    weight = np.array(list(FAMILY_WEIGHT.values()))
-    chosen = rng.choice(list(FAMILY_WEIGHT), PARTS[operator], replace=False, p=weight / weight.sum())
-    drawn = []
-    for family in chosen:
-        names = members(str(family))
-        name = names[int(rng.integers(len(names)))]
-        drawn.append((name, int(np.clip(severity + rng.integers(-1, 2), SEVERITIES[0], SEVERITIES[-1]))))
-    return tuple(drawn)
+
+def drawn_parts(count: int, rng: np.random.Generator) -> list[tuple[str, float]]:
+    """`count` operators of different families, first applied first, each with its share of the strength."""
+    families = rng.choice(len(_SHARES), count, replace=False, p=_SHARES)
+    pools = [members(list(FAMILY_WEIGHT)[family]) for family in families]
+    return [(pool[int(rng.integers(len(pool)))], rng.uniform(0.5, 1.0)) for pool in pools]
+
+
+def _mixture(count: int) -> Operator:
+    def mixed(image: Image, strength: float, rng: np.random.Generator) -> Image:
+        for name, share in drawn_parts(count, rng):
+            none, limit = RANGES[name]
+            own = np.random.Generator(np.random.Philox(key=int(rng.integers(2**63))))
+            image = OPERATORS[name](image, none + (limit - none) * share * strength, own)
+        return image
+
+    return mixed
+
+
+MIXTURES = {name: _mixture(count) for name, count in PARTS.items()}
+"""Mixtures as operators; their strength is the largest share of its range that a part can reach."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -51,6 +52,7 @@ def family_of(name: str) -> str:
     return name.split(".", 1)[0]
 
 
+@cache
 def members(family: str) -> tuple[str, ...]:
     """The single operators of `family`."""
     return tuple(name for name in OPERATORS if family_of(name) == family)

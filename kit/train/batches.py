@@ -22,7 +22,7 @@ class Material:
     pictures: Tensor
     """(N, 3, S, S) uint8: all rows of the contest, and rows made up from training ones behind them."""
     targets: Tensor
-    """(N, C) float32: one-hot labels, times the weight of the row."""
+    """(N, C) float32: one-hot labels."""
     rows: Tensor
     """(n,) int64: the training rows of this fold; a row may come more than once."""
     class_weights: Tensor | None
@@ -59,7 +59,7 @@ class Batches:
         return self._normalised(self._scaled(self.material.pictures[rows]))
 
     def targets(self, rows: Tensor) -> Tensor:
-        """One-hot labels (B, C), times the weights of the rows."""
+        """One-hot labels (B, C)."""
         return self.material.targets[rows].to(self.device)
 
     def _augmented(self, rows: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ def load(path: Path, rerun: str) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a foreign pickle is refused below, with what to do
+            return dict(torch.load(path, map_location="cpu", weights_only=True))
     except (OSError, RuntimeError, EOFError, ValueError, TypeError, KeyError, pickle.UnpicklingError) as error:
         raise ArtefactError(
             f"{path}: corrupt checkpoint ({type(error).__name__}). "

@@ -30,14 +30,13 @@ def class_weights(kind: WeightKind, labels: Tensor, num_classes: int) -> Tensor 
 
 def smooth(targets: Tensor, amount: float) -> Tensor:
     """`amount` of every row's mass spread evenly over the classes (arXiv:1512.00567)."""
-    spread = amount / targets.shape[1] * targets.sum(1, keepdim=True)
-    return targets * (1 - amount) + spread if amount else targets
+    return targets * (1 - amount) + amount / targets.shape[1] if amount else targets
 
 
 def _mean(per_row: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
     if weights is None:
         return per_row.mean()
-    row_weights = targets @ weights.to(targets) / targets.sum(1).clamp_min(1e-12)
+    row_weights = targets @ weights.to(targets)
     return (per_row * row_weights).sum() / row_weights.sum()
 
 

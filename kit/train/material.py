@@ -32,11 +32,9 @@ def make_material(
         train = train[oversample(labels[train], recipe.train.seed)]
     if recipe.train.sampling == "smote":
         pictures, labels, train = _with_made_up(pictures, labels, train, recipe.train.seed)
-    row_weights = np.ones(len(labels), dtype=np.float32)
-    row_weights[: len(prepared.weights)] = prepared.weights
     return Material(
         pictures,
-        nn.functional.one_hot(torch.from_numpy(labels), count).float() * torch.from_numpy(row_weights)[:, None],
+        nn.functional.one_hot(torch.from_numpy(labels), count).float(),
         torch.from_numpy(train),
         weights,
         mean,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import os
 import random
+import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,9 @@ CONTAINERS = ("OneOf", "SomeOf", "Sequential", "RandomOrder")
 PUBLISHED = {"RandAugment": v2.RandAugment, "TrivialAugmentWide": v2.TrivialAugmentWide, "AugMix": v2.AugMix}
 
 
+GLOBAL_STATE = threading.Lock()
+
+
 class Published(A.ImageOnlyTransform):
     """One of torchvision's published policies as a step of albumentations'."""
 
@@ -41,8 +45,8 @@ class Published(A.ImageOnlyTransform):
 
     def apply(self, img: np.ndarray, **params: Any) -> np.ndarray:
         """(H, W, 3) uint8 -> (H, W, 3) uint8."""
-        # torchvision draws from torch's global state, which is put back afterwards.
-        with torch.random.fork_rng(devices=[]):
+        # torchvision draws from torch's global state, which all threads share, and which is put back afterwards.
+        with GLOBAL_STATE, torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(self.random_generator.integers(2**31)))
             changed = self.transform(torch.from_numpy(np.ascontiguousarray(img)).permute(2, 0, 1))
         return changed.permute(1, 2, 0).numpy()

@@ -109,7 +109,7 @@ class Trainer:
         (self.fold_folder(fold) / CHECKPOINT).unlink(missing_ok=True)
         shifted = "" if result["shifted"] is None else f", shifted {result['shifted']:.4f}"
         display.close(
-            f"{fit.total} steps, {fit.seconds:.0f} s, {fit.images_per_second:,.0f} img/s; "
+            f"{fit.step} steps, {fit.seconds:.0f} s, {fit.images_per_second:,.0f} img/s; "
             f"clean {result['clean']:.4f}{shifted}"
         )
 

@@ -22,16 +22,21 @@ PROCESSES = ("os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.exec", "
 CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.truncate", "os.symlink")
 
 
-class Blocker:
-    """A meta path finder that hides modules the platform does not have."""
+class Hiding:
+    """A meta path finder that does not see modules the platform does not have, and else is the one it is given.
 
-    def __init__(self, blocked: Sequence[str]) -> None:
-        self.blocked = frozenset(blocked)
+    It finds nothing rather than raising, because libraries ask `importlib.util.find_spec` what is there.
+    """
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        """Raise ModuleNotFoundError as for a missing module; None leaves it to the next finder."""
-        if name.partition(".")[0] in self.blocked:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    def __init__(self, finder: Any, blocked: Sequence[str]) -> None:
+        self.finder, self.blocked = finder, frozenset(blocked)
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """What the finder finds; None for a hidden module."""
+        return None if name.partition(".")[0] in self.blocked else self.finder.find_spec(name, path, target)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.finder, name)
 
 
 class Watch:
@@ -102,7 +107,7 @@ def main(policy_path: str, script: str, arguments: list[str]) -> None:
     """Install the guard and run `script` as the main program, with its own folder first on the path."""
     with open(policy_path, encoding="utf-8") as file:
         policy = json.load(file)
-    sys.meta_path.insert(0, Blocker(policy["blocked"]))
+    sys.meta_path[:] = [Hiding(finder, policy["blocked"]) for finder in sys.meta_path]
     sys.argv = [script, *arguments]
     sys.path[0] = os.path.dirname(os.path.abspath(script))
     if hasattr(sys, "addaudithook"):

@@ -1,0 +1,82 @@
+"""What is known about an ensemble, as rows of plain values for a terminal, a report or JSON.
+
+Scores are in the contest's metric, log losses in nats; a value that a pool cannot have is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kit.ensemble.auto import Compared
+from kit.ensemble.diversity import diversity
+from kit.ensemble.pool import Pool
+from kit.ensemble.reliability import reliability
+
+Row = dict[str, Any]
+
+
+def kind_rows(compared: Sequence[Compared], chosen: str = "") -> list[Row]:
+    """A row a kind: resubstitution beside nested, and the nested gap to the first, the plain mean of five.
+
+    optimism: resubstitution less nested selection score. gap and other_gap: on the score that is selected by
+    and on the other, with paired standard errors.
+    """
+    return [_kind_row(one, chosen) for one in compared]
+
+
+def _kind_row(one: Compared, chosen: str) -> Row:
+    found = one.found
+    return {
+        "kind": found.kind.name,
+        "members": len(found.combiner.members),
+        "resubstitution": found.resubstitution.selection(found.expects),
+        "clean": found.nested.clean,
+        "clean_se": found.nested.clean_se,
+        "shifted": found.nested.shifted,
+        "shifted_se": found.nested.shifted_se,
+        "optimism": found.optimism,
+        "gap": one.gap,
+        "gap_se": one.gap_se,
+        "other_gap": one.other_gap,
+        "other_se": one.other_se,
+        "log_loss": found.nested.log_loss,
+        "shifted_log_loss": found.nested.shifted_log_loss,
+        "worst_family": found.nested.worst_family,
+        "worst": found.nested.worst,
+        "chosen": found.kind.name == chosen,
+    }
+
+
+def diversity_rows(pool: Pool) -> list[Row]:
+    """A row a member: its mean error correlation and double fault with the others, the pool's oracle."""
+    found = diversity(pool)
+    rows = []
+    for member, name in enumerate(pool.names):
+        correlation, double_fault = found.row(member)
+        row = {"recipe": name, "error_correlation": correlation, "double_fault": double_fault}
+        rows.append(row | {"oracle": found.oracle})
+    return rows
+
+
+def calibration_rows(pool: Pool) -> list[Row]:
+    """A row a member and kind of picture: calibration error, its standard error, and chance's."""
+    rows = []
+    parts = {"clean": slice(0, 1), "shifted": slice(1, None)}
+    if pool.proba.shape[2] == 1:
+        del parts["shifted"]
+    for member, name in enumerate(pool.names):
+        for part, places in parts.items():
+            seen = pool.proba[member][:, places]
+            found = reliability(seen.reshape(-1, pool.num_classes), pool.labels.repeat(seen.shape[1]))
+            rows.append(
+                {
+                    "recipe": name,
+                    "pictures": part,
+                    "temperature": pool.entries[member].temperature,
+                    "calibration_error": found.error,
+                    "se": found.se,
+                    "chance": found.chance,
+                }
+            )
+    return rows

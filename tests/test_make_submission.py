@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from conftest import Toy
+
+from kit.artefact import read_json, sha256_file
+from kit.plan import Plan, plan_path
+from kit.workspace import PROJECT
+
+SCRIPT = PROJECT / "make_submission.py"
+
+
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_submission", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def start(toy: Toy, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command as a user starts it, in the contest's folder."""
+    command = [sys.executable, str(SCRIPT), *arguments]
+    return subprocess.run(command, cwd=toy.root, capture_output=True, text=True, check=False)
+
+
+def walk(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """The command in this process; its exit code."""
+    module = script()
+    monkeypatch.setattr(sys, "argv", ["make_submission.py", *arguments])
+    try:
+        module.run_guarded(module.main)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def test_from_nothing_to_a_rehearsed_zip_and_again_from_what_is_there(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--contest", "toy", "--ensemble", "best2", "--out", "out/best2.zip")
+    assert walk(monkeypatch, *arguments) == 0
+    shown = capsys.readouterr().out
+    check_what_was_said(shown)
+    path = toy.root / "out" / "best2.zip"
+    check_zip(path)
+    report = read_json(path.with_suffix(".rehearsal.json"))
+    assert report["passed"]
+    assert report["sha256"] == sha256_file(path)
+
+    made = {file: file.stat().st_mtime_ns for file in toy.root.joinpath("oof").rglob("*") if file.name == "fold.json"}
+    before, digest = time.monotonic(), sha256_file(path)
+    again = start(toy, *arguments, "--json")
+    assert again.returncode == 0, again.stderr
+    assert time.monotonic() - before < 240
+    summary = json.loads(again.stdout)
+    assert " fold 0: " not in again.stderr, "a fit was made again"
+    assert {file: file.stat().st_mtime_ns for file in made} == made
+    assert len(made) == 4
+    assert summary["sha256"] == digest == sha256_file(path)
+    assert summary["rehearsal_passed"] is True
+    assert summary["members"] == {"tiny": 0.5, "mini": 0.5}
+    assert summary["expected"]["low"] <= summary["expected"]["point"] <= summary["expected"]["high"]
+    assert Path(summary["zip"]).samefile(path)
+
+
+def check_what_was_said(shown: str) -> None:
+    for word in ("60 images of 16x16", "Out-of-fold leaderboard", "tiny fold 1", "mini fold 0", "expect", "kit upload"):
+        assert word in shown
+    expected = re.search(r"^expect +(\S+) on the hidden test, (\S+) to (\S+) with 80%", shown, re.MULTILINE)
+    assert expected is not None
+    assert float(expected[2]) <= float(expected[1]) <= float(expected[3])
+    assert re.search(r"^zip +out/best2.zip|^zip +/\S+best2.zip", shown, re.MULTILINE)
+
+
+def check_zip(path: Path) -> None:
+    """Flat, with nothing of the kit imported, half precision, and a manifest that agrees with its files."""
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        assert {"model.py", "manifest.json", "residual.py"} <= set(names)
+        assert not any("/" in name for name in names)
+        assert len([name for name in names if name.endswith(".safetensors")]) == 4
+        assert not re.search(rb"^\s*(from|import) kit\b", archive.read("model.py"), re.MULTILINE)
+        manifest = json.loads(archive.read("manifest.json"))
+        assert set(manifest["files"]) == set(names) - {"manifest.json"}
+    weights = [member["weight"] for member in manifest["members"]]
+    assert np.sum(weights) == pytest.approx(1)
+    assert manifest["classes"] == ["red", "green", "blue"]
+
+
+# ------------------------------------------------------------------------------------------------------- budget
+def test_a_budget_plans_fewer_folds_and_epochs_and_keeps_to_them(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from kit import budget, journey
+    from kit.cli import group
+    from kit.train.run import scored_folds
+
+    contest = toy.file("contests", "toy")
+    contest.write_text(contest.read_text().replace("n_splits = 2", "n_splits = 4"))
+    cost = budget.Cost(epoch=30.0, scoring=1.0, picture=1e-4)
+    monkeypatch.setattr(budget.Budget, "measure", lambda self, recipe, echo: cost)
+    monkeypatch.setattr(journey, "pack", interrupt)
+    arguments = ("--contest", "toy", "--budget", "10")
+    assert walk(monkeypatch, *arguments) == 130
+    assert "budget: 3 folds instead of 4" in capsys.readouterr().out
+    plan = Plan.read(toy.workspace, toy.contest())
+    assert plan is not None
+    assert plan.n_splits == 3
+    assert set(plan.epochs) == {"tiny", "mini"}
+    assert all(0 < epochs < 8 for epochs in plan.epochs.values())
+
+    assert walk(monkeypatch, *arguments) == 130  # interrupted at the same place, having trained nothing anew
+    shown = capsys.readouterr().out
+    assert " steps, " not in shown
+    assert "made anew" not in shown
+
+    group.main(["folds", "--contest", "toy"], standalone_mode=False)
+    assert "made anew" not in capsys.readouterr().out, "another command keeps to the plan's folds"
+
+    assert plan_path(toy.workspace, toy.contest()).exists()
+    assert scored_folds(toy.prepared()) == [0, 1, 2, 3], "without the plan, the contest's own"
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+# ---------------------------------------------------------------------------------------------------- bad input
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--contest", "tyo"), "got 'tyo'. Did you mean 'toy'?"),
+        (("--platform", "tpy"), "got 'tpy'. Did you mean 'toy'?"),
+        (("--recipes", "tiny,mni"), "got 'mni'. Did you mean 'mini'?"),
+        (("--ensemble", "bets5"), "got 'bets5'. Did you mean 'best5'?"),
+        (("--data", "absent.npz"), "absent.npz"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_trained(
+    arguments: tuple[str, ...],
+    message: str,
+    toy: Toy,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert walk(monkeypatch, "--contest", "toy", *arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+    assert not list(toy.root.rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize("arguments", [("--budget", "0"), ("--budget", "soon"), ("--emsemble", "best5")])
+def test_options_out_of_range_are_usage_errors(
+    arguments: tuple[str, ...], toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert walk(monkeypatch, "--contest", "toy", *arguments) == 2
+    assert "Error: " in capsys.readouterr().err
+
+
+def test_a_failed_rehearsal_is_exit_1_and_warns(
+    trained: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    platform = trained.file("platforms", "toy")
+    platform.write_text(platform.read_text().replace("max_seconds = 300", "max_seconds = 300\nmax_memory_mb = 1"))
+    assert walk(monkeypatch, "--contest", "toy") == 1
+    shown = capsys.readouterr().out
+    assert "The rehearsal failed: do not upload this zip." in shown
+    assert "kit upload" not in shown
+
+
+def test_help_has_examples_and_every_option(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert walk(monkeypatch, "--help") == 0
+    shown = capsys.readouterr().out
+    for option in ("contest", "data", "platform", "ensemble", "out", "budget", "json", "recipes", "root"):
+        assert f"--{option}" in shown
+    assert "Examples:" in shown
+    assert shown.count("python make_submission.py") >= 3

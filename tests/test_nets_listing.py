@@ -1,0 +1,14 @@
+from kit.nets.listing import net_rows
+
+
+def test_rows_say_parameters_sizes_and_source():
+    (row,) = net_rows("cnn28")
+    # Two convolutions, 7 * 7 * 64 -> 128 and 128 -> 2 units.
+    assert row["parameters"] == (27 * 32 + 32) + (288 * 64 + 64) + (3136 * 128 + 128) + (128 * 2 + 2)
+    assert (row["input_size"], row["min_size"], row["source"]) == (28, 16, "kit")
+
+
+def test_a_name_that_is_not_among_the_listed_is_still_found():
+    rows = net_rows("timm/mobilenetv2_035")
+    assert [row["name"] for row in rows] == ["timm/mobilenetv2_035"]
+    assert rows[0]["source"] == "timm"
