@@ -32,6 +32,9 @@ from kit.train.progress import Echo
 from kit.train.run import check_names, train_recipe
 from kit.workspace import Workspace
 
+ENOUGH_ROWS = 2000
+"""Out-of-fold rows from which a fitted ensemble may replace equal weights; on fewer it looks better than it is."""
+
 
 def chosen_recipes(contest: ContestConfig, names: str | None, echo: Echo) -> list[RecipeConfig]:
     """The recipes named, comma-separated, or else the contest's set for this machine.
@@ -125,7 +128,7 @@ def blend(contest: ContestConfig, runs: list[OofRun], name: str, workspace: Work
     """The ensemble, with its nested scores and the score to expect; written as blend.json."""
     console.rule("blend", align="left")
     made = make_blend(runs, name, contest.expects, contest.metric)
-    if re.fullmatch(r"best\d+", name):
+    if re.fullmatch(r"best\d+", name) and len(runs) > 1 and len(runs[0].ids) >= ENOUGH_ROWS:
         made = _unless_beaten(made, make_blend(runs, "auto", contest.expects, contest.metric), make_echo(console))
     path = workspace.oof(contest.name) / "blends" / f"{name}.json"
     made.to_json(path)
