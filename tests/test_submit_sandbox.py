@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
+import venv
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,7 @@ def isolation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     return "namespaces"
 
 
-def run(folder: Path, code: str, limits: Limits | None = None) -> Outcome:
+def run(folder: Path, code: str, limits: Limits | None = None, python: Interpreter | None = None) -> Outcome:
     """Run `code` as a script that can write to /app/output (folder/output)."""
     for name in ("program", "submission", "output"):
         (folder / name).mkdir(exist_ok=True)
@@ -32,9 +34,9 @@ def run(folder: Path, code: str, limits: Limits | None = None) -> Outcome:
         Mount(folder / "submission", sandbox.SUBMISSION),
         Mount(folder / "output", "/app/output", writable=True),
     )
-    python = Interpreter(Path(sys.executable), (Path(sys.prefix), Path(sys.base_prefix)), ("kit", "yaml"))
+    this = Interpreter(Path(sys.executable), (Path(sys.prefix), Path(sys.base_prefix)), ("kit", "yaml"))
     job = Job("/app/program/script.py", ("/app/output",), mounts, "/app/program")
-    return run_isolated(job, python, limits or Limits(seconds=30))
+    return run_isolated(job, python or this, limits or Limits(seconds=30))
 
 
 def test_a_script_answers_through_its_output(isolation: str, tmp_path: Path) -> None:
@@ -84,3 +86,12 @@ def test_notes_of_a_spoilt_log_are_left_out(tmp_path: Path) -> None:
     log = tmp_path / "events.jsonl"
     log.write_text('{"kind": "network", "event": "e", "value": "v", "at": "model.py:1"}\n{"kind"\n[1]\n')
     assert [event["at"] for event in sandbox._events(log)] == ["model.py:1"]
+
+
+def test_a_python_in_the_temporary_folder_is_found(isolation: str) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as scratch:
+        venv.create(Path(scratch) / "venv", symlinks=True)
+        executable = Path(scratch) / "venv" / "bin" / "python"
+        python = Interpreter(executable, (Path(scratch) / "venv", Path(sys.base_prefix)))
+        found = run(Path(scratch), "import sys; print(sys.prefix)", python=python)
+        assert (found.returncode, found.stdout.strip()) == (0, f"{scratch}/venv"), found.stderr

@@ -46,14 +46,16 @@ def namespaces() -> tuple[str, ...]:
 def enter_script(root: Path, mounts: Sequence[Mount], shm_mb: float, cwd: str, command: Sequence[str]) -> str:
     """Shell commands that build the new root in the empty folder `root`, go there and run `command`."""
     lines = ["set -e", "mount --make-rprivate /", f"mount -t tmpfs -o mode=755 none {root}"]
+    # Before the folders: a virtual environment may itself lie under /tmp.
+    lines += [f"mkdir -p {root}/tmp", f"mount -t tmpfs none {root}/tmp"]
     system = [Mount(Path(path), path) for path in (*SYSTEM, "/sys/devices/system/cpu") if Path(path).exists()]
     for mount in [*system, *mounts]:
         lines += _bind(mount, root)
-    lines += [f"mkdir -p {root}/dev/shm {root}/proc {root}/tmp {root}/root {root}/etc"]
+    lines += [f"mkdir -p {root}/dev/shm {root}/proc {root}/root {root}/etc"]
     for device in DEVICES:
         lines += [f"touch {root}/dev/{device}", f"mount --bind /dev/{device} {root}/dev/{device}"]
     lines += [f"mount -t tmpfs -o size={int(shm_mb)}m none {root}/dev/shm"]
-    lines += [f"mount -t proc none {root}/proc || true", f"mount -t tmpfs none {root}/tmp"]
+    lines += [f"mount -t proc none {root}/proc || true"]
     lines += [f"echo 'root:x:0:0::/root:/bin/sh' > {root}/etc/passwd"]
     settings = " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items())
     # Not exec: the first process of a namespace ignores the signals that it sends itself.
