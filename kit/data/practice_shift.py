@@ -19,7 +19,7 @@ Operator = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 
 
 def _out_of_focus(picture: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
-    radius = 0.8 + 2.2 * amount
+    radius = 0.8 + 1.5 * amount
     reach = int(np.ceil(radius))
     squares = np.arange(-reach, reach + 1) ** 2
     disc = np.clip(radius + 0.5 - np.sqrt(squares[:, None] + squares[None, :]), 0, 1)
@@ -27,7 +27,7 @@ def _out_of_focus(picture: np.ndarray, amount: float, rng: np.random.Generator) 
 
 
 def _camera_shake(picture: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
-    length, angle = 3 + 8 * amount, rng.uniform(0, np.pi)
+    length, angle = 3 + 6 * amount, rng.uniform(0, np.pi)
     reach = int(np.ceil(length / 2)) + 1
     kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
     for way in np.linspace(-length / 2, length / 2, 33):
@@ -37,22 +37,22 @@ def _camera_shake(picture: np.ndarray, amount: float, rng: np.random.Generator) 
 
 def _sensor_noise(picture: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
     shape = picture.shape if rng.random() < 0.6 else (*picture.shape[:2], 1)
-    return picture + rng.normal(0, 10 + 35 * amount, shape)
+    return picture + rng.normal(0, 8 + 24 * amount, shape)
 
 
 def _dead_pixels(picture: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
-    hit = rng.random(picture.shape[:2]) < 0.02 + 0.12 * amount
+    hit = rng.random(picture.shape[:2]) < 0.02 + 0.08 * amount
     return np.where(hit[..., None], rng.choice([0.0, 255.0], (*hit.shape, 1)), picture)
 
 
 def _few_photons(picture: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
-    photons = 60 / (1 + 6 * amount)
+    photons = 60 / (1 + 4 * amount)
     return rng.poisson(np.clip(picture, 0, 255) / 255 * photons) * 255 / photons
 
 
 def _turned_hue(picture: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
     """Colour turned about the grey axis (Rodrigues' rotation)."""
-    angle = _side(rng) * (0.3 + 1.5 * amount)
+    angle = _side(rng) * (0.2 + 1.1 * amount)
     axis = np.full(3, 1 / np.sqrt(3))
     cross = np.cross(np.eye(3), axis)
     turn = np.cos(angle) * np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * np.outer(axis, axis)
@@ -66,7 +66,7 @@ def _faded_colour(picture: np.ndarray, amount: float, rng: np.random.Generator) 
 
 
 def _colour_cast(picture: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
-    return picture + rng.uniform(-1, 1, 3) * 70 * amount
+    return picture + rng.uniform(-1, 1, 3) * 55 * amount
 
 
 def _other_stain(picture: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
@@ -77,17 +77,17 @@ def _other_stain(picture: np.ndarray, amount: float, rng: np.random.Generator) -
 
 
 def _exposure(picture: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
-    return picture * 2.0 ** (_side(rng) * (0.25 + 0.85 * amount))
+    return picture * 2.0 ** (_side(rng) * (0.2 + 0.65 * amount))
 
 
 def _contrast(picture: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
-    factor = max(1 - 0.8 * amount, 0.1) if rng.random() < 0.5 else 1 + 1.8 * amount
+    factor = max(1 - 0.7 * amount, 0.1) if rng.random() < 0.5 else 1 + 1.3 * amount
     middle = picture.mean() if rng.random() < 0.5 else 128.0
     return (picture - middle) * factor + middle
 
 
 def _tone_curve(picture: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
-    return 255 * (np.clip(picture, 0, 255) / 255) ** np.exp(_side(rng) * (0.3 + 0.8 * amount))
+    return 255 * (np.clip(picture, 0, 255) / 255) ** np.exp(_side(rng) * (0.25 + 0.65 * amount))
 
 
 def _spotlight(picture: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
@@ -124,15 +124,15 @@ def _turned(picture: np.ndarray, amount: float, rng: np.random.Generator) -> np.
 
 
 def _skewed(picture: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
-    return _moved(picture, np.eye(2) + rng.uniform(-0.55, 0.55, (2, 2)) * amount, np.zeros(2), rng)
+    return _moved(picture, np.eye(2) + rng.uniform(-0.45, 0.45, (2, 2)) * amount, np.zeros(2), rng)
 
 
 def _nearer_or_farther(picture: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
-    return _moved(picture, np.eye(2) * 2.0 ** (_side(rng) * (0.2 + 0.6 * amount)), np.zeros(2), rng)
+    return _moved(picture, np.eye(2) * 2.0 ** (_side(rng) * (0.15 + 0.5 * amount)), np.zeros(2), rng)
 
 
 def _off_centre(picture: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
-    return _moved(picture, np.eye(2), rng.uniform(-0.3, 0.3, 2) * amount * picture.shape[0], rng)
+    return _moved(picture, np.eye(2), rng.uniform(-0.25, 0.25, 2) * amount * picture.shape[0], rng)
 
 
 def _covered(picture: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
@@ -156,7 +156,7 @@ def _scratched(picture: np.ndarray, amount: float, rng: np.random.Generator) -> 
 
 
 def _squeezed_file(picture: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
-    quality = max(2, round(32 - 27 * amount))
+    quality = max(2, round(32 - 26 * amount))
     _, data = cv2.imencode(".jpg", _bytes(picture)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
     assert decoded is not None
@@ -165,14 +165,14 @@ def _squeezed_file(picture: np.ndarray, amount: float, rng: np.random.Generator)
 
 def _low_resolution(picture: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
     side = picture.shape[0]
-    small = max(6, round(side / (1.6 + 3.2 * amount)))
+    small = max(6, round(side / (1.5 + 2.2 * amount)))
     ways = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC)
     reduced = cv2.resize(picture, (small, small), interpolation=cv2.INTER_AREA)
     return cv2.resize(reduced, (side, side), interpolation=ways[int(rng.integers(3))])
 
 
 def _few_tones(picture: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
-    step = 255 / max(2, round(7 - 5 * amount))
+    step = 255 / max(2, round(8 - 5 * amount))
     return np.round(np.clip(picture, 0, 255) / step) * step
 
 
