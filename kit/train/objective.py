@@ -11,7 +11,7 @@ from kit.config import FinetuneConfig, RecipeConfig
 from kit.train.batches import Batches
 from kit.train.contrastive import after_pretraining, contrastive_loss, make_projector, stage
 from kit.train.device import Precision
-from kit.train.finetune import head_penalty, train_mode
+from kit.train.finetune import head_penalty, layer_indices, train_mode
 from kit.train.losses import make_loss
 
 
@@ -23,6 +23,7 @@ class Objective:
         train = recipe.train
         self.criterion = make_loss(train.loss, train.label_smoothing, batches.material.class_weights, train.focal_gamma)
         self.finetune = after_pretraining(recipe.contrastive, recipe.finetune)
+        self.layers = layer_indices(net)
         contrast = recipe.contrastive
         self.projector = make_projector(net, contrast, recipe.size) if contrast.share else None
 
@@ -36,7 +37,7 @@ class Objective:
         if pretraining:
             train_mode(self.net, FinetuneConfig(), within)
             return self._contrast(rows), 0.0
-        train_mode(self.net, self.finetune, within)
+        train_mode(self.net, self.finetune, within, self.layers)
         return self._supervised(rows)
 
     def _contrast(self, rows: Tensor) -> Tensor:
