@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from kit.artefact import sha256_file, write_json
 from kit.errors import UploadError
 from kit.submit.kaggle_upload import submit
+from kit.submit.rehearse import report_path
 
 STAND_IN = """#!{python}
 import pathlib, sys
@@ -42,11 +44,19 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch, refuse: bool) -> Path
     script.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder))
     (folder / "s.csv").write_text("id,label\n")
+    rehearsed(folder / "s.csv")
     return log
 
 
+def rehearsed(path: Path, passed: bool = True) -> None:
+    """The report of a rehearsal."""
+    write_json(report_path(path), {"sha256": sha256_file(path), "passed": passed, "checks": []})
+
+
 def test_a_file_is_handed_in_and_its_score_awaited(command: Path, tmp_path: Path) -> None:
-    found = submit(tmp_path / "s.csv", "the-contest", "try", pause=0.0)
+    taken: list[int] = []
+    found = submit(tmp_path / "s.csv", "the-contest", "try", pause=0.0, taken=lambda: taken.append(1))
+    assert taken == [1]
     assert (found["fileName"], found["publicScore"]) == ("s.csv", "0.871")
     calls = command.read_text().splitlines()
     assert f"competitions submit the-contest -f {tmp_path / 's.csv'} -m try" in calls
@@ -75,5 +85,16 @@ def test_a_missing_package_or_file_is_told(tmp_path: Path, monkeypatch: pytest.M
         submit(tmp_path / "none.csv", "c", "m")
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "s.csv").write_text("")
+    rehearsed(tmp_path / "s.csv")
     with pytest.raises(UploadError, match="pip install kaggle"):
         submit(tmp_path / "s.csv", "c", "m")
+
+
+def test_what_was_not_rehearsed_or_failed_is_not_handed_in(command: Path, tmp_path: Path) -> None:
+    rehearsed(tmp_path / "s.csv", passed=False)
+    with pytest.raises(UploadError, match="failed its rehearsal"):
+        submit(tmp_path / "s.csv", "the-contest", "try")
+    report_path(tmp_path / "s.csv").unlink()
+    with pytest.raises(UploadError, match="must be rehearsed"):
+        submit(tmp_path / "s.csv", "the-contest", "try")
+    assert not command.exists()

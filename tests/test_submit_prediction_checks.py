@@ -62,7 +62,7 @@ def array_zip(path: Path, array: np.ndarray, name: str = "predictions.npy", pick
         (LABELS, {"name": "prediction.npy"}, "zip", "prediction.npy"),
         (LABELS, {"pickled": True}, "array", "allow_pickle=False"),
         (LABELS.astype(float), {}, "dtype", "integers"),
-        (np.eye(3)[LABELS], {}, "shape", "one label a picture"),
+        (np.eye(3, dtype=int)[LABELS], {}, "shape", "one label a picture"),
         (LABELS[:-1], {}, "shape", "(30,)"),
         (LABELS + 1, {}, "labels", "0 to 2"),
         (LABELS * 0, {}, "several classes", "one class"),

@@ -174,3 +174,10 @@ def test_no_token_names_the_ways_to_give_one(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(UploadError, match=r"CODABENCH_TOKEN.*keyring set"):
         find_token("https://example.org")
+
+
+def test_a_submission_is_told_before_its_score_is_awaited(zip_path: Path) -> None:
+    taken: list[tuple[str, int | None]] = []
+    with serving() as state, pytest.raises(UploadError, match="still"):
+        handed_in(zip_path, state, seconds=0.0, taken=lambda made, left: taken.append((made, left)))
+    assert taken == [("9", 3)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -21,6 +22,7 @@ from kit.submit.bundle import HiddenTest, write_bundle
 from kit.submit.codabench import run_prediction
 from kit.submit.environment import platform_python
 from kit.submit.interpreter import missing_packages, this_python
+from kit.submit.package import MANIFEST
 from kit.submit.predictions import write_predictions
 from kit.submit.upload import SERVER, Submitted
 from kit.submit.upload import upload as hand_in
@@ -49,10 +51,7 @@ def upload(
     """Hand a rehearsed ZIP in, wait for its score, and record both in the ledger."""
     workspace, echo = Workspace(root.resolve()), make_echo(make_console())
     if competition:
-        found = kaggle_upload.submit(path, competition, path.stem, dry_run=dry_run, seconds=seconds, echo=echo)
-        if found:
-            ledger.record_upload(workspace, path, "kaggle", competition, found.get("date", ""), None)
-            echo(f"{found['status']}: public score {found.get('publicScore') or 'none'}")
+        _upload_to_kaggle(workspace, path, competition, dry_run, seconds)
         return
     if not phase:
         raise UploadError("a phase is needed. Give --phase ID (Codabench) or --kaggle SLUG")
@@ -67,15 +66,35 @@ def upload(
             seconds=seconds,
             echo=echo,
             note=lambda sent, size: bars.update(task, completed=sent),
+            taken=lambda made, left: ledger.record_upload(workspace, path, server, phase, made, left),
         )
     if made.id:
-        _conclude(workspace, path, phase, server, made)
+        _conclude(workspace, path, phase, made)
 
 
-def _conclude(workspace: Workspace, path: Path, phase: str, server: str, made: Submitted) -> None:
-    """Record what became of a submission, and say it."""
+def _upload_to_kaggle(workspace: Workspace, path: Path, competition: str, dry_run: bool, seconds: float) -> None:
+    """Hand a file of predictions in on Kaggle, and record it and its public score."""
+    echo = make_echo(make_console())
+    found = kaggle_upload.submit(
+        path,
+        competition,
+        path.stem,
+        dry_run=dry_run,
+        seconds=seconds,
+        echo=echo,
+        taken=lambda: ledger.record_upload(workspace, path, "kaggle", competition, "", None),
+    )
+    if not found:
+        return
+    score = found.get("publicScore") or ""
+    echo(f"{found['status']}: public score {score or 'none'}")
+    if score and 0 <= float(score) <= 1:
+        ledger.record_score(workspace, path, competition, float(score))
+
+
+def _conclude(workspace: Workspace, path: Path, phase: str, made: Submitted) -> None:
+    """Record the score of a submission, and say what became of it."""
     console = make_console()
-    ledger.record_upload(workspace, path, server, phase, made.id, made.quota_left)
     for key, score in made.scores.items():
         console.print(f"{key} {score:.4f}", markup=False)
     if made.scores:
@@ -129,7 +148,7 @@ def _read_hidden(name: str, file: str) -> HiddenTest:
 @click.argument("zip_path", metavar="ZIP", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.argument("pictures", type=click.Path(path_type=Path, exists=True))
 @contest_option
-@click.option("--runs-on", default="codabench-timm", show_default=True, help="The platform that ZIP was packed for.")
+@click.option("--runs-on", help="The platform that ZIP was packed for; what its manifest says by default.")
 @click.option("--platform", "platform_name", required=True, help="The platform that takes the predictions.")
 @click.option("--sample", type=click.Path(path_type=Path, exists=True), help="The contest's sample_submission.csv.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to write.")
@@ -137,13 +156,14 @@ def predict(
     zip_path: Path,
     pictures: Path,
     contest: str,
-    runs_on: str,
+    runs_on: str | None,
     platform_name: str,
     sample: Path | None,
     out: Path,
 ) -> None:
     """Label PICTURES (a folder, or an npz with `images`) with a packed ZIP, in the form that a platform takes."""
-    config, platform, source = load_contest(contest), load_platform(platform_name), load_platform(runs_on)
+    config, platform = load_contest(contest), load_platform(platform_name)
+    source = load_platform(runs_on or _packed_for(zip_path))
     ids, images = _read_pictures(pictures, config.image_size)
     echo = make_echo(make_console())
     python = platform_python(source, echo) if missing_packages(source) else this_python(source)
@@ -159,6 +179,15 @@ def predict(
     table = pd.read_csv(sample, dtype={platform.id_column: str}) if sample else None
     write_predictions(ids, labels, tuple(config.classes), platform, out, table)
     echo(f"{out}: labels of {len(labels):,} pictures")
+
+
+def _packed_for(zip_path: Path) -> str:
+    """The platform in the manifest of a zip; PackagingError where it has none."""
+    with archive.open_zip(zip_path) as opened:
+        for name in opened.namelist():
+            if name.rpartition("/")[2] == MANIFEST:
+                return str(json.loads(opened.read(name))["platform"])
+    raise PackagingError(f"{zip_path}: has no {MANIFEST} that names its platform. Give --runs-on")
 
 
 def _read_pictures(path: Path, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kit.errors import UploadError
+from kit.submit.upload import check_report
 
 Echo = Callable[[str], object]
 DONE = ("complete", "error")
@@ -50,15 +51,21 @@ def submit(
     seconds: float = 3600.0,
     pause: float = 10.0,
     echo: Echo = print,
+    taken: Callable[[], object] = lambda: None,
 ) -> dict[str, str]:
-    """Hand `path` in and wait for its score; the submission as `submissions` gives it, empty for a dry run."""
+    """Hand a rehearsed file in and wait for its score; the submission as `submissions` gives it, empty for a dry run.
+
+    `taken` is called as soon as Kaggle has the file.
+    """
     if not path.is_file():
         raise UploadError(f"{path}: is not there. Make it: kit predict")
+    check_report(path)
     before = len(submissions(competition))
     if dry_run:
         echo(f"dry run: {path.name} would be handed in to {competition} now ({before} submissions so far)")
         return {}
     kaggle(["competitions", "submit", competition, "-f", str(path), "-m", message])
+    taken()
     end = time.monotonic() + seconds
     while True:
         found = submissions(competition)

@@ -253,10 +253,12 @@ def upload(
     pause: float = 5.0,
     echo: Echo = print,
     note: Callable[[int, int], object] = lambda sent, size: None,
+    taken: Callable[[str, int | None], object] = lambda submission, quota_left: None,
 ) -> Submitted:
     """Hand a rehearsed zip in and wait for its score; UploadError says what did not happen.
 
-    A dry run stops before anything is sent, after all checks have passed.
+    A dry run stops before anything is sent, after all checks have passed. `taken` is called with the
+    submission's id and the tries left as soon as the server has it, so that a long wait can be broken off.
     """
     check_report(zip_path)
     client = Codabench(find_token(server), server, pause)
@@ -268,6 +270,7 @@ def upload(
         return Submitted("", "", {}, {}, left)
     key = client.put_zip(zip_path, note)
     submission = client.submit(phase, key)
+    taken(submission, None if left is None else max(0, left - 1))
     found = client.wait(submission, seconds, echo)
     logs = client.logs(submission) if found["status"] != "Finished" or not found.get("scores") else {}
     scores = {str(s["column_key"]): float(s["score"]) for s in found.get("scores") or []}
