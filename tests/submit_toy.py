@@ -46,7 +46,6 @@ def toy_prepared(count: int = 120) -> Prepared:
         labels=labels,
         folds=folds,
         groups=np.arange(count),
-        weights=np.ones(count, dtype=np.float32),
         class_names=CLASSES,
         data_digest="d" * 64,
         fold_digest="f" * 64,
