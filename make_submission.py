@@ -49,7 +49,7 @@ def main(contest: str, data: Path | None, root: Path, ensemble: str, platform_na
     config, prepared = journey.prepare_data(config, data, workspace, chosen, clock, console)
     trained = journey.train(config, prepared, chosen, workspace, clock, console)
     blend = journey.blend(config, trained, ensemble, workspace, console)
-    packed = journey.pack(config, blend, platform, workspace, out, console)
+    packed = journey.pack(config, blend, platform, workspace, out, console, lambda: prepared)
     rehearsal = journey.rehearse(config, packed, prepared, platform, workspace, console)
     journey.conclude(config, packed, blend, rehearsal, workspace, console)
 

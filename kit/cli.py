@@ -20,6 +20,9 @@ COMMANDS = {
     "package": ("submissions", "Pack a blend into a zip."),
     "rehearse": ("submissions", "Run a zip the way the platform will."),
     "platforms": ("submissions", "What each platform runs, and its limits."),
+    "upload": ("handing_in", "Hand a rehearsed zip in, and wait for its score."),
+    "predict": ("handing_in", "Label pictures with a zip, in the form that a platform takes."),
+    "bundle": ("handing_in", "Write a contest as Codabench takes it from its organisers."),
     "ledger": ("submissions", "Every zip with its local and remote scores; which one to send last."),
     "report": ("report", "Write one page with everything known about a contest and its zip."),
 }

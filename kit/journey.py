@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from kit.options import make_echo
 from kit.plan import Plan, plan_path
 from kit.report.page import write_report
 from kit.submit.ledger import record_zip
-from kit.submit.package import PackedZip, package
+from kit.submit.package import Notebook, PackedZip, package
 from kit.submit.rehearse import Rehearsal
 from kit.submit.rehearse import rehearse as make_rehearsal
 from kit.train.device import pick_device
@@ -161,11 +161,15 @@ def pack(
     workspace: Workspace,
     out: Path | None,
     console: Console,
+    prepared: Callable[[], Prepared] | None = None,
+    notebook: Notebook | None = None,
 ) -> PackedZip:
     """The zip; beside the other submissions where `out` is not given."""
     console.rule("package", align="left")
     target = out or workspace.submissions / f"{contest.name}-{made.name}-{platform.name}.zip"
-    packed = package(made, contest, workspace, platform, target)
+    packed = package(
+        made, contest, workspace, platform, target, prepared=prepared, notebook=notebook, echo=make_echo(console)
+    )
     record_zip(workspace, packed, made)
     make_echo(console)(f"{packed.path}: {packed.size_mb:.1f} MB, {len(packed.manifest['members'])} networks")
     return packed
