@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +51,7 @@ class Blend:
 
     name: as asked for ("auto"); kind: what it became ("best5"). combiner: the manifest's, members in the
     order of `members`. equal: nested score of the plain mean of the same number of members, the bar to beat.
+    options: what was asked for besides the name, expects and metric.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Blend:
     equal: Score
     expected: Expected
     digests: dict[str, str]
+    options: dict[str, Any]
 
     def proba(self, pool: Pool) -> np.ndarray:
         """Out-of-fold probabilities (N, 1 + K, C) of the blend, from a pool that holds its members."""
@@ -108,6 +110,19 @@ class Wish:
     costs: Mapping[str, Cost] | None = None
     hidden_prior: Sequence[float] | None = None
     merges: Mapping[str, str] | None = None
+    trained: Mapping[str, Collection[str]] | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Plain values of what differs from the defaults; budgets and costs as they were measured."""
+        values: dict[str, Any] = {
+            "hidden_rows": self.hidden_rows,
+            "budget": {key: limit for key, limit in asdict(self.budget).items() if limit is not None},
+            "costs": {name: asdict(cost) for name, cost in (self.costs or {}).items()},
+            "hidden_prior": [float(share) for share in ([] if self.hidden_prior is None else self.hidden_prior)],
+            "merges": dict(self.merges or {}),
+            "trained": {name: sorted(families) for name, families in (self.trained or {}).items()},
+        }
+        return {key: value for key, value in values.items() if value}
 
 
 def blend(
@@ -118,7 +133,7 @@ def blend(
     more: further fields of `Wish`.
     """
     wish = Wish(expects, metric, **more)
-    pool = make_pool(runs, expects, metric, merges=wish.merges)
+    pool = make_pool(runs, expects, metric, merges=wish.merges, trained=wish.trained)
     return describe(name, find(name, pool, wish)[0], pool, _digests(runs), wish)
 
 
@@ -143,7 +158,7 @@ def within(one: Kind, pool: Pool, wish: Wish) -> Kind:
 def describe(name: str, found: Nested, pool: Pool, digests: dict[str, str], wish: Wish) -> Blend:
     """A scored kind as a blend."""
     combiner, proba, weights = found.combiner, found.proba, None
-    bar = evaluate(kind(f"best{len(combiner.members)}"), pool)
+    bar = evaluate(within(kind(f"best{len(combiner.members)}"), pool, wish), pool)
     if wish.hidden_prior is not None:
         combiner = with_prior(combiner, pool.labels, wish.hidden_prior)
         weights = row_weights(pool.labels, wish.hidden_prior)
@@ -160,6 +175,7 @@ def describe(name: str, found: Nested, pool: Pool, digests: dict[str, str], wish
         equal=bar.nested,
         expected=expected_score(proba, pool, wish.hidden_rows, row_weights=weights),
         digests=digests,
+        options=wish.options(),
     )
 
 

@@ -1,5 +1,4 @@
-"""Scores of predictions on clean and shifted rows, with standard errors that own up to how the rows hang
-together.
+"""Scores on clean and shifted rows, with standard errors that own up to how the rows hang together.
 
 Every metric is written as the mean of one value a row (its influence values; exact for accuracy, the delta
 method for the others), so that one formula gives the standard error of a score, and of a difference of two
@@ -50,8 +49,7 @@ class Score:
 
 
 def row_values(metric: str, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Values (R,) float64 whose mean is the metric of labels (R,) and predicted (R,) and whose spread its
-    error.
+    """Values (R,) whose mean is the metric of labels (R,) and predicted (R,), whose spread its error.
 
     metric: "accuracy", "balanced_accuracy" or "macro_f1" (over the classes that occur in either array).
     """
@@ -128,9 +126,7 @@ def score(
     cell_names: tuple[str, ...],
     metric: str = "accuracy",
 ) -> Score:
-    """Scores of proba (N, 1 + K, C): the clean picture of every row, then its K shifted ones, cells (N,
-    K).
-    """
+    """Scores of proba (N, 1 + K, C): each row's clean picture, then its K shifted ones, cells (N, K)."""
     clean = proba[:, 0]
     values = row_values(metric, labels, clean.argmax(-1))
     base: dict[str, Any] = {

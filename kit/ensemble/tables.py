@@ -9,11 +9,30 @@ from collections.abc import Sequence
 from typing import Any
 
 from kit.ensemble.auto import Compared
+from kit.ensemble.blend import Blend
 from kit.ensemble.diversity import diversity
+from kit.ensemble.front import Point
 from kit.ensemble.pool import Pool
 from kit.ensemble.reliability import reliability
+from kit.ensemble.view_choice import ViewChoice
 
 Row = dict[str, Any]
+
+
+def member_rows(blend: Blend) -> list[Row]:
+    """A row a member: its weight, temperature, views, and its own scores."""
+    return [
+        {
+            "recipe": member.recipe,
+            "weight": member.weight,
+            "temperature": member.temperature,
+            "views": len(member.views),
+            "merge": member.merge,
+            "clean": member.score.clean,
+            "shifted": member.score.shifted,
+        }
+        for member in blend.members
+    ]
 
 
 def kind_rows(compared: Sequence[Compared], chosen: str = "") -> list[Row]:
@@ -80,3 +99,38 @@ def calibration_rows(pool: Pool) -> list[Row]:
                 }
             )
     return rows
+
+
+def view_rows(choice: ViewChoice) -> list[Row]:
+    """A row a trial: passes a picture, merge, nested scores, and the gap to one view."""
+    return [
+        {
+            "recipe": choice.recipe,
+            "passes": trial.passes,
+            "merge": trial.merge,
+            "views": ", ".join(trial.views),
+            "clean": trial.nested.clean,
+            "shifted": trial.nested.shifted,
+            "gap": trial.gap,
+            "gap_se": trial.gap_se,
+            "chosen": trial is choice.chosen,
+        }
+        for trial in choice.trials
+    ]
+
+
+def front_rows(points: Sequence[Point], chosen: Point | None = None) -> list[Row]:
+    """A row a point of the accuracy-cost front."""
+    return [
+        {
+            "members": len(point.members),
+            "added": point.members[-1],
+            "seconds": point.seconds,
+            "megabytes": point.megabytes,
+            "clean": point.nested.clean,
+            "shifted": point.nested.shifted,
+            "efficient": point.efficient,
+            "chosen": point is chosen,
+        }
+        for point in points
+    ]
