@@ -14,8 +14,9 @@ from kit.config import ContestConfig, load_contest
 from kit.ensemble import tables
 from kit.ensemble.auto import auto, candidates, compare
 from kit.ensemble.blend import blend
-from kit.ensemble.budget import Budget, Cost
-from kit.ensemble.front import front, pick
+from kit.ensemble.budget import Budget
+from kit.ensemble.costs import measure_costs
+from kit.ensemble.front import draw, front, pick
 from kit.ensemble.kinds import kind
 from kit.ensemble.nested import difference
 from kit.ensemble.pool import Pool, make_pool
@@ -40,17 +41,6 @@ def cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
     return "-" if value is None else str(value)
-
-
-def costs(runs: Sequence[OofRun], workspace: Workspace, contest: str) -> dict[str, Cost]:
-    """Megabytes of the weights that would ship; millions of parameters stand for seconds."""
-    found = {}
-    for run in runs:
-        files = workspace.run(contest, run.recipe).glob("fold*/weights.safetensors")
-        sizes = [path.stat().st_size / 1e6 for path in files]
-        passes = len(sizes) * len(run.views)
-        found[run.recipe] = Cost(passes * run.info["parameters"] / 1e6, sum(sizes))
-    return found
 
 
 def kinds(pool: Pool, runs: Sequence[OofRun], contest: ContestConfig) -> None:
@@ -83,6 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--contest", default="practice")
     parser.add_argument("--root", type=Path, default=Path.cwd())
+    parser.add_argument("--figure", type=Path, help="draw accuracy against cost here (.svg)")
     options = parser.parse_args()
     contest, workspace = load_contest(options.contest), Workspace(options.root.resolve())
     runs = load_runs(workspace, contest.name)
@@ -93,12 +84,13 @@ def main() -> None:
     columns = ("recipe", "pictures", "temperature", "calibration_error", "se", "chance")
     markdown("Calibration", tables.calibration_rows(pool), columns)
     views(runs, pool)
-    prices = costs(runs, workspace, contest.name)
+    prices = measure_costs(runs, workspace, contest.name, contest.image_size)
     points = front(pool, prices)
     rows = tables.front_rows(points, pick(points, pool, prices, Budget()))
-    markdown(
-        "Accuracy against cost", rows, ("members", "added", "megabytes", "clean", "shifted", "efficient", "chosen")
-    )
+    columns = ("members", "added", "seconds", "megabytes", "clean", "shifted", "efficient", "chosen")
+    markdown("Accuracy against cost", rows, columns)
+    if options.figure:
+        draw(points, pool.expects, options.figure)
 
 
 if __name__ == "__main__":

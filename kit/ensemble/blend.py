@@ -19,6 +19,7 @@ from kit.ensemble.kinds import kind
 from kit.ensemble.nested import Kind, Nested, evaluate
 from kit.ensemble.pool import Pool, make_pool
 from kit.ensemble.scores import Score
+from kit.ensemble.shares import with_shares
 from kit.errors import ArtefactError, EnsembleError
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ class Wish:
 
     expects, metric: the contest's. hidden_rows: pictures the hidden score is taken over. budget and costs:
     the platform's limits, and what each recipe takes. hidden_prior: class shares (C,) of the hidden test,
-    where known. merges: how a recipe's views become one, by recipe.
+    where known. merges: how a recipe's views become one, by recipe. trained: shift families that each recipe
+    trained on, where ranking is to leave those out. shares: of the battery's cells in the hidden test, by name.
     """
 
     expects: str = "shifted"
@@ -111,6 +113,7 @@ class Wish:
     hidden_prior: Sequence[float] | None = None
     merges: Mapping[str, str] | None = None
     trained: Mapping[str, Collection[str]] | None = None
+    shares: Mapping[str, float] | None = None
 
     def options(self) -> dict[str, Any]:
         """Plain values of what differs from the defaults; budgets and costs as they were measured."""
@@ -120,6 +123,7 @@ class Wish:
             "costs": {name: asdict(cost) for name, cost in (self.costs or {}).items()},
             "hidden_prior": [float(share) for share in ([] if self.hidden_prior is None else self.hidden_prior)],
             "merges": dict(self.merges or {}),
+            "shares": {cell: float(share) for cell, share in (self.shares or {}).items()},
             "trained": {name: sorted(families) for name, families in (self.trained or {}).items()},
         }
         return {key: value for key, value in values.items() if value}
@@ -134,6 +138,8 @@ def blend(
     """
     wish = Wish(expects, metric, **more)
     pool = make_pool(runs, expects, metric, merges=wish.merges, trained=wish.trained)
+    if wish.shares and pool.expects == "shifted":
+        pool = with_shares(pool, wish.shares)
     return describe(name, find(name, pool, wish)[0], pool, _digests(runs), wish)
 
 

@@ -85,4 +85,6 @@ def difference(ours: np.ndarray, theirs: np.ndarray, pool: Pool, on: str) -> tup
     gap = (values[0] - values[1]).reshape(len(pool.labels), -1)
     if not shifted:
         return float(gap.mean()), row_se(gap[:, 0])
-    return float(gap.mean()), shifted_se(gap, numbered(operators(pool.cell_names))[pool.cells])
+    weights = pool.weights()
+    mean = gap.mean() if weights is None else (weights * gap).mean()
+    return float(mean), shifted_se(gap, numbered(operators(pool.cell_names))[pool.cells], weights)

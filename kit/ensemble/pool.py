@@ -58,6 +58,8 @@ class Pool:
     """Rows of the pool that this one was cut from; 0 where it is whole."""
     trained: tuple[frozenset[str], ...] = ()
     """Shift families that each member trained on, where ranking is to leave those out; else empty."""
+    shares: tuple[float, ...] = ()
+    """Share of each cell in the hidden test, where it is known; else empty, and every drawn cell counts alike."""
 
     @property
     def num_classes(self) -> int:
@@ -99,7 +101,15 @@ class Pool:
 
     def score(self, proba: np.ndarray) -> Score:
         """Scores of a predictor's proba (N, 1 + K, C) on the pool's rows."""
-        return score(proba, self.labels, self.cells, self.cell_names, self.metric)
+        return score(proba, self.labels, self.cells, self.cell_names, self.metric, self.weights())
+
+    def weights(self) -> np.ndarray | None:
+        """(N, K) of mean 1, that give the drawn cells the shares they have in the hidden test; None: all alike."""
+        if not self.shares:
+            return None
+        drawn = np.bincount(self.cells.ravel(), minlength=len(self.shares))
+        by_cell = np.where(drawn > 0, self.shares, 0.0) / np.maximum(drawn, 1)
+        return (by_cell * self.cells.size / (by_cell * drawn).sum())[self.cells]
 
     def member_scores(self) -> list[Score]:
         """Scores of every member by itself."""

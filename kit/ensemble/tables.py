@@ -35,6 +35,21 @@ def member_rows(blend: Blend) -> list[Row]:
     ]
 
 
+def score_lines(blend: Blend) -> list[str]:
+    """A line a member; then nested scores, what was gained by seeing the rows, the bar, and what to expect."""
+    lines = [f"  {m.weight:.3f}  {m.recipe}  views {', '.join(m.views)}" for m in blend.members]
+    nested, expected = blend.nested, blend.expected
+    shifted = "" if nested.shifted is None else f", shifted {nested.shifted:.4f} ± {nested.shifted_se:.4f}"
+    seen, held, bar = (one.selection(blend.expects) for one in (blend.resubstitution, nested, blend.equal))
+    return [
+        *lines,
+        f"{blend.kind}: nested clean {nested.clean:.4f} ± {nested.clean_se:.4f}{shifted}",
+        f"  resubstitution {seen:.4f}, nested {held:.4f}, optimism {seen - held:+.4f}; equal weights {bar:.4f}",
+        f"  expect {expected.point:.4f}, {expected.level:.0%} interval {expected.low:.4f} to {expected.high:.4f}"
+        f"{'; ' if expected.note else ''}{expected.note}",
+    ]
+
+
 def kind_rows(compared: Sequence[Compared], chosen: str = "") -> list[Row]:
     """A row a kind: resubstitution beside nested, and the nested gap to the first, the plain mean of five.
 
