@@ -17,6 +17,8 @@ COMMANDS = {
     "train": ("training", "Train and score what is missing of one or more recipes."),
     "leaderboard": ("training", "Out-of-fold scores of all complete runs."),
     "blend": ("ensembles", "Combine runs into an ensemble with a nested score."),
+    "soup": ("ensembles", "Average the weights of runs of one network; kept where that helps."),
+    "distill": ("ensembles", "Train one recipe on what a blend answers."),
     "package": ("submissions", "Pack a blend into a zip."),
     "rehearse": ("submissions", "Run a zip the way the platform will."),
     "platforms": ("submissions", "What each platform runs, and its limits."),

@@ -25,6 +25,7 @@ from kit.nets.registry import build
 from kit.shifts.battery import Battery
 from kit.submit.model import net_logits
 from kit.train import checkpoint
+from kit.train.batches import Material
 from kit.train.device import Precision, choose_precision, pick_device, pinned
 from kit.train.fit import Fit
 from kit.train.material import make_material
@@ -132,10 +133,13 @@ class Trainer:
 
     def new_fit(self, fold: int, pictures: torch.Tensor) -> Fit:
         """The fit at its first step."""
+        return Fit(self.recipe, self.new_net(), self.material(fold, pictures), self.precision(pictures), self.device)
+
+    def material(self, fold: int, pictures: torch.Tensor) -> Material:
+        """What the fold is trained on."""
         spec = self.spec()
         mean, std = tuple(spec["mean"]), tuple(spec["std"])
-        material = make_material(self.prepared, self.recipe, fold, pictures, mean, std)
-        return Fit(self.recipe, self.new_net(), material, self.precision(pictures), self.device)
+        return make_material(self.prepared, self.recipe, fold, pictures, mean, std)
 
     def new_net(self) -> nn.Module:
         """The network with the weights that it starts from."""
