@@ -12,9 +12,11 @@ from kit.options import run_guarded
 COMMANDS = {
     "clean": ("data", "Decide which rows to keep; writes clean.csv."),
     "folds": ("data", "Decide who is held out when; writes folds.csv."),
+    "data": ("data", "Counts, sizes, intensities, what was dropped, and how far the test images differ."),
     "nets": ("networks", "List networks with parameters, input size and source."),
     "augment": ("networks", "Draw what a recipe's network sees, as a picture."),
     "train": ("training", "Train and score what is missing of one or more recipes."),
+    "labels": ("labels", "Rows whose label the recipes contradict; drop or down-weight them on request."),
     "leaderboard": ("training", "Out-of-fold scores of all complete runs."),
     "blend": ("ensembles", "Combine runs into an ensemble with a nested score."),
     "soup": ("ensembles", "Average the weights of runs of one network; kept where that helps."),

@@ -23,14 +23,19 @@ from kit.workspace import Workspace
 @click.argument("recipes", nargs=-1)
 @contest_options
 @click.option("--fold", "folds", type=int, multiple=True, help="Only this fold; may be given more than once.")
-def train(recipes: tuple[str, ...], contest: str, data: Path | None, root: Path, folds: tuple[int, ...]) -> None:
+@click.option("--repeat", type=click.IntRange(min=0), default=0, help="Repeat of k-fold; its runs go to repeats/N.")
+def train(
+    recipes: tuple[str, ...], contest: str, data: Path | None, root: Path, folds: tuple[int, ...], repeat: int
+) -> None:
     """Train and score what is missing of RECIPES (the contest's set for this machine by default)."""
     config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console()
     config, echo = planned(config, workspace), make_echo(console)
     wanted = [find_recipe(name) for name in recipes] or chosen_recipes(config, None, echo)
     for recipe in wanted:
         check_names(config, recipe)
-    prepared = prepare(config, data, workspace, echo)
+    prepared = prepare(config, data, workspace, echo).repeat(repeat)
+    if repeat:
+        workspace = Workspace(workspace.root / "repeats" / str(repeat))
     for recipe in wanted:
         train_recipe(config, prepared, recipe, workspace, echo, folds or None)
 

@@ -150,8 +150,13 @@ class Trainer:
         return built
 
     def time_step(self, pictures: torch.Tensor) -> tuple[float, str]:
-        """Seconds of one training step, augmentation included, and the precision; from a few of `pictures`."""
-        fit = self.new_fit(-1, pictures)
+        """Seconds of one training step, augmentation included, and the precision; from a few of `pictures`.
+
+        No rows are made up for it: SMOTE would ask for pictures beyond these few.
+        """
+        train = self.recipe.train.model_copy(update={"sampling": "natural"})
+        plain = self.recipe.model_copy(update={"train": train})
+        fit = Trainer(self.contest, self.prepared, plain, self.workspace, self.device).new_fit(-1, pictures)
         fit.step = fit.total // 2  # where layers that are frozen at first have been let go
         rows = torch.arange(self.recipe.train.batch_size) % len(pictures)
         seconds = []
