@@ -15,6 +15,7 @@ COMMANDS = {
     "nets": ("networks", "List networks with parameters, input size and source."),
     "augment": ("networks", "Draw what a recipe's network sees, as a picture."),
     "train": ("training", "Train and score what is missing of one or more recipes."),
+    "sweep": ("sweeping", "Search recipes overnight; test the winners on what the search did not see."),
     "leaderboard": ("training", "Out-of-fold scores of all complete runs."),
     "blend": ("ensembles", "Combine runs into an ensemble with a nested score."),
     "package": ("submissions", "Pack a blend into a zip."),

@@ -54,6 +54,8 @@ class Scheduler:
     on_line: Callable[[Unit, str], None] = lambda unit, text: None
     on_report: Callable[[Unit, int, float], bool] = lambda unit, step, value: True
     on_keep: Callable[[Unit, str, bytes], None] = lambda unit, name, data: None
+    on_wait: Callable[[], None] = lambda: None
+    """Called about once a second."""
     clock: Callable[[], float] = time.monotonic
     queue: list[Waiting] = field(default_factory=list)
     running: dict[int, Running] = field(default_factory=dict)
@@ -84,6 +86,7 @@ class Scheduler:
     def wait(self, timeout: float) -> list[Outcome]:
         """Starts what can be started, then waits for news; the units that came to an end."""
         self._dispatch()
+        self.on_wait()
         found = [outcome for event in self.backend.events(timeout) if (outcome := self._take(event)) is not None]
         if found:
             self._dispatch()

@@ -24,7 +24,7 @@ class AxisConfig(Section):
     log: bool = False
     step: Number | None = None
     choices: tuple[Any, ...] = ()
-    when: dict[str, tuple[Any, ...]] = {}
+    when: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     """Only where other keys of the space have one of these values; the base recipe's value stays otherwise."""
 
     @model_validator(mode="after")
