@@ -33,6 +33,9 @@ workers_option = click.option(
     help="Fits at once, each in a process of its own; auto measures what is fastest here. "
     "As many as fit on the GPUs by default, one on a CPU.",
 )
+cluster_option = click.option(
+    "--cluster", metavar="auto|ray://HOST:10001", help="Train on a Ray cluster; needs the extra `cluster`."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 
 

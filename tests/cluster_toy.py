@@ -92,6 +92,7 @@ class Imagined:
     now: float = 0.0
     memory_mb: float = 0.0
     most: int = 0
+    forgives: int = 1
     order: list[str] = field(default_factory=list)
     ends: list[tuple[float, int, Event]] = field(default_factory=list)
 
@@ -116,8 +117,11 @@ class Imagined:
         self.now, _, event = heapq.heappop(self.ends)
         return [event]
 
-    def close(self) -> None:
+    def cancel(self) -> None:
         self.ends.clear()
+
+    def close(self) -> None:
+        self.cancel()
 
 
 @dataclass(frozen=True)

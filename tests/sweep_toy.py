@@ -105,6 +105,8 @@ def broken(talk: Talk, share: float) -> None:
 class Inline:
     """A backend in this process: a thread a unit, one at a time on every place."""
 
+    forgives = 1
+
     def __init__(self, places: int = 1) -> None:
         self.devices = (Device("inline", "cpu", 0, places, 1, 1000.0),)
         self.said: queue.Queue[Event] = queue.Queue()
@@ -130,8 +132,11 @@ class Inline:
         except queue.Empty:
             return []
 
-    def close(self) -> None:
+    def cancel(self) -> None:
         """Threads end by themselves."""
+
+    def close(self) -> None:
+        """Holds nothing."""
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,8 @@ def test_a_night_finds_what_is_better_than_its_base_and_says_how_much_was_select
     counts = states(study)
     assert counts["COMPLETE"] + counts.get("PRUNED", 0) == 30
     assert tested[0].holds
-    assert tested[0].gain == pytest.approx(true_score(trial_recipe(sweep, BASE, best)) - true_score(BASE), abs=4 * NOISE)
+    truth = true_score(trial_recipe(sweep, BASE, best)) - true_score(BASE)
+    assert tested[0].gain == pytest.approx(truth, abs=4 * NOISE)
     assert tested == read_confirmed(study)
     text = summary(study, sweep)
     assert "it holds" in text
@@ -73,7 +74,8 @@ def test_winners_are_tested_on_fresh_seeds_and_folds_and_trained_in_full(tmp_pat
 
 
 def test_the_noise_of_the_base_is_measured_once(tmp_path: Path) -> None:
-    sweep = toy_sweep(confirm={"winners": 0, "noise_seeds": 4}, budget={"trials": 3})
+    confirm = {"winners": 0, "noise_seeds": 4}
+    sweep = toy_sweep(confirm=confirm, budget={"trials": 3})
     maker = FakeMaker()
     night(sweep, tmp_path, maker, []).run()
     base = read_base(open_toy(sweep, tmp_path))
@@ -82,9 +84,9 @@ def test_the_noise_of_the_base_is_measured_once(tmp_path: Path) -> None:
     assert 0 < base.noise < 3 * NOISE
     assert sum("base" in name for name, _, _ in maker.made) == 4 * 3
     again = FakeMaker()
-    night(toy_sweep(confirm={"winners": 0, "noise_seeds": 4}, budget={"trials": 5}), tmp_path, again, []).run()
+    night(toy_sweep(confirm=confirm, budget={"trials": 5}), tmp_path, again, []).run()
     assert not any("base" in name for name, _, _ in again.made)
-    assert states(open_toy(sweep, tmp_path)).get("COMPLETE", 0) + states(open_toy(sweep, tmp_path)).get("PRUNED", 0) == 5
+    assert sum(states(open_toy(sweep, tmp_path)).values()) == 5
 
 
 def test_the_search_starts_at_the_base(tmp_path: Path) -> None:
@@ -186,7 +188,8 @@ def test_reasons_that_differ_in_their_numbers_are_the_same() -> None:
 # ------------------------------------------------------------------------------------------------------- budget
 def test_a_budget_that_has_no_room_for_two_trials_is_refused_with_what_it_takes(tmp_path: Path) -> None:
     sweep = toy_sweep(budget={"hours": 0.5, "trials": 5})
-    with pytest.raises(SweepError, match=r"0.5 hours are too few: the base recipe under 3 seeds and 2 trials take 1.25"):
+    rule = r"0.5 hours are too few: the base recipe under 3 seeds and 2 trials take 1.25"
+    with pytest.raises(SweepError, match=rule):
         night(sweep, tmp_path, FakeMaker(fold_seconds=300), []).run()
 
 

@@ -66,6 +66,8 @@ class Worker:
 class LocalBackend:
     """Worker processes on the devices of this machine."""
 
+    forgives = 1
+
     def __init__(self, devices: Sequence[Device], logs: Path) -> None:
         self.devices = tuple(devices)
         self.logs = logs
@@ -101,10 +103,13 @@ class LocalBackend:
         """Processes that are there."""
         return [worker.process.pid for worker in self.workers if worker.process.pid]
 
-    def close(self) -> None:
+    def cancel(self) -> None:
         for worker in self.workers:
             worker.end()
         self.workers.clear()
+
+    def close(self) -> None:
+        self.cancel()
 
 
 @contextmanager

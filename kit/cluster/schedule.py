@@ -1,7 +1,7 @@
 """Units of work onto devices: longest first, as many at once as memory allows, with an ETA from measured speeds.
 
 A unit that fails is tried once more with half its batch and then set aside; one whose process or machine is gone is
-tried once more as it was. Neither stops the others.
+first tried again as it was. Neither stops the others.
 """
 
 from __future__ import annotations
@@ -26,6 +26,22 @@ class Running:
     memory_mb: float
     share: float
     started: float
+
+
+@dataclass
+class Load:
+    """What runs on a device."""
+
+    units: int = 0
+    memory_mb: float = 0.0
+
+    def add(self, running: Running, count: int) -> None:
+        """One more, or with a `count` of -1 one less."""
+        self.units += count
+        self.memory_mb += count * running.memory_mb
+
+
+NONE = Load()
 
 
 @dataclass
@@ -61,6 +77,7 @@ class Scheduler:
     running: dict[int, Running] = field(default_factory=dict)
     measured: dict[str, Measured] = field(default_factory=dict)
     _waiting: dict[int, Waiting] = field(default_factory=dict)
+    _load: dict[str, Load] = field(default_factory=dict)
     _keys: int = 0
     _sorted: bool = True
 
@@ -79,7 +96,7 @@ class Scheduler:
             while len(found) < len(order):
                 found |= {id(outcome.unit): outcome for outcome in self.wait(1.0)}
         except BaseException:
-            self.backend.close()
+            self.drop()
             raise
         return [found[id(unit)] for unit in order]
 
@@ -91,6 +108,13 @@ class Scheduler:
         if found:
             self._dispatch()
         return found
+
+    def drop(self) -> None:
+        """Ends what runs and forgets what waits; units may be given anew afterwards."""
+        self.backend.cancel()
+        self.queue.clear()
+        self.running.clear()
+        self._load.clear()
 
     @property
     def places(self) -> int:
@@ -106,34 +130,42 @@ class Scheduler:
     def _dispatch(self) -> None:
         if not self.queue or len(self.running) >= self.places:
             return
-        if not self._sorted:
-            self.queue.sort(key=lambda waiting: self.seconds(waiting.unit))
-            self._sorted = True
-        left = []
+        self._sort()
+        left, refused = [], set[tuple[str, float | None]]()
         while self.queue and len(self.running) < self.places:
             waiting = self.queue.pop()
-            device = self._device_for(waiting.unit)
+            kind = (waiting.unit.group, waiting.unit.memory_mb)
+            device = None if kind in refused else self._device_for(waiting.unit)
             if device is None:
+                refused.add(kind)
                 left.append(waiting)
             else:
                 self._start(waiting, device)
         self.queue.extend(reversed(left))
 
+    def _sort(self) -> None:
+        """The longest last, from where it is taken; again where units came, or a group's speed became known."""
+        if not self._sorted:
+            self.queue.sort(key=lambda waiting: self.seconds(waiting.unit))
+            self._sorted = True
+
     def _start(self, waiting: Waiting, device: Device) -> None:
         self._keys += 1
         unit, share = waiting.unit, waiting.share
+        running = Running(unit, device, self.memory(unit, device), share, self.clock())
         self._waiting[self._keys] = waiting
-        self.running[self._keys] = Running(unit, device, self.memory(unit, device), share, self.clock())
+        self.running[self._keys] = running
+        self._load.setdefault(device.name, Load()).add(running, 1)
         self.backend.start(device, self._keys, unit, share)
 
     def _device_for(self, unit: Unit) -> Device | None:
         """The device with the most free memory among those with room; a unit that fits nowhere gets an empty one."""
         best, most = None, -1.0
         for device in self.backend.devices:
-            mine = [running for running in self.running.values() if running.device is device]
-            free = device.memory_mb - sum(running.memory_mb for running in mine)
-            fits = self.memory(unit, device) <= free or not mine
-            if len(mine) < device.places and fits and free > most:
+            load = self._load.get(device.name, NONE)
+            free = device.memory_mb - load.memory_mb
+            fits = not load.units or self.memory(unit, device) <= free
+            if load.units < device.places and fits and free > most:
                 best, most = device, free
         return best
 
@@ -178,6 +210,7 @@ class Scheduler:
             self.backend.answer(event.key, self.on_report(running.unit, *event.value))
         else:
             del self.running[event.key]
+            self._load[running.device.name].add(running, -1)
             return self._ended(event, self._waiting.pop(event.key), running)
         return None
 
@@ -185,8 +218,8 @@ class Scheduler:
         if event.kind == "done":
             return self._done(event.value, running)
         failure = event.value if isinstance(event.value, Failure) else Failure(str(event.value))
-        if event.kind == "lost" and not waiting.lost:
-            self._again(Waiting(waiting.unit, waiting.share, lost=1), f"{failure.reason}: starts again")
+        if event.kind == "lost" and waiting.lost < self.backend.forgives:
+            self._again(Waiting(waiting.unit, waiting.share, waiting.lost + 1), f"{failure.reason}: starts again")
         elif not failure.final and waiting.share == 1.0:
             self._again(Waiting(waiting.unit, 0.5, waiting.lost), f"{failure.reason}: tried with half the batch")
         else:
@@ -200,9 +233,9 @@ class Scheduler:
         self._sorted = False
 
     def _done(self, done: Done, running: Running) -> Outcome:
+        self._sorted &= running.unit.group in self.measured
         known = self.measured.setdefault(running.unit.group, Measured())
         known.seconds += done.seconds
         known.work += running.unit.work
         known.memory_mb = max(known.memory_mb, done.memory_mb)
-        self._sorted = False
         return Outcome(running.unit, done.value, "", done.seconds, running.share)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from kit.cluster.devices import find_devices
 from kit.cluster.fits import FitJob, fit_unit
 from kit.cluster.local import LocalBackend
 from kit.cluster.schedule import Scheduler
 from kit.cluster.shared import share
+from kit.cluster.store import store
 from kit.cluster.unit import Backend, Outcome, Unit
 from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
@@ -27,24 +29,33 @@ def train_all(
     echo: Echo = print,
     folds: Sequence[int] | None = None,
     workers: int | None = None,
+    cluster: str | None = None,
 ) -> None:
     """Trains what is missing of `recipes` (or of `folds` of them).
 
-    workers: processes that train at once; None for one a GPU place, and this process alone on a CPU. TrainError
-    names the units that failed, after all others are done.
+    workers: processes that train at once; None for one a GPU place, and this process alone on a CPU. cluster: the
+    address of a Ray cluster to train on instead. TrainError names the units that failed, after all others are done.
     """
-    devices = find_devices(workers)
-    if sum(device.places for device in devices) == 1:
+    if cluster is None and sum(device.places for device in find_devices(workers)) == 1:
         for recipe in recipes:
             train_recipe(contest, prepared, recipe, workspace, echo, folds)
         return
     for recipe in recipes:
         check_names(contest, recipe)
-    backend = LocalBackend(devices, workspace.cache / "workers")
+    backend = make_backend(workspace.cache / "workers", workers, cluster)
     try:
         train_on(backend, contest, prepared, recipes, workspace, echo, folds)
     finally:
         backend.close()
+
+
+def make_backend(folder: Path, workers: int | None = None, cluster: str | None = None) -> Backend:
+    """This machine's devices, or those of the Ray cluster at an address; `folder` holds what workers say."""
+    if cluster is None:
+        return LocalBackend(find_devices(workers), folder)
+    from kit.cluster.ray_backend import RayBackend
+
+    return RayBackend(cluster, folder)
 
 
 def train_on(
@@ -59,10 +70,9 @@ def train_on(
     """`train_all` on a backend's devices."""
     trainers = [Trainer(contest, prepared, recipe, workspace, pick_device()) for recipe in recipes]
     units = [unit for trainer in trainers for unit in _missing(trainer, folds)]
-    scheduler = Scheduler(backend, on_line=lambda unit, text: echo(text))
+    scheduler = Scheduler(backend, on_line=lambda unit, text: echo(text), on_keep=store)
     if units:
-        listed = ", ".join(f"{device.places} x {device.name}, {device.threads} threads" for device in backend.devices)
-        echo(f"{len(units)} units on {listed}")
+        echo(f"{len(units)} fits, {scheduler.places} at a time on {len(backend.devices)} devices")
     outcomes = scheduler.run(units)
     for trainer in trainers:
         trainer.complete()

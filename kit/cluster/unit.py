@@ -103,7 +103,13 @@ class Outcome:
 class Backend(Protocol):
     """Starts units and passes on what they say."""
 
-    devices: tuple[Device, ...]
+    forgives: int
+    """How often a unit whose process or machine is gone is tried again as it was."""
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """What there is now."""
+        ...
 
     def start(self, device: Device, key: int, unit: Unit, share: float) -> None:
         """Sets `unit` going on a device that has a place for it; what it says comes with `key`."""
@@ -115,5 +121,8 @@ class Backend(Protocol):
         """What was said since the last call; waits up to `timeout` seconds for the first."""
         ...
 
+    def cancel(self) -> None:
+        """Ends whatever still runs; units may be started afterwards."""
+
     def close(self) -> None:
-        """Ends whatever still runs."""
+        """Cancels, and gives everything back."""

@@ -13,13 +13,13 @@ from rich.live import Live
 
 from kit.commands.printing import print_json
 from kit.config import ContestConfig, RecipeConfig, load_contest
-from kit.options import contest_options, json_option, make_console, make_echo, workers_option
+from kit.options import cluster_option, contest_options, json_option, make_console, make_echo, workers_option
 from kit.plan import planned
 from kit.sweep.config import SweepConfig, load_sweep
 from kit.sweep.hours import Hours
 from kit.sweep.promote import promote
 from kit.sweep.status import render, status
-from kit.sweep.storage import open_storage
+from kit.sweep.storage import open_storage, reachable
 from kit.sweep.study import identity, open_study
 from kit.sweep.summary import write_summary
 from kit.workspace import Workspace
@@ -32,12 +32,13 @@ from kit.workspace import Workspace
 @click.option("--trials", type=click.IntRange(min=1), help="Finished trials of the study; overrides the sweep's.")
 @click.option("--storage", help="postgresql+psycopg://USER:PASSWORD@HOST/DB, for many machines; a journal file else.")
 @workers_option
+@cluster_option
 @click.option("--status", "show", is_flag=True, help="Show how it stands, and end.")
 @click.option("--promote", "count", type=click.IntRange(min=1), help="Write the best K trials as recipes, and end.")
 @json_option
 def sweep(
     name: str, contest: str, data: Path | None, root: Path, hours: float | None, trials: int | None,
-    storage: str | None, workers: str | None, show: bool, count: int | None, as_json: bool,
+    storage: str | None, workers: str | None, cluster: str | None, show: bool, count: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Search recipes by the sweep NAME (a file in configs/sweeps, or a path); the same command resumes it."""
     workspace, console = Workspace(root.resolve()), make_console(as_json)
@@ -54,7 +55,7 @@ def sweep(
         found = status(study, wanted, left)
         print_json(found.to_json()) if as_json else console.print(render(found, wanted))
     else:
-        _run(study, wanted, base, config, data, workspace, workers, console)
+        _run(study, wanted, base, config, data, workspace, workers, cluster, console)
         text, page = write_summary(study, wanted, folder)
         console.rule("morning", align="left")
         make_echo(console)(f"{text}page      {page}")
@@ -72,16 +73,16 @@ def _open(
 ) -> Study:
     keys = {"name", "metric", "seed", "folds", "shift", "clean"}
     made = identity(wanted, base, config.model_dump(mode="json", include=keys))
-    return open_study(wanted, made, open_storage(storage, folder), f"{config.name}/{wanted.name}")
+    with reachable():
+        return open_study(wanted, made, open_storage(storage, folder), f"{config.name}/{wanted.name}")
 
 
 def _run(
     study: Study, wanted: SweepConfig, base: RecipeConfig, config: ContestConfig, data: Path | None,
-    workspace: Workspace, workers: str | None, console: Console,
+    workspace: Workspace, workers: str | None, cluster: str | None, console: Console,
 ) -> None:  # fmt: skip
-    from kit.cluster.devices import find_devices
-    from kit.cluster.local import LocalBackend
     from kit.cluster.threads import worker_count
+    from kit.cluster.training import make_backend
     from kit.data.prepared import prepare
     from kit.sweep.fits import FitMaker
     from kit.sweep.night import Night
@@ -90,7 +91,7 @@ def _run(
     prepared = prepare(config, data, workspace, echo)
     maker = FitMaker(wanted, config, prepared, workspace)
     count = worker_count(workers, config, maker.stage("search").prepared, maker.cheap(base), workspace, echo)
-    backend = LocalBackend(find_devices(count), maker.folder / "workers")
+    backend = make_backend(maker.folder / "workers", count, cluster)
     with live(console) as view:
         def watch(night: Night) -> None:
             if view is not None:

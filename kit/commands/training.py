@@ -16,6 +16,7 @@ from kit.data.prepared import prepare
 from kit.journey import chosen_recipes
 from kit.oof import load_runs
 from kit.options import (
+    cluster_option,
     contest_option,
     contest_options,
     json_option,
@@ -34,9 +35,11 @@ from kit.workspace import Workspace
 @contest_options
 @click.option("--fold", "folds", type=int, multiple=True, help="Only this fold; may be given more than once.")
 @workers_option
+@cluster_option
 def train(
-    recipes: tuple[str, ...], contest: str, data: Path | None, root: Path, folds: tuple[int, ...], workers: str | None
-) -> None:
+    recipes: tuple[str, ...], contest: str, data: Path | None, root: Path, folds: tuple[int, ...],
+    workers: str | None, cluster: str | None,
+) -> None:  # fmt: skip
     """Train and score what is missing of RECIPES (the contest's set for this machine by default)."""
     config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console()
     config, echo = planned(config, workspace), make_echo(console)
@@ -45,7 +48,7 @@ def train(
         check_names(config, recipe)
     prepared = prepare(config, data, workspace, echo)
     count = worker_count(workers, config, prepared, wanted[0], workspace, echo)
-    train_all(config, prepared, wanted, workspace, echo, folds or None, count)
+    train_all(config, prepared, wanted, workspace, echo, folds or None, count, cluster)
 
 
 @click.command()

@@ -37,7 +37,7 @@ class TrialJob:
 
     def __call__(self, talk: Talk, share: float) -> FoldResult:
         watch = EpochWatch(self.fit, self.score, talk) if self.watched else None
-        folder = Workspace(self.fit.root).run(self.fit.contest.name, self.fit.recipe.name) / f"fold{self.fit.fold}"
+        folder = self.fit.folder
         try:
             made = self.fit.train(talk, share, watch)
         except GivenUp as stop:
@@ -46,6 +46,10 @@ class TrialJob:
         costs = {"seconds": made["seconds"], "megabytes": (folder / WEIGHTS).stat().st_size / 1e6}
         arrays = read_npz(folder / OOF)
         return fold_result(arrays, made["cell_names"], self.fit.contest.metric, self.score, costs)
+
+    def with_fit(self, fit: FitJob) -> TrialJob:
+        """The same trial, training elsewhere."""
+        return replace(self, fit=fit)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from optuna.study import Study
 
 from kit.cluster.schedule import Scheduler
+from kit.cluster.store import store
 from kit.cluster.unit import Backend, Unit
 from kit.config import RecipeConfig
 from kit.errors import SweepError
@@ -21,6 +22,7 @@ from kit.sweep.noise import Base, measure_base, read_base
 from kit.sweep.owners import Owner, is_gone
 from kit.sweep.search import Search, trial_recipe
 from kit.sweep.space import base_params
+from kit.sweep.storage import reachable
 
 TASKS = "tasks"
 LEAST_TRIALS = 2
@@ -51,16 +53,13 @@ class Night:
         self.hours = Hours(self.folder / "hours.json", self.sweep.budget.hours, self.clock)
         self.owner = Owner(self.folder / "owners")
         self.search = Search(self.study, self.sweep, self.base, self.maker, self.owner, self.echo)
-        self.scheduler = Scheduler(self.backend, on_report=self.search.on_report, on_wait=self._tick)
+        self.scheduler = Scheduler(self.backend, on_report=self.search.on_report, on_keep=store, on_wait=self._tick)
 
     def run(self) -> list[Confirmed]:
         """Everything that is missing; what was tested. Interrupted, the same again goes on."""
         try:
-            if self.hours.left <= 0:
-                self.echo(f"its {self.sweep.budget.hours:g} hours are spent: give more with --hours to go on")
-            found = self._base()
-            self._search(found)
-            return self._close(found) if self._mine("close") else []
+            with reachable():
+                return self._stages()
         except SweepError:  # the storage may be away: what runs is found and taken up by the next session
             self.search.active.clear()
             raise
@@ -69,6 +68,13 @@ class Night:
             self.backend.close()
             self.hours.note(now=True)
             self.owner.close()
+
+    def _stages(self) -> list[Confirmed]:
+        if self.hours.left <= 0:
+            self.echo(f"its {self.sweep.budget.hours:g} hours are spent: give more with --hours to go on")
+        found = self._base()
+        self._search(found)
+        return self._close(found) if self._mine("close") else []
 
     # -------------------------------------------------------------------------------------------------- base
     def _base(self) -> Base | None:
@@ -115,9 +121,7 @@ class Night:
 
     def _drop(self) -> None:
         self.search.release("interrupted: the hours were over")
-        self.backend.close()
-        self.scheduler.queue.clear()
-        self.scheduler.running.clear()
+        self.scheduler.drop()
 
     def _tick(self) -> None:
         self.search.tend()

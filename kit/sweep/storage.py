@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +23,14 @@ PAUSES = (1, 2, 5, 10, 30, 60, 60, 60, 60, 60)
 """Seconds between tries where a storage does not answer: about six minutes in all."""
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
-warnings.filterwarnings("ignore", category=ExperimentalWarning)
+
+
+@contextmanager
+def settled() -> Iterator[None]:
+    """Parts of Optuna that it calls experimental, as it has for years, are made without a word."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        yield
 
 
 class FileLock:
@@ -103,8 +111,15 @@ def patiently(
                 raise
             echo(f"storage does not answer ({_first_line(error)}): again in {pause:g} s")
             time.sleep(pause)
-    try:
+    with reachable():
         return call()
+
+
+@contextmanager
+def reachable() -> Iterator[None]:
+    """A storage that does not answer is a SweepError that says what to do."""
+    try:
+        yield
     except Exception as error:
         if not _unreachable(error):
             raise

@@ -17,6 +17,7 @@ from kit.errors import SweepError
 from kit.sweep.config import SweepConfig
 from kit.sweep.pruning import make_pruner
 from kit.sweep.space import differences
+from kit.sweep.storage import settled
 
 IDENTITY, VERSION = "identity", "kit"
 EXCESS = "excess"
@@ -31,11 +32,13 @@ def identity(sweep: SweepConfig, base: RecipeConfig, contest: dict[str, Any]) ->
 
 def open_study(sweep: SweepConfig, made: dict[str, Any], storage: BaseStorage, name: str) -> Study:
     """The study `name`, made where it is not there; SweepError where another sweep or kit made it."""
+    with settled():
+        sampler, pruner = make_sampler(sweep, 0), make_pruner(sweep)
     study = optuna.create_study(
         study_name=name,
         storage=storage,
-        sampler=make_sampler(sweep, 0),
-        pruner=make_pruner(sweep),
+        sampler=sampler,
+        pruner=pruner,
         directions=sweep.directions,
         load_if_exists=True,
     )
@@ -45,7 +48,8 @@ def open_study(sweep: SweepConfig, made: dict[str, Any], storage: BaseStorage, n
         study.set_user_attr(VERSION, kit.__version__)
     else:
         _check_same(name, attrs, made)
-    study.sampler = make_sampler(sweep, len(study.get_trials(deepcopy=False)))
+    with settled():
+        study.sampler = make_sampler(sweep, len(study.get_trials(deepcopy=False)))
     return study
 
 
