@@ -25,15 +25,22 @@ class Base:
 
     scores: dict[str, float]
     """Means over seeds and folds."""
-    by_seed: list[float]
-    """The tested score by seed, a mean over folds."""
+    by_seed: list[list[float]]
+    """The tested score by seed and fold."""
     seconds: float
     """Of one fold."""
 
     @property
     def noise(self) -> float:
-        """Standard deviation over seeds; 0 where there was one."""
-        return float(np.std(self.by_seed, ddof=1)) if len(self.by_seed) > 1 else 0.0
+        """Standard deviation over seeds of a mean over folds; 0 where there was one seed."""
+        means_by_seed = np.mean(self.by_seed, axis=1)
+        return float(np.std(means_by_seed, ddof=1)) if len(means_by_seed) > 1 else 0.0
+
+    @property
+    def fold_noise(self) -> float:
+        """Standard deviation over seeds of the score on one fold, pooled over folds; 0 where there was one seed."""
+        variances = np.var(self.by_seed, axis=0, ddof=1) if len(self.by_seed) > 1 else np.zeros(1)
+        return float(np.sqrt(variances.mean()))
 
 
 def seeded(recipe: RecipeConfig, seed: int, name: str) -> RecipeConfig:
@@ -57,9 +64,9 @@ def measure_base(
         raise SweepError(f"base recipe {base.name}: cannot be trained ({failed[0].failure}). Mend it first")
     scores = [outcome.value.scores for outcome in outcomes]
     step = len(maker.folds)
-    tested = [means(scores[start : start + step])[sweep.score] for start in range(0, len(scores), step)]
+    tested = [[one[sweep.score] for one in scores[start : start + step]] for start in range(0, len(scores), step)]
     made = Base(means(scores), tested, float(np.mean([one["seconds"] for one in scores])))
-    study.set_user_attr(NOISE, made.noise)
+    study.set_user_attr(NOISE, made.fold_noise)
     study.set_user_attr(BASE, asdict(made))
     return made
 

@@ -69,7 +69,9 @@ def _importances(study: Study, sweep: SweepConfig) -> Iterator[str]:
         return
     place = sweep.objective.index(sweep.score)
     try:
-        found = optuna.importance.get_param_importances(study, target=lambda trial: trial.values[place])
+        with warnings.catch_warnings():  # Optuna says every time that low targets are what it looks for
+            warnings.simplefilter("ignore")
+            found = optuna.importance.get_param_importances(study, target=lambda trial: -trial.values[place])
     except (ValueError, RuntimeError):  # no key that all trials share, or one score for all
         return
     yield "importance: " + ", ".join(f"{key} {value:.2f}" for key, value in found.items())
@@ -114,7 +116,7 @@ def figures(study: Study, sweep: SweepConfig) -> Iterator[tuple[str, str]]:
     target = {"target": lambda trial: trial.values[place], "target_name": sweep.score}
     wanted: list[tuple[str, Callable[[], object]]] = [
         ("History", lambda: draw.plot_optimization_history(study, **target)),
-        ("Importances", lambda: draw.plot_param_importances(study, **target)),
+        ("Importances", lambda: draw.plot_param_importances(study, target=lambda trial: -trial.values[place])),
         ("Slices", lambda: draw.plot_slice(study, **target)),
     ]
     if len(sweep.objective) in (2, 3):
