@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -30,7 +31,7 @@ def peak_mb() -> float:
     return float(psutil.Process().memory_info().rss) / 2**20
 
 
-def _torch_with_gpu() -> object | None:
-    """torch, where this process has imported it and begun to use a GPU."""
+def _torch_with_gpu() -> Any:
+    """The module torch, where this process has imported it and begun to use a GPU; else None."""
     torch = sys.modules.get("torch")
     return torch if torch is not None and torch.cuda.is_initialized() else None

@@ -66,7 +66,8 @@ def winners(study: Study, sweep: SweepConfig, count: int) -> list[FrozenTrial]:
     if len(sweep.objective) > 1:
         found = study.best_trials if _any_complete(study) else []
     else:
-        found = [trial for trial in study.get_trials(states=(TrialState.COMPLETE,)) if _within_limits(trial)]
+        complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        found = [trial for trial in complete if _within_limits(trial)]
     place = sweep.objective.index(sweep.score)
     ordered = sorted(found, key=lambda trial: (-trial.values[place], trial.number))
     distinct = {str(sorted(trial.params.items())): trial for trial in reversed(ordered)}

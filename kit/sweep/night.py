@@ -27,7 +27,8 @@ from kit.sweep.storage import reachable
 TASKS = "tasks"
 LEAST_TRIALS = 2
 """Trials that a budget must have room for beside the base recipe."""
-PATIENCE = 1.0
+PATIENCE, SELDOM = 1.0, 2.0
+"""Seconds to wait for news; and between looks at what others left, which cost a reading of the study."""
 
 
 @dataclass
@@ -42,12 +43,13 @@ class Night:
     folder: Path
     echo: Callable[[str], None]
     watch: Callable[[Night], None] = lambda night: None
-    """Called about once a second, to show how it goes."""
+    """Called now and then, to show how it goes."""
     clock: Callable[[], float] = time.monotonic
     hours: Hours = field(init=False)
     owner: Owner = field(init=False)
     search: Search = field(init=False)
     scheduler: Scheduler = field(init=False)
+    _ticked: float = float("-inf")
 
     def __post_init__(self) -> None:
         self.hours = Hours(self.folder / "hours.json", self.sweep.budget.hours, self.clock)
@@ -124,9 +126,11 @@ class Night:
         self.scheduler.drop()
 
     def _tick(self) -> None:
-        self.search.tend()
         self.hours.note()
-        self.watch(self)
+        if self.clock() - self._ticked >= SELDOM:
+            self._ticked = self.clock()
+            self.search.tend()
+            self.watch(self)
 
     def _reserve(self, found: Base | None) -> float:
         """Seconds kept for the test of the winners, at most the sweep's share of the hours."""
