@@ -17,6 +17,7 @@ COMMANDS = {
     "augment": ("networks", "Draw what a recipe's network sees, as a picture."),
     "train": ("training", "Train and score what is missing of one or more recipes."),
     "labels": ("labels", "Rows whose label the recipes contradict; drop or down-weight them on request."),
+    "sweep": ("sweeping", "Search recipes overnight; test the winners on what the search did not see."),
     "leaderboard": ("training", "Out-of-fold scores of all complete runs."),
     "blend": ("ensembles", "Combine runs into an ensemble with a nested score."),
     "soup": ("ensembles", "Average the weights of runs of one network; kept where that helps."),

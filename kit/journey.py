@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from rich.console import Console
 
 from kit import leaderboard
 from kit.budget import Budget, Clock, find_recipe
+from kit.cluster.training import train_all
 from kit.config import ContestConfig, PlatformConfig, RecipeConfig
 from kit.data.prepared import Prepared, prepare
 from kit.data.sources import load_test
@@ -35,7 +36,7 @@ from kit.submit.rehearse import Rehearsal
 from kit.submit.rehearse import rehearse as make_rehearsal
 from kit.train.device import pick_device
 from kit.train.progress import Echo
-from kit.train.run import check_names, train_recipe
+from kit.train.run import check_names
 from kit.workspace import Workspace
 
 ENOUGH_ROWS = 2000
@@ -118,13 +119,13 @@ def train(
     """Every recipe in play, trained on every fold and scored; the leaderboard of all of them."""
     console.rule("train", align="left")
     echo = make_echo(console)
-    plan = iter(recipes)
+    together: Iterable[Sequence[RecipeConfig]] = [recipes]
     if clock.minutes is not None:
-        plan = Budget(contest, prepared, workspace, clock).plan(recipes, echo)
+        together = ([recipe] for recipe in Budget(contest, prepared, workspace, clock).plan(recipes, echo))
     names = []
-    for recipe in plan:
-        train_recipe(contest, prepared, recipe, workspace, echo)
-        names.append(recipe.name)
+    for some in together:
+        train_all(contest, prepared, some, workspace, echo)
+        names += [recipe.name for recipe in some]
     runs = load_runs(workspace, contest.name, names)
     console.print(leaderboard.table(leaderboard.rows(runs, contest), contest.expects))
     return runs

@@ -9,13 +9,24 @@ import click
 
 from kit import leaderboard as board
 from kit.budget import find_recipe
+from kit.cluster.threads import worker_count
+from kit.cluster.training import train_all
 from kit.config import load_contest
 from kit.data.prepared import prepare
 from kit.journey import chosen_recipes
 from kit.oof import load_runs
-from kit.options import contest_option, contest_options, json_option, make_console, make_echo, root_option
+from kit.options import (
+    cluster_option,
+    contest_option,
+    contest_options,
+    json_option,
+    make_console,
+    make_echo,
+    root_option,
+    workers_option,
+)
 from kit.plan import planned
-from kit.train.run import check_names, train_recipe
+from kit.train.run import check_names
 from kit.workspace import Workspace
 
 
@@ -24,9 +35,12 @@ from kit.workspace import Workspace
 @contest_options
 @click.option("--fold", "folds", type=int, multiple=True, help="Only this fold; may be given more than once.")
 @click.option("--repeat", type=click.IntRange(min=0), default=0, help="Repeat of k-fold; its runs go to repeats/N.")
+@workers_option
+@cluster_option
 def train(
-    recipes: tuple[str, ...], contest: str, data: Path | None, root: Path, folds: tuple[int, ...], repeat: int
-) -> None:
+    recipes: tuple[str, ...], contest: str, data: Path | None, root: Path, folds: tuple[int, ...], repeat: int,
+    workers: str | None, cluster: str | None,
+) -> None:  # fmt: skip
     """Train and score what is missing of RECIPES (the contest's set for this machine by default)."""
     config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console()
     config, echo = planned(config, workspace), make_echo(console)
@@ -36,8 +50,8 @@ def train(
     prepared = prepare(config, data, workspace, echo).repeat(repeat)
     if repeat:
         workspace = Workspace(workspace.root / "repeats" / str(repeat))
-    for recipe in wanted:
-        train_recipe(config, prepared, recipe, workspace, echo, folds or None)
+    count = worker_count(workers, config, prepared, wanted[0], workspace, echo)
+    train_all(config, prepared, wanted, workspace, echo, folds or None, count, cluster)
 
 
 @click.command()
