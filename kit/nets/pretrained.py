@@ -49,7 +49,7 @@ def load_pretrained(
 ) -> str:
     """Loads weights into `net` (built from `name` and `args`) in place; returns a line saying which.
 
-    source: True, the hub; a file name, that file (of a network with several backbones one for each); False, nothing. The
+    source: True, the hub; a file name, that file (one for each of several backbones); False, nothing. The
     classifier stays as it is unless the file holds one of the same shape. NetError, naming the three ways,
     where the weights cannot be had or are another network's.
     """
