@@ -237,7 +237,8 @@ def test_four_trials_at_once_are_as_many_as_asked_for(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------------------------------------- status, promote
-def test_status_is_read_from_the_study_alone(tmp_path: Path) -> None:
+def test_status_is_read_from_the_study_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kit.sweep.night.SELDOM", 0.0)
     sweep = toy_sweep(budget={"trials": 6}, confirm=NO_TEST)
     seen: list[Any] = []
     session = night(sweep, tmp_path, FakeMaker(), [], watch=lambda one: seen.append(status(one.study, sweep, 100.0)))

@@ -108,6 +108,7 @@ class Night:
     # ------------------------------------------------------------------------------------------------ search
     def _search(self, found: Base | None) -> None:
         search, scheduler = self.search, self.scheduler
+        search.tend()  # what dead processes left comes first
         while True:
             left = self.hours.left - self._reserve(found)
             if left > 0:
