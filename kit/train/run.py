@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import timm
 import torch
+from pydantic import ValidationError
 from rich.progress import Progress
 from torch import nn
 
@@ -83,6 +84,7 @@ class Trainer:
 
     def _check_made(self, path: Path, made: dict[str, Any], fold: int) -> None:
         wanted = self.identity()
+        made = made | {"config": _filled(made.get("config"))}
         changed = [key for key in wanted if made.get(key) != wanted[key]]
         if changed:
             raise TrainError(
@@ -235,6 +237,14 @@ class Trainer:
         }
         write_json(self.folder / RUN, self.identity() | summary | versions())
         return True
+
+
+def _filled(config: Any) -> Any:
+    """A stored recipe with the keys that came after it was made: their defaults are what it had."""
+    try:
+        return RecipeConfig.model_validate(config).model_dump(mode="json")
+    except ValidationError:
+        return config
 
 
 def with_batch_share(recipe: RecipeConfig, share: float) -> RecipeConfig:
