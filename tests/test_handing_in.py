@@ -27,6 +27,8 @@ platform = "plain"
 [data]
 kind = "folder"
 path = "train"
+[recipes]
+cpu = ["residual_64"]
 """
 
 PLATFORM = """
@@ -100,7 +102,7 @@ def test_a_bundle_of_the_practice_contest_has_both_phases(folder: Path) -> None:
     assert made.exception is None, made.output
     with zipfile.ZipFile(folder / "bundle.zip") as zipped:
         competition = yaml.safe_load(zipped.read("competition.yaml"))
-    assert [phase["name"] for phase in competition["phases"]] == ["development", "final"]
+    assert [phase["name"] for phase in competition["phases"]] == ["Development", "Final"]
 
 
 def test_a_score_read_off_the_web_page_is_remembered(folder: Path) -> None:
