@@ -73,7 +73,7 @@ def test_pictures_are_labelled_and_the_file_passes_its_rehearsal(folder: Path) -
     (folder / "submission.csv").write_text(wanted.replace("4.png", "44.png"))
     found = run("rehearse", "submission.csv", *common)
     assert found.exit_code == 1
-    assert "44.png" in found.output.replace("\n", "")
+    assert "1 failed" in found.output
 
 
 def test_an_array_of_labels_is_held_against_the_truth(folder: Path) -> None:
