@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 from kit.cluster.unit import Backend, Device, Done, Event, Failure, Outcome, Unit
 
+SLACK_MB = 1.0
+"""Sums of shares are not exact."""
 HEADROOM = 1.1
 """Factor on measured memory: two fits of one recipe peak alike, not equally."""
 
@@ -166,7 +168,7 @@ class Scheduler:
         for device in self.backend.devices:
             load = self._load.get(device.name, NONE)
             free = device.memory_mb - load.memory_mb
-            fits = not load.units or self.memory(unit, device) <= free
+            fits = not load.units or self.memory(unit, device) <= free + SLACK_MB
             if load.units < device.places and fits and free > most:
                 best, most = device, free
         return best

@@ -57,5 +57,13 @@ def _load(folder: Path) -> Prepared:
     rows = artefact.read_npz(folder / "rows.npz", rerun=again)
     plain = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
     images = np.load(folder / "images.npy", mmap_mode="r")
-    names = tuple(plain["class_names"])
-    return Prepared(images=images, class_names=names, data_digest=plain["data"], fold_digest=plain["folds"], **rows)
+    return Prepared(
+        ids=rows["ids"],
+        images=images,
+        labels=rows["labels"],
+        folds=rows["folds"],
+        groups=rows["groups"],
+        class_names=tuple(plain["class_names"]),
+        data_digest=plain["data"],
+        fold_digest=plain["folds"],
+    )

@@ -113,11 +113,14 @@ def figures(study: Study, sweep: SweepConfig) -> Iterator[tuple[str, str]]:
     if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < ENOUGH:
         return
     place = sweep.objective.index(sweep.score)
-    target = {"target": lambda trial: trial.values[place], "target_name": sweep.score}
+
+    def score(trial: FrozenTrial) -> float:
+        return float(trial.values[place])
+
     wanted: list[tuple[str, Callable[[], object]]] = [
-        ("History", lambda: draw.plot_optimization_history(study, **target)),
-        ("Importances", lambda: draw.plot_param_importances(study, target=lambda trial: -trial.values[place])),
-        ("Slices", lambda: draw.plot_slice(study, **target)),
+        ("History", lambda: draw.plot_optimization_history(study, target=score, target_name=sweep.score)),
+        ("Importances", lambda: draw.plot_param_importances(study, target=lambda trial: -score(trial))),
+        ("Slices", lambda: draw.plot_slice(study, target=score, target_name=sweep.score)),
     ]
     if len(sweep.objective) in (2, 3):
         wanted.append(("Pareto front", lambda: draw.plot_pareto_front(study, target_names=list(sweep.objective))))
