@@ -8,7 +8,7 @@ from sweep_toy import BASE, SPACE, toy_sweep
 
 from kit.config import AugmentConfig, list_names, load_recipe
 from kit.errors import ConfigError
-from kit.sweep.config import load_sweep
+from kit.sweep.files import load_sweep
 from kit.sweep.promote import to_toml
 from kit.sweep.space import base_params, changed, decode, differences, draw, encode, value_at
 

@@ -86,6 +86,8 @@ def _draw(batch: int, total: int, config: AugmentConfig, generator: Generator) -
     count = torch.randint(low, high + 1, (batch, 1), generator=generator, device=device)
     clean = torch.rand(batch, 1, generator=generator, device=device) < config.clean_share
     lot = torch.rand(batch, total, generator=generator, device=device)
-    left_out = torch.tensor([family in config.without for family in FAMILY_OF], device=device)
+    left_out = torch.zeros(total, dtype=torch.bool, device=device)
+    if config.without:
+        left_out = torch.tensor([family in config.without for family in FAMILY_OF], device=device)
     rank = lot.masked_fill(left_out, 2.0).argsort(1).argsort(1)
     return (rank < torch.where(clean, 0, count)) & ~left_out
