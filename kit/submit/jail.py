@@ -36,7 +36,8 @@ def namespaces() -> tuple[str, ...]:
     if sys.platform != "linux" or not (shutil.which("unshare") and shutil.which("setpriv")):
         return ()
     # What runs in there ends with this process, also where that is killed.
-    base = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child"]
+    base = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--pid", "--ipc", "--uts"]
+    base += ["--fork", "--kill-child"]
     for command in (base, [*base, "--map-root-user"]):
         probe = [*command, "sh", "-c", "mount --make-rprivate / && mount -t tmpfs none /tmp"]
         if subprocess.run(probe, capture_output=True).returncode == 0:
