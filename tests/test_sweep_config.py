@@ -185,7 +185,7 @@ def test_differences_name_every_key_once() -> None:
 
 
 # --------------------------------------------------------------------------------------------------- promoting
-@pytest.mark.parametrize("name", ["residual_64", "mobilenetv2_64", "study2_unet", "study1_cnn_augmented"])
+@pytest.mark.parametrize("name", ["residual_64", "mobilenetv2_96", "study2_unet", "study1_cnn_augmented"])
 def test_a_recipe_that_is_written_is_read_back_the_same(name: str, tmp_path: Path) -> None:
     recipe = load_recipe(name)
     changes = {"augment.policy": [{"name": "OneOf", "p": 0.5, "transforms": [{"name": "Blur", "p": 1.0}]}],

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 
 from kit.cluster.unit import Backend, Device, Done, Event, Failure, Outcome, Unit
 
-SLACK_MB = 1.0
-"""Sums of shares are not exact."""
 HEADROOM = 1.1
 """Factor on measured memory: two fits of one recipe peak alike, not equally."""
 
@@ -168,7 +166,8 @@ class Scheduler:
         for device in self.backend.devices:
             load = self._load.get(device.name, NONE)
             free = device.memory_mb - load.memory_mb
-            fits = not load.units or self.memory(unit, device) <= free + SLACK_MB
+            # A thousandth to spare: thirds of a device's memory do not add up to it in floating point.
+            fits = not load.units or self.memory(unit, device) <= free + device.memory_mb / 1000
             if load.units < device.places and fits and free > most:
                 best, most = device, free
         return best

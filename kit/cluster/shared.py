@@ -29,13 +29,15 @@ class SharedData:
 
 def share(prepared: Prepared, cache: Path) -> SharedData:
     """Writes `prepared` under `cache`, unless it lies there already."""
-    digest = artefact.sha256_arrays(*(getattr(prepared, name) for name in SMALL))
+    rows = {name: getattr(prepared, name) for name in (*SMALL, "weights")}
+    given = {name: values for name, values in rows.items() if values is not None}
+    digest = artefact.sha256_arrays(*given.values())
     name = artefact.sha256_bytes(f"{digest}{prepared.data_digest}{prepared.fold_digest}".encode())[:16]
     folder = cache / "prepared" / name
     if not (folder / "prepared.json").exists():
         folder.mkdir(parents=True, exist_ok=True)
         _write_images(folder / "images.npy", prepared.images)
-        artefact.write_npz(folder / "rows.npz", **{name: getattr(prepared, name) for name in SMALL})
+        artefact.write_npz(folder / "rows.npz", **given)
         plain = {"class_names": prepared.class_names, "data": prepared.data_digest, "folds": prepared.fold_digest}
         artefact.write_json(folder / "prepared.json", plain)
     return SharedData(folder)
@@ -57,13 +59,15 @@ def _load(folder: Path) -> Prepared:
     rows = artefact.read_npz(folder / "rows.npz", rerun=again)
     plain = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
     images = np.load(folder / "images.npy", mmap_mode="r")
+    names = tuple(plain["class_names"])
     return Prepared(
-        ids=rows["ids"],
         images=images,
+        class_names=names,
+        data_digest=plain["data"],
+        fold_digest=plain["folds"],
+        weights=rows.get("weights"),
+        ids=rows["ids"],
         labels=rows["labels"],
         folds=rows["folds"],
         groups=rows["groups"],
-        class_names=tuple(plain["class_names"]),
-        data_digest=plain["data"],
-        fold_digest=plain["folds"],
     )

@@ -34,10 +34,11 @@ from kit.workspace import Workspace
 @click.argument("recipes", nargs=-1)
 @contest_options
 @click.option("--fold", "folds", type=int, multiple=True, help="Only this fold; may be given more than once.")
+@click.option("--repeat", type=click.IntRange(min=0), default=0, help="Repeat of k-fold; its runs go to repeats/N.")
 @workers_option
 @cluster_option
 def train(
-    recipes: tuple[str, ...], contest: str, data: Path | None, root: Path, folds: tuple[int, ...],
+    recipes: tuple[str, ...], contest: str, data: Path | None, root: Path, folds: tuple[int, ...], repeat: int,
     workers: str | None, cluster: str | None,
 ) -> None:  # fmt: skip
     """Train and score what is missing of RECIPES (the contest's set for this machine by default)."""
@@ -46,7 +47,9 @@ def train(
     wanted = [find_recipe(name) for name in recipes] or chosen_recipes(config, None, echo)
     for recipe in wanted:
         check_names(config, recipe)
-    prepared = prepare(config, data, workspace, echo)
+    prepared = prepare(config, data, workspace, echo).repeat(repeat)
+    if repeat:
+        workspace = Workspace(workspace.root / "repeats" / str(repeat))
     count = worker_count(workers, config, prepared, wanted[0], workspace, echo)
     train_all(config, prepared, wanted, workspace, echo, folds or None, count, cluster)
 

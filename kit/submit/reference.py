@@ -26,6 +26,8 @@ class MemberRows:
     """(r,) int64: places in the reference's pictures."""
     logits: np.ndarray
     """(r, V, C) float32: from the out-of-fold store."""
+    eight_bits: bool = False
+    """Whether its weights were rounded to eight bits since."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ def _member_rows(
     places = np.array([place_of.get(row_id, -1) for row_id in prepared.ids[chosen]])
     held_out = np.flatnonzero((places >= 0) & (run.folds[places] == entry["fold"]))[:MEMBER_ROWS]
     views = [run.views.index(view) for view in entry["views"]]
-    return MemberRows(number, held_out, run.logits[places[held_out]][:, views])
+    logits = run.logits[places[held_out]][:, views]
+    return MemberRows(number, held_out, logits, entry.get("precision") == "int8")
 
 
 def _check_digests(manifest: Mapping[str, Any], prepared: Prepared) -> None:

@@ -1,4 +1,4 @@
-"""Sweeps by name, every key of their space tried on the base recipe."""
+"""Sweep files by name, each tried on the recipe that it starts from."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.study import Study
@@ -113,14 +114,11 @@ def figures(study: Study, sweep: SweepConfig) -> Iterator[tuple[str, str]]:
     if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < ENOUGH:
         return
     place = sweep.objective.index(sweep.score)
-
-    def score(trial: FrozenTrial) -> float:
-        return float(trial.values[place])
-
+    target: dict[str, Any] = {"target": lambda trial: trial.values[place], "target_name": sweep.score}
     wanted: list[tuple[str, Callable[[], object]]] = [
-        ("History", lambda: draw.plot_optimization_history(study, target=score, target_name=sweep.score)),
-        ("Importances", lambda: draw.plot_param_importances(study, target=lambda trial: -score(trial))),
-        ("Slices", lambda: draw.plot_slice(study, target=score, target_name=sweep.score)),
+        ("History", lambda: draw.plot_optimization_history(study, **target)),
+        ("Importances", lambda: draw.plot_param_importances(study, target=lambda trial: -trial.values[place])),
+        ("Slices", lambda: draw.plot_slice(study, **target)),
     ]
     if len(sweep.objective) in (2, 3):
         wanted.append(("Pareto front", lambda: draw.plot_pareto_front(study, target_names=list(sweep.objective))))

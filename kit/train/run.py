@@ -26,6 +26,7 @@ from kit.nets.registry import build
 from kit.shifts.battery import Battery
 from kit.submit.model import net_logits
 from kit.train import checkpoint
+from kit.train.batches import Material
 from kit.train.device import Precision, choose_precision, pick_device, pinned, usable_cores
 from kit.train.fit import Fit
 from kit.train.material import make_material
@@ -146,11 +147,14 @@ class Trainer:
 
     def new_fit(self, fold: int, pictures: torch.Tensor) -> Fit:
         """The fit at its first step."""
+        recipe = with_batch_share(self.recipe, self.batch_share)
+        return Fit(recipe, self.new_net(), self.material(fold, pictures), self.precision(pictures), self.device)
+
+    def material(self, fold: int, pictures: torch.Tensor) -> Material:
+        """What the fold is trained on."""
         spec = self.spec()
         mean, std = tuple(spec["mean"]), tuple(spec["std"])
-        material = make_material(self.prepared, self.recipe, fold, pictures, mean, std)
-        recipe = with_batch_share(self.recipe, self.batch_share)
-        return Fit(recipe, self.new_net(), material, self.precision(pictures), self.device)
+        return make_material(self.prepared, self.recipe, fold, pictures, mean, std)
 
     def new_net(self) -> nn.Module:
         """The network with the weights that it starts from."""
@@ -161,8 +165,13 @@ class Trainer:
         return built
 
     def time_step(self, pictures: torch.Tensor) -> tuple[float, str]:
-        """Seconds of one training step, augmentation included, and the precision; from a few of `pictures`."""
-        fit = self.new_fit(-1, pictures)
+        """Seconds of one training step, augmentation included, and the precision; from a few of `pictures`.
+
+        No rows are made up for it: SMOTE would ask for pictures beyond these few.
+        """
+        train = self.recipe.train.model_copy(update={"sampling": "natural"})
+        plain = self.recipe.model_copy(update={"train": train})
+        fit = Trainer(self.contest, self.prepared, plain, self.workspace, self.device).new_fit(-1, pictures)
         fit.step = fit.total // 2  # where layers that are frozen at first have been let go
         rows = torch.arange(self.recipe.train.batch_size) % len(pictures)
         seconds = []
