@@ -16,6 +16,7 @@ COMMANDS = {
     "augment": ("networks", "Draw what a recipe's network sees, as a picture."),
     "train": ("training", "Train and score what is missing of one or more recipes."),
     "leaderboard": ("training", "Out-of-fold scores of all complete runs."),
+    "compare": ("compare", "Recipes and techniques held against each other, in tables and a figure."),
     "blend": ("ensembles", "Combine runs into an ensemble with a nested score."),
     "package": ("submissions", "Pack a blend into a zip."),
     "rehearse": ("submissions", "Run a zip the way the platform will."),
