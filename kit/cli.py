@@ -17,6 +17,7 @@ COMMANDS = {
     "train": ("training", "Train and score what is missing of one or more recipes."),
     "leaderboard": ("training", "Out-of-fold scores of all complete runs."),
     "compare": ("compare", "Recipes and techniques held against each other, in tables and a figure."),
+    "adapt": ("adapt", "Try adaptation at prediction time on trained recipes, and decide."),
     "blend": ("ensembles", "Combine runs into an ensemble with a nested score."),
     "package": ("submissions", "Pack a blend into a zip."),
     "rehearse": ("submissions", "Run a zip the way the platform will."),

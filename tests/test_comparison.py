@@ -7,7 +7,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from click.testing import CliRunner
+from safetensors.torch import save_file
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 
 from kit.commands.compare import compare, read_swaps
@@ -55,9 +57,12 @@ def test_a_network_that_takes_no_less_sees_its_least_size() -> None:
 def test_offline_takes_a_file_named_after_the_network_or_starts_from_random_weights(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("KIT_WEIGHTS", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "resnet50.safetensors").write_bytes(b"")
+    said = {"mean": "0.5,0.5,0.5", "std": "0.25,0.25,0.25", "pad_type": "same"}
+    save_file({"x": torch.zeros(1)}, tmp_path / "resnet50.safetensors", said)
     found = Scale(offline=True).recipe(load_recipe("study3_resnet50"))
     assert (found.net.pretrained, found.name) == ("resnet50.safetensors", "study3_resnet50")
+    assert (found.net.mean, found.net.std) == ((0.5,) * 3, (0.25,) * 3)
+    assert found.net.args == {"pad_type": "same"}
     scratch = Scale(offline=True).recipe(load_recipe("study0_convnext_xlarge"))
     assert scratch.name == "study0_convnext_xlarge-scratch"
     assert scratch.net.pretrained is False

@@ -12,7 +12,7 @@ from kit.config import ContestConfig, FinetuneConfig, NetConfig, RecipeConfig
 from kit.data.folds import fold_digest, make_folds
 from kit.data.prepared import Prepared
 from kit.errors import ConfigError, NetError
-from kit.nets.pretrained import find_weights
+from kit.nets.pretrained import find_weights, read_hints
 from kit.nets.registry import min_size
 
 SCRATCH_LR = 1e-3
@@ -113,13 +113,17 @@ def offline(recipe: RecipeConfig) -> tuple[RecipeConfig, list[str]]:
         find_weights(file)
     except NetError:
         train = recipe.train.model_copy(update={"lr": min(recipe.train.lr, SCRATCH_LR)})
-        net = _starting_from(recipe.net, False)
+        net = recipe.net.model_copy(update={"pretrained": False})
         return recipe.model_copy(update={"net": net, "train": train, "finetune": FinetuneConfig()}), ["scratch"]
-    return recipe.model_copy(update={"net": _starting_from(recipe.net, file)}), []
+    return recipe.model_copy(update={"net": _from_file(recipe.net, file)}), []
 
 
-def _starting_from(net: NetConfig, source: bool | str) -> NetConfig:
-    return net.model_copy(update={"pretrained": source})
+def _from_file(net: NetConfig, file: str) -> NetConfig:
+    """The network with the weights of `file`, normalisation and padding as the file says it was trained with."""
+    hints = read_hints(file)
+    padding = {"pad_type": hints.pad_type} if hints.pad_type else {}
+    changed = {"args": padding | net.args, "mean": net.mean or hints.mean, "std": net.std or hints.std}
+    return net.model_copy(update={"pretrained": file, **changed})
 
 
 def stratified(labels: np.ndarray, groups: np.ndarray, rows: int, seed: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence
 
 import numpy as np
 
@@ -190,13 +190,17 @@ def load_module(path: str) -> Any:
 
 def net_file(name: str, folder: str) -> str:
     """Path of the file that defines network `name` ("kit/residual"): beside the manifest, else in the kit."""
-    base = name.split("/")[-1] + ".py"
+    return beside(name.split("/")[-1] + ".py", folder)
+
+
+def beside(base: str, folder: str) -> str:
+    """Path of the shipped file `base`: in `folder`, beside this file, or among the kit's networks."""
     here = os.path.dirname(os.path.abspath(__file__))
     places = [os.path.join(folder, base), os.path.join(here, base), os.path.join(here, "..", "nets", base)]
     for place in places:
         if os.path.isfile(place):
             return os.path.normpath(place)
-    raise FileNotFoundError("network %r needs %s, which is in none of %s" % (name, base, ", ".join(places)))
+    raise FileNotFoundError("%s is needed, but in none of %s" % (base, ", ".join(places)))
 
 
 def build_net(net: Dict[str, Any], folder: str) -> torch.nn.Module:
@@ -406,7 +410,32 @@ class Model:
             logits = net_logits(net, X[first : first + rows], spec)
             merge = spec.get("merge", "mean")
             parts.append(merge_views(logits.astype(np.float64), spec["temperature"], merge))
-        return np.concatenate(parts) if parts else np.zeros((0, self.manifest["num_classes"]))
+        proba = np.concatenate(parts) if parts else np.zeros((0, self.manifest["num_classes"]))
+        return self.adapted_proba(X, number, proba, start, end) if spec.get("adapt") else proba
+
+    def adapted_proba(
+        self, X: np.ndarray, number: int, proba: np.ndarray, start: float, end: Optional[float]
+    ) -> np.ndarray:
+        """proba (N, C) of a member, or what it becomes by the manifest's "adapt" (see `adapt.py`).
+
+        Left as it is where the time that it took since `start`, some five times over, does not end before `end`.
+        """
+        now = time.time()
+        if end is not None and now + 5 * (now - start) > end:
+            self.say("not adapted: no time")
+            return proba
+        spec, module = self.members[number], load_module(beside("adapt.py", self.folder))
+        rows = max(1, PIXELS_A_BATCH // spec["size"] ** 2)
+
+        def batches() -> Iterator[torch.Tensor]:
+            for first in range(0, len(X), rows):
+                yield preprocess(as_batch(X[first : first + rows]), spec["size"], spec["mean"], spec["std"])
+
+        def predict(net: torch.nn.Module) -> np.ndarray:
+            logits = net_logits(net, X, spec).astype(np.float64)
+            return merge_views(logits, spec["temperature"], spec.get("merge", "mean"))
+
+        return module.guarded_proba(self.net(number), batches, proba, predict, spec["adapt"], self.say)
 
     def member_logits(self, X: Any, member: int) -> np.ndarray:
         """Logits (N, V, C) float32 of one member (its place in the manifest), a slice a view."""

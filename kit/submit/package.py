@@ -15,7 +15,8 @@ from kit.ensemble.blend import Blend
 from kit.errors import PackagingError
 from kit.nets.registry import describe
 from kit.oof import RUN
-from kit.submit import model
+from kit.submit import adapt, model
+from kit.submit.adaptation import chosen
 from kit.submit.archive import write_zip
 from kit.workspace import Workspace
 
@@ -39,6 +40,8 @@ def package(
     """Pack `blend` into the zip `out`; PackagingError when a piece is missing or it is too big."""
     members, files = _members(blend, contest.name, workspace)
     files["model.py"] = Path(model.__file__).read_bytes()
+    if any("adapt" in member for member in members):
+        files["adapt.py"] = Path(adapt.__file__).read_bytes()
     for member in members:
         for name in describe(member["net"]["name"], member["net"]["args"]).files:
             files[name] = (Path(model.__file__).parents[1] / "nets" / name).read_bytes()
@@ -67,12 +70,13 @@ def _members(blend: Blend, contest: str, workspace: Workspace) -> tuple[list[dic
         folder = workspace.run(contest, part.recipe)
         rerun = f"kit train {part.recipe} --contest {contest}"
         folds = read_json(folder / RUN, rerun)["folds_done"]
+        adapts = chosen(folder)
         for fold in folds:
             entry, weights = _member(folder / f"fold{fold}", part.recipe, fold, rerun)
             files[entry["weights"]] = weights
             share = part.weight / len(folds)
             entry |= {"temperature": part.temperature, "merge": part.merge, "views": list(part.views)}
-            entry |= {"weight": share}
+            entry |= {"weight": share} | ({"adapt": adapts} if adapts else {})
             ranked.append((fold, place, entry))
     ranked.sort(key=lambda item: item[:2])
     return [entry for _, _, entry in ranked], files

@@ -31,6 +31,7 @@ from kit.train.material import make_material
 from kit.train.member import member_spec, write_member
 from kit.train.pictures import resized
 from kit.train.progress import Echo, FitDisplay, fit_bars
+from kit.train.resizing import check_growth
 from kit.train.scoring import score_rows
 from kit.workspace import Workspace
 
@@ -224,6 +225,7 @@ def check_names(contest: ContestConfig, recipe: RecipeConfig) -> None:
     """ConfigError or NetError for a view, shift or network that there is not: scoring would meet it after the fit."""
     Battery.from_config(contest.shift)
     member_spec(recipe, len(contest.classes))
+    check_growth(recipe)
 
 
 def versions() -> dict[str, Any]:
