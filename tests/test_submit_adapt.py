@@ -16,9 +16,11 @@ from kit.artefact import read_json
 from kit.config import load_platform
 from kit.ensemble.blend import blend
 from kit.errors import ArtefactError
-from kit.oof import load_runs
+from kit.oof import finished_at, load_runs
 from kit.submit import adapt
 from kit.submit.adaptation import FILE, OFF, Adaptation, chosen
+from kit.submit.answers import ADAPTED_AGREE, LABELS_AGREE, Answers
+from kit.submit.checks import Surroundings
 from kit.submit.model import load_module
 from kit.submit.package import package
 
@@ -86,8 +88,9 @@ def test_tent_lowers_the_entropy_and_moves_scales_and_offsets_alone() -> None:
 
 
 def test_it_works_where_gradients_are_switched_off() -> None:
+    net = small_net()
     with torch.inference_mode():
-        tent = adapt.adapted(small_net(), lambda: [pictures(128)], "tent")
+        tent = adapt.adapted(net, lambda: [pictures(128)], "tent")
     assert torch.isfinite(tent(pictures())).all()
 
 
@@ -145,10 +148,11 @@ def test_the_guard_leaves_answers_as_they_are(refused: bool) -> None:
 # ---------------------------------------------------------------------------------------------------- the zip
 def decide(toy, recipe: str, method: str) -> None:
     folder = toy.workspace.run("toy", recipe)
-    Adaptation(read_json(folder / "run.json")["time"], method, (1 / 3,) * 3, {}).write(folder)
+    Adaptation(finished_at(folder), method, (1 / 3,) * 3, {}).write(folder)
 
 
 def packed(toy, tmp_path: Path) -> Path:
+    tmp_path.mkdir(exist_ok=True)
     made = blend(load_runs(toy.workspace, "toy", ["tiny"]), "best1")
     found = package(made, toy.contest(), toy.workspace, load_platform(toy.file("platforms", "toy")), tmp_path / "z.zip")
     folder = tmp_path / "unpacked"
@@ -170,7 +174,7 @@ def test_a_recipe_adapts_in_the_zip_only_where_that_was_decided(trained, tmp_pat
 
 def shifted_copies(toy, count: int) -> np.ndarray:
     images = toy.prepared().images[np.arange(count) % len(toy.prepared().images)].astype(np.float32)
-    return (images * 0.5).astype(np.uint8)
+    return (images * 0.9).astype(np.uint8)
 
 
 def test_many_pictures_are_adapted_to_and_few_are_not(trained, tmp_path, capsys) -> None:
@@ -205,3 +209,15 @@ def test_pictures_may_come_from_a_generator_that_is_made_anew() -> None:
     x = pictures(64)
     found = adapt.adapted(small_net(), lambda: batches_of(x), "tent")
     assert torch.isfinite(found(x)).all()
+
+
+@pytest.mark.parametrize(("agree", "passes"), [(LABELS_AGREE, False), (ADAPTED_AGREE, True)])
+def test_company_may_change_some_labels_of_an_adapting_zip_in_its_rehearsal(tmp_path, agree, passes) -> None:
+    wanted = np.arange(96) % 8
+    said = wanted.copy()
+    said[:5] += 1
+    np.save(tmp_path / "some.npy", said)
+    answers = Answers({"some": {"seconds": 1.0}}, tmp_path, Surroundings((), "Model", ()), agree)
+    check = answers.same("some", "company", wanted, "why")
+    assert check.passed == passes
+    assert "91 of 96" in check.figure

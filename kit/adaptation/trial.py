@@ -122,12 +122,15 @@ def wins(values: np.ndarray) -> bool:
     return bool(values.mean() > se)
 
 
-def decide(run: OofRun, outcomes: Sequence[Outcome], prior: tuple[float, ...]) -> Adaptation:
-    """The method that wins with one shift a batch *and* with mixed shifts, by the smaller of its gains; else off."""
+def decide(of: float, outcomes: Sequence[Outcome], prior: tuple[float, ...]) -> Adaptation:
+    """The method that wins with one shift a batch *and* with mixed shifts, by the smaller of its gains; else off.
+
+    of: when the run that the outcomes are of was finished.
+    """
     table = {
         method: {place: float(gains(outcomes, method, place).mean()) for place in (ONE_SHIFT, MIXED)}
         for method in METHODS
     }
     winners = [m for m in METHODS if all(wins(gains(outcomes, m, place)) for place in (ONE_SHIFT, MIXED))]
     best = max(winners, key=lambda method: min(table[method].values()), default=OFF)
-    return Adaptation(run.info["time"], best, prior, table)
+    return Adaptation(of, best, prior, table)

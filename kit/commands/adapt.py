@@ -17,7 +17,7 @@ from kit.commands.printing import print_rows
 from kit.config import load_contest
 from kit.data.prepared import prepare
 from kit.errors import ConfigError
-from kit.oof import load_runs
+from kit.oof import finished_at, load_runs
 from kit.options import contest_options, make_console, make_echo
 from kit.plan import planned
 from kit.shifts.battery import Battery
@@ -44,8 +44,8 @@ def adapt(recipes: tuple[str, ...], contest: str, data: Path | None, root: Path,
     prepared = prepare(config, data, workspace, echo)
     for run in load_runs(workspace, config.name, list(recipes) or None):
         outcomes = trial(run, config.name, prepared, battery, workspace, size, echo)
-        decision = decide(run, outcomes, class_shares(prepared))
         folder = workspace.run(config.name, run.recipe)
+        decision = decide(finished_at(folder), outcomes, class_shares(prepared))
         write_csv(folder / "adaptation.csv", pd.DataFrame(outcomes))
         decision.write(folder)
         print_rows(console, method_rows(outcomes), f"{run.recipe}: accuracy on held-out rows, {size} a batch")

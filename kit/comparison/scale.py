@@ -44,7 +44,7 @@ class Scale:
         parts += [f"{self.folds}folds"] if self.folds else []
         parts += [f"{self.cells}cells"] if self.cells else []
         parts += ["unshuffled"] if shuffle < contest.folds.shuffle else []
-        if (self.folds or not shuffle) and contest.folds.kind != "group_kfold":
+        if (self.folds or shuffle < contest.folds.shuffle) and contest.folds.kind != "group_kfold":
             raise ConfigError(f"{contest.name}: folds of kind {contest.folds.kind!r} are given. Leave them as they are")
         folds = {"shuffle": shuffle} | ({"n_splits": self.folds} if self.folds else {})
         shift = {"cells_per_row": self.cells} if self.cells else {}

@@ -8,7 +8,7 @@ import torch
 from kit.artefact import read_json, write_json
 from kit.config import RecipeConfig
 from kit.data.prepared import Prepared
-from kit.oof import RUN, OofRun
+from kit.oof import OofRun, finished_at
 from kit.submit.model import load_net, merge_views, net_logits
 from kit.train.device import pick_device, pinned
 from kit.train.material import fold_rows
@@ -26,7 +26,7 @@ def training_accuracy(run: OofRun, contest: str, prepared: Prepared, workspace: 
     it differs from the out-of-fold accuracy by the rows alone.
     """
     folder = workspace.run(contest, run.recipe)
-    made = read_json(folder / RUN)["time"]
+    made = finished_at(folder)
     if (folder / FILE).exists():
         known = read_json(folder / FILE)
         if known["of"] == made:

@@ -8,7 +8,7 @@ from typing import Any
 
 from kit.artefact import read_json, write_json
 from kit.errors import ArtefactError
-from kit.oof import RUN
+from kit.oof import finished_at
 
 FILE = "adaptation.json"
 OFF = "off"
@@ -19,7 +19,7 @@ class Adaptation:
     """`adaptation.json` of a run."""
 
     of: float
-    """When the run that it was measured on was completed."""
+    """When the run that it was measured on was finished."""
     method: str
     """One of `kit.submit.adapt.METHODS`, or "off"."""
     prior: tuple[float, ...]
@@ -42,5 +42,6 @@ def chosen(folder: Path) -> dict[str, Any] | None:
         found = Adaptation(**read_json(path, rerun))
     except TypeError as error:
         raise ArtefactError(f"{path}: not a decision ({error}). Make it again: {rerun}") from error
-    stale = found.of != read_json(folder / RUN, rerun)["time"]
-    return None if found.method == OFF or stale else {"method": found.method, "prior": list(found.prior)}
+    if found.method == OFF or found.of != finished_at(folder):
+        return None
+    return {"method": found.method, "prior": list(found.prior)}
