@@ -60,7 +60,8 @@ def _some(rows: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
 
 def _in_turn(battery: Battery, rng: np.random.Generator, count: int) -> list[int]:
     """`count` cells of single operators (of mixtures where there are no others), from one family after the other."""
-    cells = [place for place, cell in enumerate(battery.cells) if cell.family != MIXTURE] or range(len(battery.cells))
+    every = list(range(len(battery.cells)))
+    cells = [place for place in every if battery.cells[place].family != MIXTURE] or every
     by_family: dict[str, list[int]] = {}
     for place in rng.permutation(np.array(cells)).tolist():
         by_family.setdefault(battery.cells[place].family, []).append(place)

@@ -45,6 +45,7 @@ def _recipes(axes: Axes, lines: Sequence[Measures]) -> None:
 
 def _techniques(axes: Axes, differences: Sequence[Difference]) -> None:
     for place, one in enumerate(differences):
+        bars: list[tuple[float | None, float | None, str, float]]
         bars = [(one.clean, one.clean_se, CLEAN, -0.13), (one.shifted, one.shifted_se, SHIFTED, 0.13)]
         for value, se, fill, lift in bars:
             if value is not None:

@@ -116,10 +116,10 @@ def difference(technique: str, used: OofRun, without: OofRun, num_classes: int) 
     (clean, shifted), (bare, bare_shifted) = answers(used), answers(without)
     gap = (clean == used.labels).astype(float) - (bare == used.labels)
     f1 = [float(by_class(used.labels, said, num_classes)[2].mean()) for said in (clean, bare)]
-    far, far_se = _shifted(shifted, bare_shifted, used) if shifted.size else (None, None)
-    return Difference(
-        technique, without.recipe, used.recipe, float(gap.mean()), row_se(gap), far, far_se, f1[0] - f1[1]
-    )
+    far: tuple[float | None, float | None] = (None, None)
+    if shifted.size:
+        far = _shifted(shifted, bare_shifted, used)
+    return Difference(technique, without.recipe, used.recipe, float(gap.mean()), row_se(gap), *far, f1[0] - f1[1])
 
 
 def _shifted(said: np.ndarray, bare: np.ndarray, run: OofRun) -> tuple[float, float]:

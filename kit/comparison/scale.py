@@ -46,9 +46,9 @@ class Scale:
         parts += ["unshuffled"] if shuffle < contest.folds.shuffle else []
         if (self.folds or shuffle < contest.folds.shuffle) and contest.folds.kind != "group_kfold":
             raise ConfigError(f"{contest.name}: folds of kind {contest.folds.kind!r} are given. Leave them as they are")
-        folds = {"shuffle": shuffle} | ({"n_splits": self.folds} if self.folds else {})
-        shift = {"cells_per_row": self.cells} if self.cells else {}
-        changed = {
+        folds: dict[str, Any] = {"shuffle": shuffle} | ({"n_splits": self.folds} if self.folds else {})
+        shift: dict[str, Any] = {"cells_per_row": self.cells} if self.cells else {}
+        changed: dict[str, Any] = {
             "name": "-".join([contest.name, *parts]),
             "folds": contest.folds.model_copy(update=folds),
             "shift": contest.shift.model_copy(update=shift),
