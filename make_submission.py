@@ -48,8 +48,9 @@ def main(contest: str, data: Path | None, root: Path, ensemble: str, platform_na
     chosen = journey.choose(config, recipes, ensemble, console)
     config, prepared = journey.prepare_data(config, data, workspace, chosen, clock, console)
     trained = journey.train(config, prepared, chosen, workspace, clock, console)
-    blend = journey.blend(config, trained, ensemble, workspace, console)
-    packed = journey.pack(config, blend, platform, workspace, out, console)
+    shares = journey.shares_expected(config, prepared, workspace, console)
+    blend = journey.blend(config, trained, ensemble, workspace, console, shares=shares)
+    packed = journey.pack(config, blend, platform, workspace, out, console, lambda: prepared)
     rehearsal = journey.rehearse(config, packed, prepared, platform, workspace, console)
     journey.conclude(config, packed, blend, rehearsal, workspace, console)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -51,9 +51,9 @@ class DataConfig(Section):
     """npz: key of the labels; csv: column of the labels; npy: the file of the labels, beside the images."""
     id_column: str = ""
     group_column: str = ""
-    """csv: rows of one value (patient, slide) stay in one fold."""
+    """csv: column, npz: key; rows of one value (patient, slide) stay in one fold."""
     fold_column: str = ""
-    """csv: the user's own folds or splits, used by [folds] kind = "column"."""
+    """csv: column, npz: key of the user's own folds or splits, used by [folds] kind = "column"."""
     splits: tuple[str, ...] = ()
     """medmnist: which of its splits are read as training data; train and val when empty."""
     test: str = ""
@@ -65,10 +65,20 @@ class DataConfig(Section):
 
 
 class CleanConfig(Section):
-    """What cleaning drops."""
+    """What cleaning groups and drops."""
 
     junk_copies: Count = 5
     """A picture repeated at least this often under contradictory labels is junk: all copies are dropped."""
+    duplicates: Literal["keep", "drop"] = "keep"
+    """What becomes of further copies of a picture under one label; kept ones stay in the first one's fold."""
+    near_duplicates: bool = True
+    """Whether re-encoded, resized, cropped, shifted, brighter, turned copies are looked for, and grouped."""
+    likeness: Share = 0.94
+    """Correlation after alignment from which two pictures count as one."""
+    outliers: bool = True
+    """Whether pictures unlike the rest are suspected."""
+    max_share: Share = 0.02
+    """Largest share of the rows that suspicions (outliers, blank, dark, bright, shape) drop without `--yes`."""
 
 
 class FoldsConfig(Section):
@@ -204,8 +214,11 @@ class TrainConfig(Section):
     label_smoothing: Share = 0.1
     class_weights: Literal["none", "inverse", "effective"] = "none"
     """Weights of the classes in the loss."""
-    sampling: Literal["natural", "weighted", "oversample", "smote"] = "natural"
-    """How rare classes are brought up in the training part: rows drawn by class, repeated, or made up (SMOTE)."""
+    sampling: Literal["natural", "weighted", "oversample", "smote", "smote_embeddings"] = "natural"
+    """How rare classes are brought up in the training part: rows drawn by class, repeated, or made up (SMOTE).
+
+    "smote" blends pixels; "smote_embeddings" what the head is given, in a fit of the head alone.
+    """
     clip_grad: Annotated[float, Field(ge=0.0)] = 1.0
     ema_decay: Share = 0.0
     """0: the last weights are kept; else their exponential moving average."""
@@ -277,6 +290,16 @@ class RecipeConfig(Section):
     finetune: FinetuneConfig = FinetuneConfig()
     stopping: StoppingConfig = StoppingConfig()
     contrastive: ContrastiveConfig = ContrastiveConfig()
+
+    @model_validator(mode="after")
+    def _embeddings_stay(self) -> RecipeConfig:
+        head_alone = self.finetune.frozen == 1 or self.finetune.blocks == 0
+        if self.train.sampling == "smote_embeddings" and (not head_alone or self.contrastive.share):
+            raise ValueError(
+                'train.sampling = "smote_embeddings" needs a body that does not change: set finetune.frozen = 1, '
+                "and no [contrastive]"
+            )
+        return self
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> RecipeConfig:
@@ -421,10 +444,15 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
 
 
 def _keys_at(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
+    place: Any = model
     for part in loc:
-        field = model.model_fields.get(str(part))
-        annotation = field.annotation if field else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        model = annotation
-    return list(model.model_fields)
+        if _is_section(place):
+            field = place.model_fields.get(str(part))
+            place = field.annotation if field else None
+        else:  # tables by a name of the user's choice
+            place = get_args(place)[1] if get_origin(place) is dict else None
+    return list(place.model_fields) if _is_section(place) else []
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

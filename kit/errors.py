@@ -7,6 +7,7 @@ KitError
 ├── TrainError       a fit cannot go on
 ├── OofError         out-of-fold predictions are missing, broken or do not belong together
 ├── EnsembleError    members cannot be blended
+├── SweepError       a study cannot be opened, or cannot go on
 ├── PackagingError   a submission cannot be packed
 ├── RehearsalError   a submission cannot be rehearsed
 ├── UploadError      a platform refused, or cannot be reached
@@ -47,6 +48,10 @@ class OofError(KitError):
 
 class EnsembleError(KitError):
     """Members cannot be blended."""
+
+
+class SweepError(KitError):
+    """A study cannot be opened, or cannot go on."""
 
 
 class PackagingError(KitError):

@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from kit import leaderboard
 from kit.budget import Budget, Clock, find_recipe
+from kit.cluster.training import train_all
 from kit.config import ContestConfig, PlatformConfig, RecipeConfig
 from kit.data.prepared import Prepared, prepare
+from kit.data.sources import load_test
 from kit.ensemble.blend import Blend
 from kit.ensemble.blend import blend as make_blend
 from kit.ensemble.kinds import kind
+from kit.ensemble.recalibrate import recalibrated
+from kit.ensemble.shares import shares_in_test
+from kit.ensemble.tables import score_lines
 from kit.errors import ConfigError, NetError
 from kit.nets.pretrained import check_weights
 from kit.oof import OofRun, load_runs
 from kit.options import make_echo
 from kit.plan import Plan, plan_path
 from kit.report.page import write_report
-from kit.submit.ledger import record_zip
-from kit.submit.package import PackedZip, package
+from kit.shifts.battery import Battery
+from kit.submit.ledger import record_zip, remote_scores
+from kit.submit.package import Notebook, PackedZip, package
 from kit.submit.rehearse import Rehearsal
 from kit.submit.rehearse import rehearse as make_rehearsal
 from kit.train.device import pick_device
 from kit.train.progress import Echo
-from kit.train.run import check_names, train_recipe
+from kit.train.run import check_names
 from kit.workspace import Workspace
 
 ENOUGH_ROWS = 2000
@@ -112,32 +119,49 @@ def train(
     """Every recipe in play, trained on every fold and scored; the leaderboard of all of them."""
     console.rule("train", align="left")
     echo = make_echo(console)
-    plan = iter(recipes)
+    together: Iterable[Sequence[RecipeConfig]] = [recipes]
     if clock.minutes is not None:
-        plan = Budget(contest, prepared, workspace, clock).plan(recipes, echo)
+        together = ([recipe] for recipe in Budget(contest, prepared, workspace, clock).plan(recipes, echo))
     names = []
-    for recipe in plan:
-        train_recipe(contest, prepared, recipe, workspace, echo)
-        names.append(recipe.name)
+    for some in together:
+        train_all(contest, prepared, some, workspace, echo)
+        names += [recipe.name for recipe in some]
     runs = load_runs(workspace, contest.name, names)
     console.print(leaderboard.table(leaderboard.rows(runs, contest), contest.expects))
     return runs
 
 
-def blend(contest: ContestConfig, runs: list[OofRun], name: str, workspace: Workspace, console: Console) -> Blend:
-    """The ensemble, with its nested scores and the score to expect; written as blend.json."""
+def shares_expected(
+    contest: ContestConfig, prepared: Prepared, workspace: Workspace, console: Console, test: Path | None = None
+) -> dict[str, float] | None:
+    """Shares of the battery's cells in the contest's unlabelled test pictures; None where it hands out none."""
+    if contest.expects != "shifted" or not (test or contest.data.test):
+        return None
+    seen = load_test(contest, test, workspace)
+    shares, line = shares_in_test(Battery.from_config(contest.shift), np.asarray(prepared.images), seen.images)
+    make_echo(console)(line)
+    return shares
+
+
+def blend(
+    contest: ContestConfig, runs: list[OofRun], name: str, workspace: Workspace, console: Console, **more: Any
+) -> Blend:
+    """The ensemble, with its nested scores and the score to expect; written as blend.json.
+
+    more: further fields of `kit.ensemble.blend.Wish`.
+    """
     console.rule("blend", align="left")
-    made = make_blend(runs, name, contest.expects, contest.metric)
+    echo = make_echo(console)
+    made = make_blend(runs, name, contest.expects, contest.metric, **more)
     if re.fullmatch(r"best\d+", name) and len(runs) > 1 and len(runs[0].ids) >= ENOUGH_ROWS:
-        made = _unless_beaten(made, make_blend(runs, "auto", contest.expects, contest.metric), make_echo(console))
+        made = _unless_beaten(made, make_blend(runs, "auto", contest.expects, contest.metric, **more), echo)
+    earlier = remote_scores(workspace, contest.name, contest.expects)
+    made = replace(made, expected=recalibrated(made.expected, *earlier))
     path = workspace.oof(contest.name) / "blends" / f"{name}.json"
     made.to_json(path)
-    echo = make_echo(console)
-    for member in made.members:
-        echo(f"  {member.weight:.3f}  {member.recipe}  views {', '.join(member.views)}")
-    nested = made.nested
-    shifted = "" if nested.shifted is None else f", shifted {nested.shifted:.4f} ± {nested.shifted_se:.4f}"
-    echo(f"{made.kind}: nested clean {nested.clean:.4f} ± {nested.clean_se:.4f}{shifted}  ({path})")
+    for line in score_lines(made):
+        echo(line)
+    echo(f"  written to {path}")
     return made
 
 
@@ -161,13 +185,19 @@ def pack(
     workspace: Workspace,
     out: Path | None,
     console: Console,
+    prepared: Callable[[], Prepared] | None = None,
+    notebook: Notebook | None = None,
+    adapt: bool = False,
 ) -> PackedZip:
     """The zip; beside the other submissions where `out` is not given."""
     console.rule("package", align="left")
     target = out or workspace.submissions / f"{contest.name}-{made.name}-{platform.name}.zip"
-    packed = package(made, contest, workspace, platform, target)
+    echo = make_echo(console)
+    packed = package(
+        made, contest, workspace, platform, target, prepared=prepared, notebook=notebook, adapt=adapt, echo=echo
+    )
     record_zip(workspace, packed, made)
-    make_echo(console)(f"{packed.path}: {packed.size_mb:.1f} MB, {len(packed.manifest['members'])} networks")
+    echo(f"{packed.path}: {packed.size_mb:.1f} MB, {len(packed.manifest['members'])} networks")
     return packed
 
 
@@ -201,6 +231,7 @@ def conclude(
     echo(
         f"expect    {expected.point:.3f} on the hidden test, {expected.low:.3f} to {expected.high:.3f} with "
         f"{expected.level:.0%} probability ({expected.expects}); clean {made.nested.clean:.3f}"
+        f"{'; ' if expected.note else ''}{expected.note}"
     )
     if result.hidden is not None:
         inside = "inside" if expected.low <= result.hidden <= expected.high else "outside"

@@ -26,6 +26,16 @@ root_option = click.option(
     show_default="current folder",
     help="Where oof/ and submissions/ lie.",
 )
+workers_option = click.option(
+    "--workers",
+    metavar="N|auto",
+    callback=lambda ctx, option, value: _workers(value),
+    help="Fits at once, each in a process of its own; auto measures what is fastest here. "
+    "As many as fit on the GPUs by default, one on a CPU.",
+)
+cluster_option = click.option(
+    "--cluster", metavar="auto|ray://HOST:10001", help="Train on a Ray cluster; needs the extra `cluster`."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 
 
@@ -47,6 +57,12 @@ def make_echo(console: Console) -> Callable[[str], None]:
 def contest_options(command: Command) -> Command:
     """--contest, --data and --root."""
     return contest_option(data_option(root_option(command)))
+
+
+def _workers(value: str | None) -> str | None:
+    if value is None or value == "auto" or (value.isdecimal() and int(value) > 0):
+        return value
+    raise click.BadParameter(f"must be auto or a number from 1, but got {value!r}")
 
 
 def run_guarded(command: click.Command) -> None:

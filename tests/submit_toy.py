@@ -40,7 +40,16 @@ def toy_prepared(count: int = 120) -> Prepared:
     images[np.arange(count), :, :, labels] += 60
     ids = np.array([f"{row:04d}" for row in range(count)])
     folds = (np.arange(count) // 3) % 2
-    return Prepared(ids, images.astype(np.uint8), labels, folds, np.arange(count), CLASSES, "d" * 64, "f" * 64)
+    return Prepared(
+        ids=ids,
+        images=images.astype(np.uint8),
+        labels=labels,
+        folds=folds,
+        groups=np.arange(count),
+        class_names=CLASSES,
+        data_digest="d" * 64,
+        fold_digest="f" * 64,
+    )
 
 
 def toy_recipe(name: str) -> RecipeConfig:

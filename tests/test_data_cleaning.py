@@ -26,7 +26,7 @@ def test_every_row_is_judged_in_the_input_order():
 
 
 def test_junk_goes_conflicts_are_flagged_duplicates_keep_their_first():
-    table = clean(planted(), CleanConfig())
+    table = clean(planted(), CleanConfig(duplicates="drop"))
     assert (table["reason"][60:72] == "junk").all()
     assert not table["keep"][60:72].any()
     assert table["conflict"][[0, 72]].all()
@@ -40,14 +40,22 @@ def test_junk_goes_conflicts_are_flagged_duplicates_keep_their_first():
     assert table["group"][[1, 73, 74]].nunique() == 1
 
 
+def test_copies_under_one_label_are_kept_in_one_group():
+    table = clean(planted(), CleanConfig())
+    assert table.loc[74, "evidence"].endswith("identical to 0001")
+    assert table.loc[[74, 75], "reason"].tolist() == ["duplicate", "duplicate"]
+    assert table["keep"].sum() == 63
+    assert table["group"][[1, 74]].nunique() == table["group"][[2, 75]].nunique() == 1
+
+
 def test_a_person_overrules_and_it_stays(tmp_path):
     given = planted()
     file = tmp_path / "clean.csv"
-    clean(given, CleanConfig()).to_csv(file, index=False)
+    clean(given, CleanConfig(duplicates="drop")).to_csv(file, index=False)
     file.write_text(file.read_text().replace("0075,False", "0075,True").replace("0005,True", "0005,no"))
     edited = decisions.read(file)
     assert edited.loc[edited["overruled"], "id"].tolist() == ["0005", "0075"]
-    again = clean(given, CleanConfig(junk_copies=50), edited)
+    again = clean(given, CleanConfig(duplicates="drop", junk_copies=50), edited)
     assert again["keep"][75]
     assert not again["keep"][5]
     assert again.loc[again["overruled"], "id"].tolist() == ["0005", "0075"]

@@ -22,7 +22,8 @@ def given(tmp_path):
 def run(given, **more):
     lines: list[str] = []
     path, workspace = given
-    return prepare(contest(kind="npz", **more), path, workspace, lines.append), "\n".join(lines)
+    config = contest(kind="npz", clean={"duplicates": "drop"}, **more)
+    return prepare(config, path, workspace, lines.append), "\n".join(lines)
 
 
 def test_kept_rows_are_aligned_and_reused(given):
@@ -91,3 +92,5 @@ def test_split_and_repeats(given):
     assert other.fold_digest != prepared.fold_digest
     assert prepared.repeat(0) is prepared
     assert prepared.fold_numbers == (0, 1, 2)
+    with pytest.raises(DataError, match=r"numbered 0..1, but got 2. Set \[folds\] repeats = 3"):
+        prepared.repeat(2)

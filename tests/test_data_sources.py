@@ -35,6 +35,18 @@ def test_npz_with_any_keys(tmp_path, read, keys, said):
     assert got.notes == said
 
 
+def test_npz_with_groups_and_folds_of_the_users_own(tmp_path, read):
+    patients, parts = np.arange(30)[:, None] // 3, np.array(["a", "b"] * 15)
+    np.savez(tmp_path / "a.npz", images=IMAGES, labels=LABELS, patient=patients, part=parts, few=parts[:4])
+    got = read(tmp_path / "a.npz", kind="npz", group_column="patient", fold_column="part")
+    assert got.groups.tolist() == [str(row // 3) for row in range(30)]
+    assert got.splits.tolist() == parts.tolist()
+    with pytest.raises(DataError, match=r"must hold the key 'patients'.*Did you mean 'patient'"):
+        read(tmp_path / "a.npz", kind="npz", group_column="patients")
+    with pytest.raises(DataError, match=r"'few' must hold one value an image, but has shape \(4,\) for 30 images"):
+        read(tmp_path / "a.npz", kind="npz", group_column="few")
+
+
 def test_npy_with_its_labels_beside(tmp_path, read):
     np.save(tmp_path / "x.npy", IMAGES)
     np.save(tmp_path / "y.npy", np.array(CLASSES)[LABELS])

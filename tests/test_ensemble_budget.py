@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -48,7 +49,9 @@ def test_every_kind_keeps_to_the_budget(name):
 
 def test_a_budget_that_holds_everything_changes_nothing():
     free = blend(RUNS, "best3")
-    assert blend(RUNS, "best3", budget=Budget(max_seconds=1000), costs=COSTS) == free
+    found = blend(RUNS, "best3", budget=Budget(max_seconds=1000), costs=COSTS)
+    assert found.options["budget"] == {"max_seconds": 1000}
+    assert replace(found, options=free.options) == free
 
 
 def test_a_budget_that_holds_nobody_names_the_cheapest():
@@ -64,7 +67,7 @@ def test_unmeasured_members_are_named():
 
 
 def test_the_front_grows_in_cost_and_its_efficient_points_in_score():
-    points = front(pool(), COSTS, Budget())
+    points = front(pool(), COSTS)
     assert [len(point.members) for point in points] == [1, 2, 3, 4, 5, 6]
     assert np.all(np.diff([point.seconds for point in points]) > 0)
     efficient = [point.nested.shifted for point in points if point.efficient]
@@ -75,7 +78,7 @@ def test_the_front_grows_in_cost_and_its_efficient_points_in_score():
 
 
 def test_a_point_is_picked_within_the_budget():
-    points = front(pool(), COSTS, Budget())
+    points = front(pool(), COSTS)
     found = pick(points, pool(), COSTS, Budget(max_members=2))
     assert len(found.members) <= 2
     with pytest.raises(EnsembleError, match="the budget must hold"):
@@ -83,5 +86,5 @@ def test_a_point_is_picked_within_the_budget():
 
 
 def test_the_front_is_drawn(tmp_path):
-    draw(front(pool(), COSTS, Budget()), "shifted", tmp_path / "front.svg")
+    draw(front(pool(), COSTS), "shifted", tmp_path / "front.svg")
     assert (tmp_path / "front.svg").read_text().count("<use") > 5

@@ -5,7 +5,7 @@ import pytest
 from ensemble_toy import make_runs
 
 from kit.ensemble.pool import check_runs, make_pool
-from kit.ensemble.ranking import affordable, ranked, select_members
+from kit.ensemble.ranking import affordable, leave_family_out, ranked, select_members
 from kit.errors import EnsembleError
 
 
@@ -76,3 +76,34 @@ def test_few_rows_cap_the_pool():
     pool = make_pool(make_runs(8, rows=200))
     assert len(affordable(pool)) == 4
     assert len(affordable(pool, numbers_a_member=4)) == 2
+
+
+def test_training_on_the_battery_buys_no_rank():
+    """A member made better on blur alone ranks first, and not when blur is left out of its score."""
+    runs = make_runs(4, rows=2000)
+    blurred = np.array([name.startswith("blur") for name in runs[0].cell_names])[runs[0].cells]
+    logits = runs[0].shifted.copy()
+    logits[blurred] += 4 * np.eye(4, dtype=np.float32)[np.repeat(runs[0].labels, 3)[blurred.ravel()]][:, None]
+    runs[0] = replace(runs[0], shifted=logits)
+    plain = make_pool(runs)
+    fair = make_pool(runs, trained={"net0": ["blur"]})
+    assert plain.names[ranked(plain)[0]] == "net0"
+    assert fair.names[ranked(fair)[0]] != "net0"
+
+
+def test_a_leave_family_out_score_is_on_the_scale_of_the_others():
+    pool = make_pool(make_runs(4), trained={"net1": ["blur"], "net2": ["blur", "noise", "colour"]})
+    found = leave_family_out(pool)
+    assert found[2] is None
+    assert ranked(pool)[-1] == 2
+    for value, score in zip(found, pool.member_scores()):
+        assert value is None or value == pytest.approx(score.shifted, abs=0.05)
+
+
+def test_a_fixed_holdout_is_nested_in_parts_of_itself():
+    runs = [replace(run, folds=np.zeros_like(run.folds)) for run in make_runs(3)]
+    pool = make_pool(runs)
+    assert np.bincount(pool.folds).tolist() == [120] * 5
+    by_class = np.array([np.bincount(pool.labels[pool.folds == fold]) for fold in range(5)])
+    assert np.ptp(by_class, axis=0).max() <= 1
+    np.testing.assert_array_equal(pool.folds, make_pool(runs).folds)

@@ -64,7 +64,7 @@ def test_a_class_without_rows_is_never_said():
 
 def test_many_rows_are_thinned_evenly():
     rows = MOST_ROWS + 5000
-    proba, labels, folds = thinned(np.zeros((1, rows, 2)), np.arange(rows), np.arange(rows) % 5, 0)
+    proba, labels, folds = thinned(np.zeros((1, rows, 2)), np.arange(rows), np.arange(rows) % 5, MOST_ROWS, 0)
     assert proba.shape[1] == len(labels) == MOST_ROWS
     assert (np.diff(labels) > 0).all()
     assert np.bincount(folds).min() > 0.18 * MOST_ROWS

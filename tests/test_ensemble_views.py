@@ -6,8 +6,9 @@ import torch
 import ttach
 from ensemble_toy import make_runs
 
+from kit.ensemble.blend import blend
 from kit.ensemble.calibration import fit_temperature
-from kit.ensemble.view_choice import choose_views, use_views
+from kit.ensemble.view_choice import best_views, choose_views, use_views
 from kit.ensemble.views import INVERSE, KNOWN, SETS, expand, from_ttach
 from kit.errors import EnsembleError
 from kit.submit.model import VIEWS, WINDOWS, apply_view, merge_views, softmax, window_matrix
@@ -150,3 +151,14 @@ def test_a_run_is_seen_through_chosen_views():
     seen = use_views(run, ("vflip", "identity"))
     assert seen.views == ("vflip", "identity")
     np.testing.assert_array_equal(seen.shifted[:, :, 0], run.shifted[:, :, 2])
+
+
+def test_a_blend_ships_the_views_and_the_merge_that_were_chosen():
+    runs = [replace(noisy_views(3.0, rows=600), recipe=name) for name in ("one", "two")]
+    seen, merges, choices = best_views(runs)
+    found = blend(seen, "all", merges=merges)
+    for member, choice in zip(sorted(found.members, key=lambda m: m.recipe), choices):
+        assert member.views == choice.chosen.views
+        assert member.merge == choice.chosen.merge
+    plain = blend([use_views(run, ("identity",)) for run in runs], "all")
+    assert found.nested.shifted > plain.nested.shifted

@@ -86,6 +86,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "balanced": {"train": {"sampling": "weighted", "class_weights": "inverse"}},
     "tail": {"train": {"swa": 0.5, "recalibrate_bn": True}},
     "contrastive": {"contrastive": {"share": 0.5, "dim": 8}},
+    "embeddings": {"train": {"sampling": "smote_embeddings"}, "finetune": {"frozen": 1.0}},
     "gradual": {"finetune": {"frozen": 0.3, "gradual": True, "layer_decay": 0.8, "bn": "frozen"}},
 }
 every_variant = pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)

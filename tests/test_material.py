@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,15 @@ def test_made_up_pictures_lie_between_two_of_their_class() -> None:
         same = given.images[(given.labels == label) & (given.folds != 0)].transpose(0, 3, 1, 2)
         assert (picture >= same.min(0)).all()
         assert (picture <= same.max(0)).all()
+
+
+def test_a_row_that_was_weighed_down_says_so_in_its_target() -> None:
+    given = prepared()
+    assert (made(given).targets.sum(1) == 1).all()
+    weights = np.ones(len(given.ids), dtype=np.float32)
+    weights[1] = 0.25
+    targets = made(replace(given, weights=weights)).targets
+    assert targets.sum(1)[:3].tolist() == [1.0, 0.25, 1.0]
 
 
 def test_watched_rows_are_not_trained_on_nor_scored() -> None:

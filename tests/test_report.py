@@ -21,12 +21,14 @@ from report_toy import (
 )
 from sklearn.metrics import recall_score
 
+from kit.artefact import write_csv
 from kit.commands.report import report as command
+from kit.data import decisions
 from kit.ensemble.blend import blend
 from kit.ensemble.pool import make_pool
 from kit.errors import OofError, RehearsalError
 from kit.leaderboard import rows
-from kit.report.breakdown import by_family, by_severity, confident_mistakes, confusion, recall, reliability
+from kit.report.breakdown import by_family, by_severity, confident_mistakes, confusion, recall
 from kit.report.drawing import INK, drawn, short
 from kit.report.material import gather
 from kit.report.page import write_report
@@ -142,7 +144,7 @@ def test_the_same_workspace_gives_the_same_bytes(full, tmp_path):
 
 # ------------------------------------------------------------------------------------- what is not there
 def test_an_empty_workspace_is_refused_with_what_to_do(tmp_path):
-    with pytest.raises(OofError, match=r"nothing yet. Start: kit train"):
+    with pytest.raises(OofError, match=r"there is nothing. Start: kit train"):
         write_report(contest(), Workspace(tmp_path))
 
 
@@ -152,7 +154,7 @@ def test_the_page_grows_with_the_stages(tmp_path):
     page = Page(write_report(contest(), workspace))
     assert page.headings == ["Cleaning"]
     assert len(re.findall('<img src="data:image/webp', page.source)) == 1
-    assert "junk 6" in page.text
+    assert "junk 6 0 6 copies under 4 labels" in page.text
     write_run(workspace, runs[0])
     page = Page(write_report(contest(), workspace))
     assert page.headings == ["Leaderboard", "Clean and shifted", "Folds", "Cleaning"]
@@ -205,6 +207,23 @@ def test_runs_on_other_folds_and_broken_ones_are_left_out_and_named(tmp_path):
     assert "net3 is left out: it was trained on other data" in said
     assert re.search(r"net2 is left out: .*fold0/oof.npz", said)
     assert re.search(r"net9 is left out: .*run.json", said)
+
+
+def test_rows_that_a_person_keeps_or_drops_are_counted_apart(tmp_path):
+    workspace, runs = Workspace(tmp_path), toy_runs(1)
+    write_data(workspace, image_set(runs[0]))
+    path = workspace.oof("toy") / "clean.csv"
+    table = decisions.read(path)
+    table.loc[table["id"] == "junk3", "keep"] = True
+    table.loc[table["id"] == "00007", "keep"] = False
+    write_csv(path, table)
+    page = Page(write_report(contest(), workspace))
+    assert "junk 5 1" in page.text
+    assert "by hand 1 0" in page.text
+    assert "2 decisions were changed by hand" in page.text
+    path.write_text("id,keep\n")
+    with pytest.raises(OofError, match=r"Cleaning is left out: .*'reason' is missing.*Start: kit train"):
+        write_report(contest(), workspace)
 
 
 def test_without_a_blend_the_latest_fit_says_which_runs_belong(tmp_path):
@@ -303,18 +322,6 @@ def test_recall_is_sklearns_and_unknown_for_a_class_without_rows():
     found = recall(confusion(proba, labels))
     assert found[:3] == pytest.approx(recall_score(labels, proba.argmax(1), average=None, labels=[0, 1, 2]))
     assert np.isnan(found[3])
-
-
-def test_honest_probabilities_lie_on_the_line_and_sharpened_ones_below():
-    rng = np.random.default_rng(1)
-    proba = rng.dirichlet(np.ones(3), 40_000)
-    labels = (rng.random((len(proba), 1)) > proba.cumsum(1)).sum(1)
-    honest = reliability(proba, labels)
-    assert honest.error < 0.01
-    assert honest.share.sum() == pytest.approx(1)
-    sharp = proba**4 / (proba**4).sum(1, keepdims=True)
-    boastful = reliability(sharp, labels)
-    assert boastful.error == pytest.approx((sharp.max(1) - proba.max(1)).mean(), abs=0.01)
 
 
 def test_confident_mistakes_are_wrong_and_in_order():

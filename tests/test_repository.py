@@ -149,6 +149,28 @@ def test_the_changelog_has_an_unreleased_section() -> None:
     assert re.search(r"^## .*unreleased", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE | re.IGNORECASE)
 
 
+CARRIED = "kit/submit/runtimes/"
+"""Files that are copied into zips and never imported here: they import what a platform has."""
+
+
+def test_what_a_zip_carries_imports_what_platforms_have() -> None:
+    import sys
+
+    from kit.config import list_names, load_platform
+
+    for path in (path for path in SOURCES if named(path).startswith(CARRIED)):
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+        wanted = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names)
+        runtime = path.stem.removesuffix("_runtime")
+        platforms = [load_platform(name) for name in list_names("platforms")]
+        ready = [one for one in platforms if runtime in one.runtimes and one.artefact == "code"]
+        assert runtime == path.stem or ready
+        assert all(wanted <= {*one.packages, "numpy"} for one in ready), path.name
+        assert ready or wanted <= {"numpy"}
+
+
 def test_every_package_that_the_kit_imports_is_a_dependency() -> None:
     import sys
 
@@ -157,10 +179,10 @@ def test_every_package_that_the_kit_imports_is_a_dependency() -> None:
     wanted = setup["options"]["install_requires"] + "".join(setup["options.extras_require"].values())
     known = {re.split(r"[<>=\[;\s]", line)[0].lower().replace("-", "_") for line in wanted.split("\n") if line}
     aliases = {"cv2": "opencv_python_headless", "PIL": "pillow"}
-    aliases |= {"sklearn": "scikit_learn", "imblearn": "imbalanced_learn"}
+    aliases |= {"sklearn": "scikit_learn", "imblearn": "imbalanced_learn", "yaml": "pyyaml"}
     missing = set()
     for path in SOURCES:
-        if not named(path).startswith(("kit/", "make_submission")):
+        if not named(path).startswith(("kit/", "make_submission")) or named(path).startswith(CARRIED):
             continue
         for node in ast.parse(path.read_text()).body:  # what a whole file needs; extras are imported in functions
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

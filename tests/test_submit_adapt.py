@@ -15,14 +15,16 @@ from torch.optim.swa_utils import update_bn
 from kit.artefact import read_json
 from kit.config import load_platform
 from kit.ensemble.blend import blend
-from kit.errors import ArtefactError
+from kit.errors import ArtefactError, PackagingError
 from kit.oof import finished_at, load_runs
 from kit.submit import adapt
-from kit.submit.adaptation import FILE, OFF, Adaptation, chosen
+from kit.submit.adaptation import FILE, OFF, Adaptation, adapting, chosen
 from kit.submit.answers import ADAPTED_AGREE, LABELS_AGREE, Answers
 from kit.submit.checks import Surroundings
+from kit.submit.members import read_members
 from kit.submit.model import load_module
 from kit.submit.package import package
+from kit.submit.reference import make_reference
 
 
 def small_net() -> nn.Module:
@@ -151,25 +153,52 @@ def decide(toy, recipe: str, method: str) -> None:
     Adaptation(finished_at(folder), method, (1 / 3,) * 3, {}).write(folder)
 
 
-def packed(toy, tmp_path: Path) -> Path:
+def packed(toy, tmp_path: Path, **asked) -> Path:
     tmp_path.mkdir(exist_ok=True)
     made = blend(load_runs(toy.workspace, "toy", ["tiny"]), "best1")
-    found = package(made, toy.contest(), toy.workspace, load_platform(toy.file("platforms", "toy")), tmp_path / "z.zip")
+    platform = load_platform(toy.file("platforms", "toy"))
+    found = package(made, toy.contest(), toy.workspace, platform, tmp_path / "z.zip", **asked)
     folder = tmp_path / "unpacked"
     with zipfile.ZipFile(found.path) as file:
         file.extractall(folder)
     return folder
 
 
-def test_a_recipe_adapts_in_the_zip_only_where_that_was_decided(trained, tmp_path) -> None:
-    assert not (packed(trained, tmp_path / "none") / "adapt.py").exists()
+def test_a_zip_adapts_only_where_that_won_and_was_asked_for(trained, tmp_path) -> None:
+    with pytest.raises(PackagingError, match="no recipe of the blend adapts"):
+        packed(trained, tmp_path, adapt=True)
     decide(trained, "tiny", OFF)
-    assert not (packed(trained, tmp_path / "off") / "adapt.py").exists()
+    with pytest.raises(PackagingError, match="no recipe of the blend adapts"):
+        packed(trained, tmp_path, adapt=True)
     decide(trained, "tiny", "bn")
-    folder = packed(trained, tmp_path / "on")
+    plain = packed(trained, tmp_path / "plain")
+    assert not (plain / "adapt.py").exists()
+    assert "adapt" not in (plain / "manifest.json").read_text()
+    folder = packed(trained, tmp_path / "on", adapt=True)
     assert (folder / "adapt.py").read_text() == Path(adapt.__file__).read_text()
-    members = read_json(folder / "manifest.json")["members"]
-    assert {member["adapt"]["method"] for member in members} == {"bn"}
+    manifest = read_json(folder / "manifest.json")
+    assert {member["adapt"]["method"] for member in manifest["members"]} == {"bn"}
+    assert manifest["runtime"] == "timm"
+
+
+def test_a_rehearsal_allows_for_company_only_where_the_manifest_adapts(trained, tmp_path) -> None:
+    decide(trained, "tiny", "bn")
+    for name, asked in (("plain", False), ("on", True)):
+        manifest = read_json(packed(trained, tmp_path / name, adapt=asked) / "manifest.json")
+        assert make_reference(trained.prepared(), 4, manifest).adapts == asked
+    assert not make_reference(trained.prepared(), 4).adapts
+
+
+def test_what_cannot_adapt_is_refused_and_of_several_runtimes_the_one_that_can_is_taken(trained) -> None:
+    decide(trained, "tiny", "bn")
+    platform = load_platform(trained.file("platforms", "toy"))
+    members = read_members(blend(load_runs(trained.workspace, "toy", ["tiny"]), "best1"), "toy", trained.workspace)
+    with pytest.raises(PackagingError, match=r"runs torch, onnx, where no network can adapt"):
+        adapting(members, platform.model_copy(update={"runtimes": ("torch", "onnx")}))
+    found, narrowed = adapting(members, platform.model_copy(update={"runtimes": ("torch", "timm")}))
+    assert narrowed.runtimes == ("timm",)
+    assert all(one.weights == other.weights for one, other in zip(found, members, strict=True))
+    assert not any("adapt" in member.entry for member in members)
 
 
 def shifted_copies(toy, count: int) -> np.ndarray:
@@ -180,16 +209,16 @@ def shifted_copies(toy, count: int) -> np.ndarray:
 def test_many_pictures_are_adapted_to_and_few_are_not(trained, tmp_path, capsys) -> None:
     plain = load_module(str(packed(trained, tmp_path / "plain") / "model.py")).Model()
     decide(trained, "tiny", "bn")
-    adapting = load_module(str(packed(trained, tmp_path / "on") / "model.py")).Model()
+    changing = load_module(str(packed(trained, tmp_path / "on", adapt=True) / "model.py")).Model()
     X = shifted_copies(trained, 240)
-    assert np.array_equal(adapting.predict_proba(X[:60]), plain.predict_proba(X[:60]))
+    assert np.array_equal(changing.predict_proba(X[:60]), plain.predict_proba(X[:60]))
     assert "not adapted: 60 pictures" in capsys.readouterr().err
-    both = adapting.predict_proba(X), plain.predict_proba(X)
+    both = changing.predict_proba(X), plain.predict_proba(X)
     assert both[0].shape == (240, 3)
     assert np.abs(both[0] - both[1]).max() > 1e-3
     np.testing.assert_allclose(both[0].sum(1), 1, atol=1e-5)
-    np.testing.assert_array_equal(adapting.member_logits(X, 0), plain.member_logits(X, 0))
-    assert adapting.predict(X[:0]).shape == (0,)
+    np.testing.assert_array_equal(changing.member_logits(X, 0), plain.member_logits(X, 0))
+    assert changing.predict(X[:0]).shape == (0,)
 
 
 def test_a_decision_for_a_run_that_was_made_anew_is_stale(trained) -> None:

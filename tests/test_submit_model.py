@@ -23,7 +23,8 @@ def test_imports_nothing_of_the_kit_and_is_python_3_7() -> None:
     names = [n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
     names += [alias.name for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names]
     assert {name.split(".")[0] for name in names} <= {
-        "__future__", "importlib", "json", "numpy", "os", "sys", "time", "timm", "torch", "torchvision", "typing"
+        "__future__", "functools", "importlib", "json", "numpy", "os", "sys", "time", "typing",
+        "tensorflow", "timm", "torch", "torchvision",
     }  # fmt: skip
 
 
@@ -97,9 +98,10 @@ def test_safetensors_are_read_as_their_own_library_reads_them(dtype: torch.dtype
         "none": torch.zeros(0, 2),
     }
     safetensors.torch.save_file(tensors, path)
-    found = model.read_safetensors(str(path))
+    found = {name: torch.from_numpy(array) for name, array in model.read_arrays(str(path)).items()}
     assert found.keys() == tensors.keys()
-    assert all(torch.equal(found[name], tensors[name]) for name in tensors)
+    wanted = {name: tensor.float() if tensor.dtype == torch.bfloat16 else tensor for name, tensor in tensors.items()}
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
 
 
 def test_a_cut_file_is_named(tmp_path: Path) -> None:
@@ -107,7 +109,7 @@ def test_a_cut_file_is_named(tmp_path: Path) -> None:
     safetensors.torch.save_file({"w": torch.randn(64)}, path)
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(ValueError, match=r"w\.safetensors is cut short"):
-        model.read_safetensors(str(path))
+        model.read_arrays(str(path))
 
 
 def test_logits_equal_a_plain_timm_network_and_leave_the_random_state(tmp_path: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import tempfile
+import time
 import venv
 from pathlib import Path
 
+import psutil
 import pytest
 
 from kit.submit import jail, sandbox
@@ -95,3 +98,31 @@ def test_a_python_in_the_temporary_folder_is_found(isolation: str) -> None:
         python = Interpreter(executable, (Path(scratch) / "venv", Path(sys.base_prefix)))
         found = run(Path(scratch), "import sys; print(sys.prefix)", python=python)
         assert (found.returncode, found.stdout.strip()) == (0, f"{scratch}/venv"), found.stderr
+
+
+ORPHAN = """
+import subprocess
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from test_submit_sandbox import run
+run(Path({folder!r}), "import time; open('/app/output/started', 'w').close(); time.sleep(60)")
+"""
+
+
+def test_what_runs_inside_ends_when_the_rehearsal_is_killed(tmp_path: Path) -> None:
+    tests = str(Path(__file__).parent)
+    rehearsal = subprocess.Popen([sys.executable, "-c", ORPHAN.format(tests=tests, folder=str(tmp_path))])
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "output" / "started").exists():
+        assert rehearsal.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    inside = psutil.Process(rehearsal.pid).children(recursive=True)
+    rehearsal.kill()
+    rehearsal.wait()
+    _, left = psutil.wait_procs(inside, timeout=10)
+    for process in left:
+        process.kill()
+    # Without namespaces nothing ties the two together but the bound on time.
+    assert left == [] or not jail.namespaces()

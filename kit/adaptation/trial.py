@@ -17,7 +17,7 @@ from kit.oof import OofRun
 from kit.shifts.battery import Battery
 from kit.submit.adapt import METHODS, adapted_proba, refusal
 from kit.submit.adaptation import OFF, Adaptation
-from kit.submit.model import PIXELS_A_BATCH, load_net, merge_views, net_logits, preprocess
+from kit.submit.model import load_net, merge_views, net_logits, preprocess, rows_a_batch
 from kit.train.device import pick_device, pinned
 from kit.train.member import SPEC
 from kit.workspace import Workspace
@@ -102,7 +102,7 @@ class Tested:
 
     def inputs(self, images: np.ndarray) -> Iterator[torch.Tensor]:
         """The pictures as the network takes them, in pieces of bounded memory."""
-        piece = max(1, PIXELS_A_BATCH // self.spec["size"] ** 2)
+        piece = rows_a_batch(self.spec["size"])
         device = next(self.net.parameters()).device
         for start in range(0, len(images), piece):
             part = torch.from_numpy(images[start : start + piece]).to(device)

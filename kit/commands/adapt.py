@@ -34,7 +34,7 @@ def adapt(recipes: tuple[str, ...], contest: str, data: Path | None, root: Path,
     """Try adaptation at prediction time on trained RECIPES (all complete ones by default), and decide.
 
     Every method is tried on held-out rows with one shift a batch, with mixed shifts, in other laboratories and on
-    single classes. One is switched on for a recipe, when it is packed, only if it wins in the first two.
+    single classes. A zip that is packed with --adapt uses the one that wins in the first two, if there is one.
     """
     workspace, console = Workspace(root.resolve()), make_console()
     config = planned(load_contest(contest), workspace)

@@ -1,4 +1,4 @@
-"""kit clean, kit folds."""
+"""kit clean, kit data, kit folds."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.table import Table
 
 from kit.config import load_contest
 from kit.data.prepared import prepare
+from kit.data.report import data_report
 from kit.options import contest_options, json_option, make_console, make_echo
 from kit.plan import planned
 from kit.workspace import Workspace
@@ -19,17 +20,34 @@ from kit.workspace import Workspace
 
 @click.command()
 @contest_options
+@click.option("--yes", is_flag=True, help="Drop all that is suspected, also over [clean] max_share of the rows.")
 @json_option
-def clean(contest: str, data: Path | None, root: Path, as_json: bool) -> None:
+def clean(contest: str, data: Path | None, root: Path, yes: bool, as_json: bool) -> None:
     """Decide which rows to keep, and say why. Edit `keep` in clean.csv to overrule a decision."""
     config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console(as_json)
-    prepare(planned(config, workspace), data, workspace, make_echo(console))
+    prepare(planned(config, workspace), data, workspace, make_echo(console), yes)
     table = pd.read_csv(workspace.oof(config.name) / "clean.csv", keep_default_na=False)
     counts = table.groupby(["keep", "reason"]).size().reset_index(name="rows")
     if as_json:
         print(json.dumps(counts.to_dict("records")))
         return
-    _print(console, counts, "clean.csv")
+    _print(console, counts.replace({"keep": {True: "yes", False: "no"}}), "clean.csv")
+
+
+@click.command()
+@contest_options
+@click.option("--test", type=click.Path(path_type=Path), help="Unlabelled test images; the contest's by default.")
+@json_option
+def data(contest: str, data: Path | None, root: Path, test: Path | None, as_json: bool) -> None:
+    """Report on the training data, and on how far the test images differ where the contest has some."""
+    config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console(as_json)
+    echo = make_echo(console)
+    report = data_report(config, data, workspace, test, echo)
+    if as_json:
+        print(json.dumps(report.as_dict()))
+        return
+    for line in report.lines():
+        echo(line)
 
 
 @click.command()

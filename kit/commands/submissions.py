@@ -15,8 +15,11 @@ from kit.ensemble.blend import Blend
 from kit.options import contest_option, contest_options, json_option, make_console, make_echo, root_option
 from kit.plan import planned
 from kit.submit import ledger as book
+from kit.submit.package import Notebook
+from kit.submit.platforms import explain, overview
 from kit.submit.rehearse import check
 from kit.submit.rehearse import rehearse as make_rehearsal
+from kit.submit.rehearse_predictions import hidden_pictures, rehearse_predictions
 from kit.workspace import Workspace
 
 
@@ -24,15 +27,50 @@ from kit.workspace import Workspace
 @click.argument("name", default="best5")
 @contest_options
 @click.option("--platform", "platform_name", help="Name of a file in configs/platforms; the contest's by default.")
+@click.option(
+    "--max-mb",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Go down the size ladder until it fits: "
+    "int8 where held-out rows bear it, then fewer folds. The platform's limit by default.",
+)
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    help="The zip stops adding networks in time to answer within it. The platform's limit by default.",
+)
+@click.option("--dataset", default="", help="Kaggle notebook: user/slug of the data set that the zip becomes.")
+@click.option("--competition", default="", help="Kaggle notebook: slug of the contest.")
+@click.option("--adapt", is_flag=True, help="Recipes adapt to the pictures of a call, where kit adapt found a winner.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The zip to write.")
 def package(
-    name: str, contest: str, data: Path | None, root: Path, platform_name: str | None, out: Path | None
+    name: str,
+    contest: str,
+    data: Path | None,
+    root: Path,
+    platform_name: str | None,
+    max_mb: float | None,
+    max_seconds: float | None,
+    dataset: str,
+    competition: str,
+    adapt: bool,
+    out: Path | None,
 ) -> None:
     """Pack the blend NAME (see `kit blend`) into a zip."""
     config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console()
     platform = load_platform(platform_name or config.platform)
+    limits = {"max_mb": max_mb or platform.max_mb, "max_seconds": max_seconds or platform.max_seconds}
     made = Blend.from_json(workspace.oof(config.name) / "blends" / f"{name}.json")
-    journey.pack(config, made, platform, workspace, out, console)
+    journey.pack(
+        config,
+        made,
+        platform.model_copy(update=limits),
+        workspace,
+        out,
+        console,
+        lambda: prepare(planned(config, workspace), data, workspace, make_echo(console)),
+        Notebook(dataset, competition),
+        adapt,
+    )
 
 
 @click.command()
@@ -40,70 +78,89 @@ def package(
 @contest_options
 @click.option("--platform", "platform_name", help="Name of a file in configs/platforms; the contest's by default.")
 @click.option(
-    "--level", type=click.Choice(["check", "run"]), default="run", show_default=True,
-    help="check: what can be told without running the zip.",
+    "--level",
+    type=click.Choice(["check", "run", "platform"]),
+    help="check: what can be told without running ZIP; run: in this Python, what the platform lacks hidden; platform: "
+    "in an environment with exactly its packages, made once. By default run where this Python has them, else platform.",
+)
+@click.option(
+    "--sample",
+    type=click.Path(path_type=Path, exists=True),
+    help="Of a predictions file: the contest's "
+    "sample_submission.csv, or an npz with ids, and labels where they are known.",
 )
 def rehearse(
-    zip_path: Path, contest: str, data: Path | None, root: Path, platform_name: str | None, level: str
+    zip_path: Path,
+    contest: str,
+    data: Path | None,
+    root: Path,
+    platform_name: str | None,
+    level: str | None,
+    sample: Path | None,
 ) -> None:
     """Run ZIP the way the platform will; exits 1 when a check fails."""
     config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console()
-    platform = load_platform(platform_name or config.platform)
-    if level == "check":
+    platform, echo = load_platform(platform_name or config.platform), make_echo(console)
+    if platform.artefact == "predictions":
+        pictures = hidden_pictures(sample, platform, config)
+        result = rehearse_predictions(
+            zip_path, platform, config.classes, pictures, metric=config.metric, level=level, echo=echo
+        )
+    elif level == "check":
         result = check(zip_path, platform)
     else:
-        prepared = prepare(planned(config, workspace), data, workspace, make_echo(console))
-        result = make_rehearsal(zip_path, platform, contest=config, prepared=prepared, workspace=workspace)
+        prepared = prepare(planned(config, workspace), data, workspace, echo)
+        result = make_rehearsal(
+            zip_path, platform, contest=config, prepared=prepared, workspace=workspace, level=level, echo=echo
+        )
     console.print(result.table())
     sys.exit(0 if result.passed else 1)
 
 
 @click.command()
+@click.argument("name", required=False)
 @json_option
-def platforms(as_json: bool) -> None:
-    """What each platform runs, and its limits; a new one is a file in configs/platforms."""
-    found = [load_platform(name) for name in list_names("platforms")]
+def platforms(name: str | None, as_json: bool) -> None:
+    """What each platform runs, and its limits; NAME explains one. A new one is a file in configs/platforms."""
+    found = [load_platform(one) for one in ([name] if name else list_names("platforms"))]
     if as_json:
         print_json([platform.model_dump(mode="json") for platform in found])
-        return
-    rows = [
-        {
-            "name": one.name,
-            "title": one.title,
-            "hands_in": one.artefact,
-            "runtimes": one.runtimes if one.artefact == "code" else (),
-            "python": one.python,
-            "MB": one.max_mb,
-            "seconds": one.max_seconds,
-            "packages": one.packages,
-        }
-        for one in found
-    ]
-    print_rows(make_console(), rows)
+    else:
+        make_console().print(explain(found[0]) if name else overview())
 
 
-@click.command()
-@click.argument("zip_path", metavar="[ZIP]", required=False, type=click.Path(path_type=Path, exists=True))
+@click.group(invoke_without_command=True)
 @contest_option
 @root_option
-@click.option("--add-score", "score", type=float, help="Record a score of ZIP that was read off the web page.")
-@click.option("--phase", default="development", show_default=True, help="Phase of the recorded score.")
 @json_option
-def ledger(zip_path: Path | None, contest: str, root: Path, score: float | None, phase: str, as_json: bool) -> None:
-    """Show every zip with its scores, and which one to send in the final phase; or record a score of ZIP."""
-    workspace, console = Workspace(root.resolve()), make_console(as_json)
-    if (score is None) != (zip_path is None):
-        raise click.UsageError("ZIP and --add-score go together: kit ledger best5.zip --add-score 0.87")
-    if zip_path is not None and score is not None:
-        book.record_score(workspace, zip_path, phase, score)
+@click.pass_context
+def ledger(context: click.Context, contest: str, root: Path, as_json: bool) -> None:
+    """Show every zip with its scores, and which one to send in the final phase."""
+    context.obj = Workspace(root.resolve())
+    if context.invoked_subcommand is None:
+        _show_ledger(context.obj, load_contest(contest).name, as_json)
+
+
+@ledger.command("add-score")
+@click.argument("zip_path", metavar="ZIP", type=click.Path(path_type=Path, exists=True))
+@click.argument("score", type=float)
+@click.option("--phase", default="development", show_default=True)
+@click.pass_obj
+def add_score(workspace: Workspace, zip_path: Path, score: float, phase: str) -> None:
+    """Record a SCORE of ZIP (0.8712 for 87.12 %) that was read off the web page."""
+    book.record_score(workspace, zip_path, phase, score)
+    make_console().print(f"{zip_path.name}: {score:.4f} in phase {phase}", markup=False)
+
+
+def _show_ledger(workspace: Workspace, contest: str, as_json: bool) -> None:
     table = book.read(workspace)
     if as_json:
         print(table.to_json(orient="records"))
         return
-    columns = ["time", "event", "zip", "clean", "shifted", "expected", "phase", "score"]
+    console = make_console()
+    columns = ["time", "event", "zip", "clean", "shifted", "expected", "phase", "score", "quota_left"]
     rows = [{str(key): value for key, value in row.items()} for row in table[columns].to_dict("records")]
     print_rows(console, rows)
-    config = load_contest(contest)
-    if (table["contest"] == config.name).any():
-        advice = book.recommend(workspace, config.name)
+    if (table["contest"] == contest).any():
+        advice = book.recommend(workspace, contest)
         make_echo(console)(f"final phase: send {advice.zip} ({advice.sha256[:12]}). {advice.reason}")

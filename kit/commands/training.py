@@ -9,13 +9,24 @@ import click
 
 from kit import leaderboard as board
 from kit.budget import find_recipe
+from kit.cluster.threads import worker_count
+from kit.cluster.training import train_all
 from kit.config import load_contest
 from kit.data.prepared import prepare
 from kit.journey import chosen_recipes
 from kit.oof import load_runs
-from kit.options import contest_option, contest_options, json_option, make_console, make_echo, root_option
+from kit.options import (
+    cluster_option,
+    contest_option,
+    contest_options,
+    json_option,
+    make_console,
+    make_echo,
+    root_option,
+    workers_option,
+)
 from kit.plan import planned
-from kit.train.run import check_names, train_recipe
+from kit.train.run import check_names
 from kit.workspace import Workspace
 
 
@@ -23,16 +34,24 @@ from kit.workspace import Workspace
 @click.argument("recipes", nargs=-1)
 @contest_options
 @click.option("--fold", "folds", type=int, multiple=True, help="Only this fold; may be given more than once.")
-def train(recipes: tuple[str, ...], contest: str, data: Path | None, root: Path, folds: tuple[int, ...]) -> None:
+@click.option("--repeat", type=click.IntRange(min=0), default=0, help="Repeat of k-fold; its runs go to repeats/N.")
+@workers_option
+@cluster_option
+def train(
+    recipes: tuple[str, ...], contest: str, data: Path | None, root: Path, folds: tuple[int, ...], repeat: int,
+    workers: str | None, cluster: str | None,
+) -> None:  # fmt: skip
     """Train and score what is missing of RECIPES (the contest's set for this machine by default)."""
     config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console()
     config, echo = planned(config, workspace), make_echo(console)
     wanted = [find_recipe(name) for name in recipes] or chosen_recipes(config, None, echo)
     for recipe in wanted:
         check_names(config, recipe)
-    prepared = prepare(config, data, workspace, echo)
-    for recipe in wanted:
-        train_recipe(config, prepared, recipe, workspace, echo, folds or None)
+    prepared = prepare(config, data, workspace, echo).repeat(repeat)
+    if repeat:
+        workspace = Workspace(workspace.root / "repeats" / str(repeat))
+    count = worker_count(workers, config, prepared, wanted[0], workspace, echo)
+    train_all(config, prepared, wanted, workspace, echo, folds or None, count, cluster)
 
 
 @click.command()

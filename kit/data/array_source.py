@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,18 +27,20 @@ def read_npz(request: Request) -> ImageSet:
     """An npz with keys of any name, or `X.npy` with its labels in the file that [data] labels names."""
     arrays = _open(request.path)
     notes: list[str] = []
-    wanted = request.config.images if request.labelled else ""
+    config = request.config
+    wanted = config.images if request.labelled else ""
     usual = IMAGE_KEYS if request.labelled else TEST_KEYS + IMAGE_KEYS
     image_key = _choose(arrays, wanted, usual, "images", request.path, notes)
     images = arrays[image_key]
-    labels = None
-    if request.labelled:
-        if request.path.suffix == ".npy":
-            arrays = _label_file(request)
-        label_key = _choose(arrays, request.config.labels, LABEL_KEYS, "labels", request.path, notes, image_key)
-        labels = _labels(arrays[label_key], images, request)
     ids = np.array([f"{row:0{len(str(max(len(images) - 1, 1)))}d}" for row in range(len(images))])
-    return _image_set(request, [images], ids, labels, None, notes)
+    if not request.labelled:
+        return _image_set(request, [images], ids, None, None, notes)
+    groups, splits = (_column(arrays, key, images, request) for key in (config.group_column, config.fold_column))
+    if request.path.suffix == ".npy":
+        arrays = _label_file(request)
+    label_key = _choose(arrays, config.labels, LABEL_KEYS, "labels", request.path, notes, image_key)
+    labels = _labels(arrays[label_key], images, request)
+    return replace(_image_set(request, [images], ids, labels, splits, notes), groups=groups)
 
 
 def read_medmnist(request: Request) -> ImageSet:
@@ -140,6 +143,21 @@ def _missing(path: Path, key: str, known: list[str]) -> DataError:
         f"{path}: must hold the key {key!r}, but has {', '.join(known) or 'none'}."
         f"{did_you_mean(key, known)} Set it in [data] of the contest file."
     )
+
+
+def _column(arrays: dict[str, np.ndarray], key: str, images: np.ndarray, request: Request) -> np.ndarray | None:
+    """The user's own groups or folds (N,) str, where the contest file names their key."""
+    if not key:
+        return None
+    if key not in arrays:
+        raise _missing(request.path, key, list(arrays))
+    values = arrays[key].reshape(len(arrays[key]), -1)
+    if values.shape != (len(images), 1):
+        raise DataError(
+            f"{request.path}: {key!r} must hold one value an image, but has shape {arrays[key].shape} for "
+            f"{len(images):,} images. Mend it, or name another key in [data]."
+        )
+    return values[:, 0].astype(str)
 
 
 def _labels(raw: np.ndarray, images: np.ndarray, request: Request) -> np.ndarray:

@@ -1,10 +1,11 @@
 """The table `clean.csv`: what the kit decides about each row, and what a person decides against it.
 
-Columns: id; keep (the last word); reason (why the kit would drop the row; empty where it would not); group
-(rows that show one picture); conflict (the group carries several labels); evidence (figures and ids behind
-it); overruled (a person changed keep); decision (the kit's own: keep or drop); label; picture (digest of the
-pixels). A person edits `keep`. The row is overruled from then on, as long as the id still shows the same
-picture.
+Columns: id; keep (the last word); reason (what is held against the row, empty for nothing; a row that is
+merely suspected is kept); group (rows that show one picture); conflict (the group carries several labels);
+evidence (figures and ids behind it); overruled (a person changed keep or weight); decision (the kit's own:
+keep or drop); label; picture (digest of the pixels); weight (of the row in the training loss, 1 unless a
+person changes it). A person edits `keep`. The row is overruled from then on, as long as the id still shows
+the same picture.
 """
 
 from __future__ import annotations
@@ -18,16 +19,8 @@ import pandas as pd
 from kit.errors import DataError
 
 COLUMNS = [
-    "id",
-    "keep",
-    "reason",
-    "group",
-    "conflict",
-    "evidence",
-    "overruled",
-    "decision",
-    "label",
-    "picture",
+    *("id", "keep", "reason", "group", "conflict", "evidence"),
+    *("overruled", "decision", "label", "picture", "weight"),
 ]
 _TRUE = frozenset(("true", "1", "yes", "y", "keep"))
 _FALSE = frozenset(("false", "0", "no", "n", "drop"))
@@ -53,10 +46,10 @@ class Verdicts:
         return cls(np.zeros(count, bool), text, np.zeros(count, bool), text.copy())
 
     def against(self, rows: np.ndarray, reason: str, evidence: np.ndarray | str, drop: bool = True) -> None:
-        """Drop `rows` (or merely suspect them) for `reason`; rows that already have a reason keep theirs."""
+        """Drop `rows` (or merely suspect them) for `reason`; an earlier reason stays, unless this one alone drops."""
         rows = np.asarray(rows, dtype=np.int64)
         texts = np.broadcast_to(np.asarray(evidence, dtype=object), rows.shape)
-        fresh = self.reason[rows] == ""
+        fresh = (self.reason[rows] == "") | (drop & ~self.drop[rows])
         self.reason[rows[fresh]] = reason
         self.drop[rows[fresh]] = drop
         self.note(rows, texts)
@@ -83,6 +76,7 @@ def table(
         "decision": np.where(verdicts.drop, "drop", "keep").astype(object),
         "label": labels,
         "picture": pictures.astype(object),
+        "weight": np.ones(len(ids)),
     }
     return pd.DataFrame(columns)[COLUMNS]
 
@@ -102,8 +96,20 @@ def read(path: Path) -> pd.DataFrame:
     for name in ("keep", "conflict", "overruled"):
         result[name] = _booleans(raw[name], path)
     for name in ("group", "label"):
-        result[name] = pd.to_numeric(raw[name]).astype(np.int64)
+        result[name] = _numbers(raw[name], path).astype(np.int64)
+    result["weight"] = _numbers(raw["weight"], path, positive=True)
     return with_edits(result)
+
+
+def _numbers(column: pd.Series, path: Path, positive: bool = False) -> pd.Series:
+    numbers = pd.to_numeric(column, errors="coerce")
+    bad = np.flatnonzero(~np.isfinite(numbers) | (numbers < 0) | (positive & (numbers == 0)))
+    if len(bad):
+        rule = "a number above 0 (to leave a row out, set its keep to False)" if positive else "a number from 0"
+        raise DataError(
+            f"{path}: {column.name} must be {rule}, but line {bad[0] + 2} has {column.iloc[bad[0]]!r}. Mend it."
+        )
+    return numbers
 
 
 def _booleans(column: pd.Series, path: Path) -> pd.Series:
@@ -118,9 +124,9 @@ def _booleans(column: pd.Series, path: Path) -> pd.Series:
 
 
 def with_edits(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with `overruled` set wherever `keep` is not the kit's decision; once set it stays."""
+    """The table with `overruled` set wherever `keep` or `weight` is not the kit's; once set it stays."""
     differs = table["keep"].to_numpy() != (table["decision"] == "keep").to_numpy()
-    return table.assign(overruled=table["overruled"].to_numpy() | differs)
+    return table.assign(overruled=table["overruled"].to_numpy() | differs | (table["weight"].to_numpy() != 1))
 
 
 def carry_over(fresh: pd.DataFrame, previous: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -129,12 +135,11 @@ def carry_over(fresh: pd.DataFrame, previous: pd.DataFrame) -> tuple[pd.DataFram
 
     An overruled row follows its id, as long as the id still shows the same picture.
     """
-    overruled = previous[previous["overruled"]]
+    overruled = previous[previous["overruled"]].set_index("id")
     pictures = dict(zip(fresh["id"], fresh["picture"]))
-    valid = [pictures.get(one) == picture for one, picture in zip(overruled["id"], overruled["picture"])]
-    decided = dict(zip(overruled["id"][valid], overruled["keep"][valid]))
-    mine = fresh["id"].isin(list(decided)).to_numpy()
-    keep = fresh["keep"].to_numpy().copy()
-    keep[mine] = [decided[one] for one in fresh["id"][mine]]
-    lost = overruled["id"][~np.asarray(valid, bool)].tolist()
-    return fresh.assign(keep=keep, overruled=mine), lost
+    valid = np.array([pictures.get(one) == picture for one, picture in overruled["picture"].items()], dtype=bool)
+    standing, result = overruled[valid], fresh.copy()
+    mine = result["id"].isin(standing.index).to_numpy()
+    for name in ("keep", "weight", "evidence"):
+        result.loc[mine, name] = standing.loc[result.loc[mine, "id"], name].to_numpy()
+    return result.assign(overruled=mine), overruled.index[~valid].tolist()

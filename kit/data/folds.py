@@ -115,6 +115,7 @@ def _uneven(folds: np.ndarray, labels: np.ndarray) -> list[str]:
     ]
 
 
-def fold_digest(ids: np.ndarray, folds: np.ndarray) -> str:
-    """Hex sha256 of ids and their folds, which every later artefact carries."""
-    return sha256_arrays(ids.astype(str), folds.astype(np.int64))
+def fold_digest(ids: np.ndarray, folds: np.ndarray, weights: np.ndarray | None = None) -> str:
+    """Hex sha256 of ids and their folds, and of `weights` where there are some; every later artefact carries it."""
+    more = [] if weights is None else [weights.astype(np.float32)]
+    return sha256_arrays(ids.astype(str), folds.astype(np.int64), *more)

@@ -18,6 +18,8 @@ from kit import artefact
 from kit.config import ContestConfig
 from kit.data import decisions
 from kit.data.cleaning import clean
+from kit.data.cleaning_sheet import cleaning_blocks
+from kit.data.contact_sheet import write_sheet
 from kit.data.folds import Split, check_folds, fold_digest, make_folds, split
 from kit.data.grouping import merge_keys
 from kit.data.imageset import ImageSet
@@ -47,9 +49,11 @@ class Prepared:
     data_digest: str
     """Of all rows of the source, kept or not."""
     fold_digest: str
-    """Of the kept ids and their folds."""
+    """Of the kept ids, their folds and weights."""
     repeats: tuple[np.ndarray, ...] = ()
     """The folds (N,) int64 of further repeats of k-fold."""
+    weights: np.ndarray | None = None
+    """(N,) float32: of each row in the training loss, where a person changed some in `clean.csv`; else all are 1."""
 
     @property
     def fold_numbers(self) -> tuple[int, ...]:
@@ -61,47 +65,88 @@ class Prepared:
         return split(self.folds, fold)
 
     def repeat(self, number: int) -> Prepared:
-        """The same rows with the folds of repeat `number`; 0 is this one."""
+        """The same rows with the folds of repeat `number`; 0 is this one. DataError where it was not drawn."""
         if number == 0:
             return self
+        if number > len(self.repeats):
+            raise DataError(
+                f"repeats of k-fold are numbered 0..{len(self.repeats)}, but got {number}. "
+                f"Set [folds] repeats = {number + 1}"
+            )
         folds = self.repeats[number - 1]
-        return replace(self, folds=folds, fold_digest=fold_digest(self.ids, folds), repeats=())
+        digest = fold_digest(self.ids, folds, self.weights)
+        return replace(self, folds=folds, fold_digest=digest, repeats=())
 
 
-def prepare(contest: ContestConfig, path: Path | None, workspace: Workspace, echo: Echo = print) -> Prepared:
-    """Load, clean and split, reusing `clean.csv` and `folds.csv` where they still fit; `echo` gets lines to
-    read.
+def prepare(
+    contest: ContestConfig, path: Path | None, workspace: Workspace, echo: Echo = print, yes: bool = False
+) -> Prepared:
+    """Load, clean and split, reusing `clean.csv` and `folds.csv` where they still fit; `echo` gets lines to read.
+
+    `yes` is that of `cleaned`.
+    """
+    image_set, decided = cleaned(contest, path, workspace, echo, yes)
+    folder = workspace.oof(contest.name)
+    keep = np.flatnonzero(decided["keep"].to_numpy())
+    if not len(keep):
+        raise DataError(f"{folder / 'clean.csv'}: at least one row must be kept, but none is. Mend the file.")
+    table = _folds(image_set, decided, keep, contest, folder, echo)
+    prepared = _aligned(image_set, decided, keep, table)
+    for line in stale_runs(folder, contest.name, prepared.data_digest, prepared.fold_digest):
+        echo(f"  {line}")
+    return prepared
+
+
+def cleaned(
+    contest: ContestConfig, path: Path | None, workspace: Workspace, echo: Echo = print, yes: bool = False
+) -> tuple[ImageSet, pd.DataFrame]:
+    """All rows of the source and the decision about each, in one order; `clean.csv` is made where it is
+    missing or stale, with `clean.png` beside it.
+
+    `yes`: decide anew, and let suspicions drop more than [clean] max_share of the rows.
     """
     image_set = load(contest, path, workspace)
     echo(f"{contest.name}: {len(image_set):,} images of {image_set.images.shape[1]}x{image_set.images.shape[2]}")
     for note in image_set.notes:
         echo(f"  {note}")
     folder = workspace.oof(contest.name)
-    record = Record.read(folder / "prepared.json")
-    decided = _decisions(image_set, contest, folder, record, echo)
-    keep = np.flatnonzero(decided["keep"].to_numpy())
-    table = _folds(image_set, decided, keep, contest, folder, record, echo)
-    prepared = _aligned(image_set, keep, table)
-    for line in stale_runs(folder, contest.name, prepared.data_digest, prepared.fold_digest):
-        echo(f"  {line}")
-    return prepared
-
-
-def _decisions(image_set: ImageSet, contest: ContestConfig, folder: Path, record: Record, echo: Echo) -> pd.DataFrame:
-    """`clean.csv`, made anew when the data or [clean] changed; a person's edits are kept."""
     file = folder / "clean.csv"
-    previous = decisions.read(file) if file.exists() else None
+    record = Record.read(folder / "prepared.json")
     now = record.with_clean(image_set.digest, contest.clean)
-    if previous is not None and now.clean == record.clean:
+    previous = decisions.read(file) if file.exists() else None
+    if previous is not None and now.clean == record.clean and not yes:
+        _same_rows(previous, image_set, file)
         echo(f"  {file}: {_summary(previous)}")
-        return previous
+        return image_set, previous
     if previous is not None and (changed := record.changes(now)):
         echo(f"  {file}: made anew, because {changed} changed")
-    fresh = clean(image_set, contest.clean, previous)
-    artefact.write_csv(file, fresh)
+    table = _decided(image_set, contest, previous, yes, echo)
+    artefact.write_csv(file, table)
+    write_sheet(folder / "clean.png", cleaning_blocks(image_set, table))
     now.write(folder / "prepared.json")
-    echo(f"  {file}: {_summary(fresh)}")
-    return fresh
+    echo(f"  {file}: {_summary(table)}; pictures in {folder / 'clean.png'}")
+    return image_set, table
+
+
+def _decided(
+    image_set: ImageSet, contest: ContestConfig, previous: pd.DataFrame | None, yes: bool, echo: Echo
+) -> pd.DataFrame:
+    """Fresh decisions with a person's earlier ones, as far as they still apply."""
+    fresh = clean(image_set, contest.clean, yes=yes)
+    if previous is None:
+        return fresh
+    table, lost = decisions.carry_over(fresh, previous)
+    if lost:
+        echo(f"  {len(lost):,} decisions by hand no longer apply: their pictures changed ({', '.join(lost[:5])})")
+    return table
+
+
+def _same_rows(table: pd.DataFrame, image_set: ImageSet, file: Path) -> None:
+    if table["id"].tolist() != image_set.ids.tolist():
+        raise DataError(
+            f"{file}: must have one row an image in the order of the source, but has {len(table):,} rows for "
+            f"{len(image_set):,} images, or others. Put them back, or delete the file and run: kit clean"
+        )
 
 
 def _summary(table: pd.DataFrame) -> str:
@@ -121,7 +166,6 @@ def _folds(
     keep: np.ndarray,
     contest: ContestConfig,
     folder: Path,
-    record: Record,
     echo: Echo,
 ) -> pd.DataFrame:
     """`folds.csv` for the kept rows, made anew when they, their groups, [folds] or the seed changed."""
@@ -129,7 +173,8 @@ def _folds(
     groups = _groups(image_set, decided)[keep]
     ids, labels = image_set.ids[keep], image_set.need_labels()[keep]
     column = image_set.splits[keep] if image_set.splits is not None else None
-    now = Record.read(folder / "prepared.json").with_folds(ids, labels, groups, column, contest)
+    record = Record.read(folder / "prepared.json")
+    now = record.with_folds(ids, labels, groups, column, contest)
     if file.exists() and now.folds == record.folds:
         table = _read_folds(file, ids)
         check_folds(table, labels)
@@ -171,9 +216,11 @@ def _read_folds(file: Path, ids: np.ndarray) -> pd.DataFrame:
     return table.set_index("id").loc[ids.tolist()].reset_index()
 
 
-def _aligned(image_set: ImageSet, keep: np.ndarray, table: pd.DataFrame) -> Prepared:
+def _aligned(image_set: ImageSet, decided: pd.DataFrame, keep: np.ndarray, table: pd.DataFrame) -> Prepared:
     folds = table["fold"].to_numpy()
     ids = image_set.ids[keep]
+    weighed = decided["weight"].to_numpy()[keep].astype(np.float32)
+    weights = None if (weighed == 1).all() else weighed
     more = [name for name in table.columns if name.startswith("fold") and name != "fold"]
     return Prepared(
         ids=ids,
@@ -183,6 +230,7 @@ def _aligned(image_set: ImageSet, keep: np.ndarray, table: pd.DataFrame) -> Prep
         groups=table["group"].to_numpy(),
         class_names=image_set.class_names,
         data_digest=image_set.digest,
-        fold_digest=fold_digest(ids, folds),
+        fold_digest=fold_digest(ids, folds, weights),
         repeats=tuple(table[name].to_numpy() for name in more),
+        weights=weights,
     )

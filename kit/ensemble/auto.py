@@ -1,5 +1,4 @@
-"""`auto`: the simplest kind within one standard error of the best that does not lose where it was not
-looking.
+"""`auto`: the simplest kind within one standard error of the best, if it does not lose on the other score.
 
 Equal weights win ties. A lone network is not on offer: averaging fits no number, so it is as simple, and
 safer.
@@ -78,7 +77,7 @@ def _within(one: Nested, best: Nested, pool: Pool) -> bool:
 
 
 def auto(pool: Pool, compared: Sequence[Compared] | None = None) -> Nested:
-    """The chosen kind; its nested predictions repeat the choice without each fold, so that choosing is paid
+    """The chosen kind; its nested predictions repeat the choice fold by fold, so that choosing is paid
     for.
     """
     compared = compare(pool) if compared is None else compared

@@ -1,6 +1,4 @@
-"""Per-class bias: a number a class, added to a blend's log-probabilities, and the correction for another
-class prior.
-"""
+"""A bias a class, added to a blend's log-probabilities; and the correction for another class prior."""
 
 from __future__ import annotations
 
@@ -44,9 +42,7 @@ class Biased:
 
 
 def fit_bias(proba: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Bias (C,), sum 0, of least mean log loss of softmax(log proba + bias) for proba (R, C) and labels
-    (R,).
-    """
+    """Bias (C,), sum 0, of least log loss of softmax(log proba + bias); proba (R, C), labels (R,)."""
     logs, truth = np.log(np.maximum(proba, FLOOR)), np.eye(proba.shape[1])[labels]
 
     def loss(bias: np.ndarray) -> tuple[float, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from kit.ensemble.kinds import kind
 from kit.ensemble.nested import Kind, Nested, evaluate
 from kit.ensemble.pool import Pool, make_pool
 from kit.ensemble.scores import Score
+from kit.ensemble.shares import with_shares
 from kit.errors import ArtefactError, EnsembleError
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Blend:
 
     name: as asked for ("auto"); kind: what it became ("best5"). combiner: the manifest's, members in the
     order of `members`. equal: nested score of the plain mean of the same number of members, the bar to beat.
+    options: what was asked for besides the name, expects and metric.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Blend:
     equal: Score
     expected: Expected
     digests: dict[str, str]
+    options: dict[str, Any]
 
     def proba(self, pool: Pool) -> np.ndarray:
         """Out-of-fold probabilities (N, 1 + K, C) of the blend, from a pool that holds its members."""
@@ -98,7 +101,8 @@ class Wish:
 
     expects, metric: the contest's. hidden_rows: pictures the hidden score is taken over. budget and costs:
     the platform's limits, and what each recipe takes. hidden_prior: class shares (C,) of the hidden test,
-    where known. merges: how a recipe's views become one, by recipe.
+    where known. merges: how a recipe's views become one, by recipe. trained: shift families that each recipe
+    trained on, where ranking is to leave those out. shares: of the battery's cells in the hidden test, by name.
     """
 
     expects: str = "shifted"
@@ -108,6 +112,21 @@ class Wish:
     costs: Mapping[str, Cost] | None = None
     hidden_prior: Sequence[float] | None = None
     merges: Mapping[str, str] | None = None
+    trained: Mapping[str, Collection[str]] | None = None
+    shares: Mapping[str, float] | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Plain values of what differs from the defaults; budgets and costs as they were measured."""
+        values: dict[str, Any] = {
+            "hidden_rows": self.hidden_rows,
+            "budget": {key: limit for key, limit in asdict(self.budget).items() if limit is not None},
+            "costs": {name: asdict(cost) for name, cost in (self.costs or {}).items()},
+            "hidden_prior": [float(share) for share in ([] if self.hidden_prior is None else self.hidden_prior)],
+            "merges": dict(self.merges or {}),
+            "shares": {cell: float(share) for cell, share in (self.shares or {}).items()},
+            "trained": {name: sorted(families) for name, families in (self.trained or {}).items()},
+        }
+        return {key: value for key, value in values.items() if value}
 
 
 def blend(
@@ -118,7 +137,9 @@ def blend(
     more: further fields of `Wish`.
     """
     wish = Wish(expects, metric, **more)
-    pool = make_pool(runs, expects, metric, merges=wish.merges)
+    pool = make_pool(runs, expects, metric, merges=wish.merges, trained=wish.trained)
+    if wish.shares and pool.expects == "shifted":
+        pool = with_shares(pool, wish.shares)
     return describe(name, find(name, pool, wish)[0], pool, _digests(runs), wish)
 
 
@@ -143,7 +164,7 @@ def within(one: Kind, pool: Pool, wish: Wish) -> Kind:
 def describe(name: str, found: Nested, pool: Pool, digests: dict[str, str], wish: Wish) -> Blend:
     """A scored kind as a blend."""
     combiner, proba, weights = found.combiner, found.proba, None
-    bar = evaluate(kind(f"best{len(combiner.members)}"), pool)
+    bar = evaluate(within(kind(f"best{len(combiner.members)}"), pool, wish), pool)
     if wish.hidden_prior is not None:
         combiner = with_prior(combiner, pool.labels, wish.hidden_prior)
         weights = row_weights(pool.labels, wish.hidden_prior)
@@ -160,6 +181,7 @@ def describe(name: str, found: Nested, pool: Pool, digests: dict[str, str], wish
         equal=bar.nested,
         expected=expected_score(proba, pool, wish.hidden_rows, row_weights=weights),
         digests=digests,
+        options=wish.options(),
     )
 
 

@@ -1,5 +1,4 @@
-"""Stacking by gradient-boosted trees on centred log-probabilities: an option for pools whose members err by
-regions.
+"""Stacking by gradient-boosted trees on centred log-probabilities, for members that err by regions.
 
 The trees are scikit-learn's; kept as arrays of nodes, so that a submission needs neither scikit-learn nor a
 pickle.
@@ -16,7 +15,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from kit.ensemble.combine import Combiner
 from kit.ensemble.pool import Pool
 from kit.ensemble.ranking import affordable
-from kit.ensemble.stack import features, thinned
+from kit.ensemble.stack import MOST_ROWS, features, thinned
 
 EXTREMES = (-1e300, 1e300)
 """Thresholds that send every number to one side; JSON has no infinity."""
@@ -33,7 +32,7 @@ class Boosting:
     def fit(self, pool: Pool) -> Combiner:
         """Fits on at most as many members as the rows can pay for."""
         members = affordable(pool, numbers_a_member=pool.num_classes)
-        proba, labels, _ = thinned(*pool.members(members).fitting(), self.seed)
+        proba, labels, _ = thinned(*pool.members(members).fitting(), MOST_ROWS, self.seed)
         model = HistGradientBoostingClassifier(
             learning_rate=0.1,
             max_iter=50,

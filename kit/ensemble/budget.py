@@ -13,12 +13,13 @@ from kit.ensemble.pool import Pool
 from kit.ensemble.scores import FLOOR
 from kit.errors import EnsembleError
 
+FREE = 1e-9
+"""What nothing costs, so that it can be divided by."""
+
 
 @dataclass(frozen=True)
 class Cost:
-    """What a member takes on the platform, all of its folds and views: measured seconds, and megabytes in the
-    zip.
-    """
+    """What a member takes, all folds and views: measured seconds, and megabytes in the zip."""
 
     seconds: float
     megabytes: float
@@ -47,7 +48,7 @@ class Budget:
             cost.megabytes / self.max_mb if self.max_mb else 0.0,
             1.0 / self.max_members if self.max_members else 0.0,
         ]
-        return max(shares) or cost.seconds
+        return max(*shares, 0.0 if any(shares) else cost.seconds, FREE)
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,7 @@ def check_costs(pool: Pool, costs: Mapping[str, Cost], budget: Budget) -> None:
 
 
 def purchase(pool: Pool, costs: Mapping[str, Cost], budget: Budget) -> list[int]:
-    """Members bought one after the other until nothing fits, by loss saved, or saved per cost: whichever ends
-    lower.
+    """Members bought one by one while any fits, by loss saved or saved per cost, whichever ends lower.
 
     The two greedy rules together are never far from the best affordable set (Khuller et al., 1999).
     """
@@ -104,9 +104,7 @@ def purchase(pool: Pool, costs: Mapping[str, Cost], budget: Budget) -> list[int]
 def buy(
     pool: Pool, costs: Mapping[str, Cost], budget: Budget, per_cost: bool, to_the_end: bool = False
 ) -> tuple[list[int], float]:
-    """Members in the order bought, and the log loss of their mean; stops where no more help, or
-    `to_the_end`.
-    """
+    """Members in the order bought, and their mean's log loss; stops where none helps, or `to_the_end`."""
     proba, labels, _ = pool.fitting()
     picked = np.take_along_axis(proba, labels[None, :, None], axis=2)[:, :, 0]
     chosen: list[int] = []

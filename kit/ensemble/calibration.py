@@ -16,9 +16,7 @@ LIMITS = (0.05, 20.0)
 """Temperatures outside of these mean a broken member, not a calibrated one."""
 
 STENCIL = np.linspace(-0.3, 0.3, 5)
-"""Steps in log temperature around the optimum over all rows, on which the folds' own optima are
-interpolated.
-"""
+"""Steps in log temperature on which the optima of the folds are interpolated."""
 
 
 def losses_at(logits: np.ndarray, labels: np.ndarray, temperature: float, merge: str = "mean") -> np.ndarray:

@@ -1,6 +1,4 @@
-"""Combiners: fitted blends as data. Their arithmetic is the shipped file's, so that what is scored is what
-runs.
-"""
+"""Combiners: fitted blends as data. The arithmetic is the shipped file's: what is scored is what runs."""
 
 from __future__ import annotations
 

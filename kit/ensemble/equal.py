@@ -11,9 +11,7 @@ from kit.ensemble.ranking import ranked
 
 @dataclass(frozen=True)
 class Equal:
-    """The `count` best members (None: all) with equal weights, merged as "mean", "geometric", "rank" or
-    "majority".
-    """
+    """The `count` best (None: all), equally weighted: "mean", "geometric", "rank" or "majority"."""
 
     name: str
     merge: str = "mean"

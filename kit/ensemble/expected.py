@@ -52,12 +52,13 @@ def expected_score(
     """
     shifted = pool.expects == "shifted"
     values = _values(proba[:, 1:] if shifted else proba[:, :1], pool, row_weights)
-    point = float(values.mean())
+    weights = pool.weights() if shifted else None
+    point = float(values.mean() if weights is None else (weights * values).mean())
     rng = np.random.default_rng(seed)
     centres = np.full(DRAWS, point)
     spread = row_se(values[:, 0])
     if shifted:
-        spread = shifted_se(values, numbered(operators(pool.cell_names))[pool.cells])
+        spread = shifted_se(values, numbered(operators(pool.cell_names))[pool.cells], weights)
         centres = _mixtures(values, pool, rng)
         centres += point - centres.mean()
     theirs = max(point * (1 - point), 1e-4) / hidden_rows
@@ -77,8 +78,10 @@ def _values(proba: np.ndarray, pool: Pool, weights: np.ndarray | None) -> np.nda
 def _mixtures(values: np.ndarray, pool: Pool, rng: np.random.Generator) -> np.ndarray:
     """Means (DRAWS,) of values (N, K) under random mixtures of the battery's cells."""
     size, cells = len(pool.cell_names), pool.cells.ravel()
-    rows = np.bincount(cells, minlength=size)
-    sums = np.bincount(cells, weights=values.ravel(), minlength=size)
+    known = pool.weights()
+    each = np.ones(cells.shape) if known is None else known.ravel()
+    rows = np.bincount(cells, weights=each, minlength=size)
+    sums = np.bincount(cells, weights=each * values.ravel(), minlength=size)
     weights = np.ones((DRAWS, size))
     severity = [name.partition("@")[2] for name in pool.cell_names]
     parts = {

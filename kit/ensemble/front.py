@@ -30,12 +30,11 @@ class Point:
     proba: np.ndarray
 
 
-def front(pool: Pool, costs: Mapping[str, Cost], budget: Budget) -> list[Point]:
+def front(pool: Pool, costs: Mapping[str, Cost]) -> list[Point]:
     """A point a number of members, cheapest first; the order is found again without each fold's rows."""
-    check_costs(pool, costs, budget)
-    unlimited = Budget()
-    order = buy(pool, costs, unlimited, per_cost=True, to_the_end=True)[0]
-    nested = _nested_means(pool, costs, unlimited)
+    check_costs(pool, costs, Budget())
+    order = _order(pool, costs)
+    nested = _nested_means(pool, costs)
     points: list[Point] = []
     best = -np.inf
     for count in range(1, len(order) + 1):
@@ -49,13 +48,17 @@ def front(pool: Pool, costs: Mapping[str, Cost], budget: Budget) -> list[Point]:
     return points
 
 
-def _nested_means(pool: Pool, costs: Mapping[str, Cost], budget: Budget) -> np.ndarray:
+def _order(pool: Pool, costs: Mapping[str, Cost]) -> list[int]:
+    return buy(pool, costs, Budget(), per_cost=True, to_the_end=True)[0]
+
+
+def _nested_means(pool: Pool, costs: Mapping[str, Cost]) -> np.ndarray:
     """Held-out means (M, N, 1 + K, C) of the first 1, 2, ... M members of each fold's own order."""
     out = np.empty(pool.proba.shape)
     counts = np.arange(1, len(out) + 1)[:, None, None, None]
     for fold in np.unique(pool.folds):
         held = pool.folds == fold
-        order = buy(pool.rows(~held), costs, budget, per_cost=True, to_the_end=True)[0]
+        order = _order(pool.rows(~held), costs)
         out[:, held] = np.cumsum(pool.proba[order][:, held], axis=0, dtype=np.float64) / counts
     return out
 
@@ -78,9 +81,7 @@ def pick(points: Sequence[Point], pool: Pool, costs: Mapping[str, Cost], budget:
 
 
 def draw(points: Sequence[Point], expects: str, path: Path) -> None:
-    """The front as a figure (format by the path's suffix): nested score with one standard error over
-    seconds.
-    """
+    """The front as a figure (format by suffix): nested score with one standard error over seconds."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 4), layout="constrained")

@@ -23,7 +23,7 @@ class Greedy:
     """Bagged greedy selection of the pool's members.
 
     by_metric: lower the contest's metric instead of the log loss. rounds: votes a bag hands out. Each of
-    `bags` sees half of the rows and, of large pools, half of the members.
+    `bags` sees half of the rows (at most 12,000) and, of large pools, half of the members.
     """
 
     name: str = "greedy"
@@ -62,13 +62,16 @@ def bagged(
             weights += shares(select(state, rounds))
             continue
         chosen = np.sort(rng.permutation(size)[: max(min(size, SMALL_POOL), size // 2)])
-        kept = np.sort(rng.permutation(rows)[: max(1, rows // 2)])
+        kept = np.sort(rng.permutation(rows)[: max(1, min(rows // 2, MOST_ROWS))])
         weights[chosen] += shares(select(state.part(chosen, kept), rounds))
     return weights / bags
 
 
 SMALL_POOL = 10
 """Pools up to this size enter every bag whole: half of five members is no ensemble."""
+
+MOST_ROWS = 12_000
+"""Rows a bag sees at most; the bags together see more."""
 
 START = 5
 """Most members that sorted initialisation puts in."""

@@ -1,6 +1,4 @@
-"""What greedy selection lowers: the loss of the mean of all votes so far and one more, for every member at
-once.
-"""
+"""What greedy selection lowers: the loss of the mean of all votes and one more, for all members at once."""
 
 from __future__ import annotations
 
@@ -91,6 +89,9 @@ class LabelLoss:
     def __init__(self, metric: str, proba: np.ndarray, labels: np.ndarray) -> None:
         self.metric, self.proba, self.labels = metric, proba, labels
         self.total: np.ndarray = np.zeros(proba.shape[1:], dtype=np.float32)
+        self.true = np.bincount(labels, minlength=proba.shape[2])
+        share = 1.0 / np.maximum(self.true, 1) / (self.true > 0).sum()
+        self.hit_weight = share[labels] if metric == "balanced_accuracy" else np.full(len(labels), 1 / len(labels))
 
     @property
     def size(self) -> int:
@@ -103,24 +104,32 @@ class LabelLoss:
 
     def losses(self) -> np.ndarray:
         """Loss (M,) after one more vote for each member."""
-        two_best = np.partition(self.total, -2, axis=1)[:, -2:]
-        settled = two_best[:, 1] - two_best[:, 0] > 1.0
-        contested = ~settled
+        before = self.total.argmax(axis=1)
+        contested = np.flatnonzero(self._lead(before) <= 1.0)
         said = (self.proba[:, contested] + self.total[contested]).argmax(axis=-1)
-        hits, counts = _tally(said, self.labels[contested], self.total.shape[1])
-        more = _tally(self.total[settled].argmax(axis=-1)[None], self.labels[settled], self.total.shape[1])
-        return 1.0 - self._metric(hits + more[0], counts + more[1])
+        if self.metric == "macro_f1":
+            return 1.0 - self._macro_f1(before, contested, said)
+        gained = (said == self.labels[contested]) @ self.hit_weight[contested]
+        settled = (before == self.labels) * self.hit_weight
+        return 1.0 - (settled.sum() - settled[contested].sum() + gained)
 
-    def _metric(self, hits: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """The metric (M,) from hits (M, C) by class and how often each class was said, counts (M, C)."""
-        true = np.bincount(self.labels, minlength=hits.shape[1])
-        if self.metric == "accuracy":
-            return hits.sum(axis=1) / len(self.labels)
-        if self.metric == "balanced_accuracy":
-            return (hits / np.maximum(true, 1))[:, true > 0].mean(axis=1)
-        occurs = (counts + true) > 0
-        rates = 2.0 * hits / np.maximum(counts + true, 1)
-        return rates.sum(axis=1) / occurs.sum(axis=1)
+    def _lead(self, before: np.ndarray) -> np.ndarray:
+        """How far (R,) each row's best class, `before`, lies above its second."""
+        rows = np.arange(len(before))
+        others = self.total.copy()
+        others[rows, before] = -np.inf
+        return self.total[rows, before] - others.max(axis=1)
+
+    def _macro_f1(self, before: np.ndarray, contested: np.ndarray, said: np.ndarray) -> np.ndarray:
+        """(M,) from labels before the vote (R,), and said (M, S) on the contested rows (S,)."""
+        classes = len(self.true)
+        settled = np.ones(len(before), dtype=bool)
+        settled[contested] = False
+        hits, counts = _tally(said, self.labels[contested], classes)
+        more = _tally(before[None, settled], self.labels[settled], classes)
+        counts += more[1] + self.true
+        rates = 2.0 * (hits + more[0]) / np.maximum(counts, 1)
+        return rates.sum(axis=1) / (counts > 0).sum(axis=1)
 
     def add(self, member: int) -> None:
         """Vote for a member."""

@@ -1,6 +1,4 @@
-"""Every ensemble by its name: "best5", "all", "geometric5", "rank", "majority", "greedy", "weights",
-"stack".
-"""
+"""Every ensemble by its name: "best5", "all", "geometric5", "rank", "greedy", "weights", "stack", ..."""
 
 from __future__ import annotations
 

@@ -60,9 +60,7 @@ def nested_proba(kind: Kind, pool: Pool) -> np.ndarray:
     """Predictions (N, 1 + K, C) for every row by the combiner fitted on the other folds' rows."""
     folds = np.unique(pool.folds)
     if len(folds) < 2:
-        raise EnsembleError(
-            f"nested scores need at least 2 folds, but got {len(folds)}. Train more: kit train"
-        )
+        raise EnsembleError(f"nested scores need at least 2 folds, but got {len(folds)}. Train more: kit train")
     out = np.empty(pool.proba.shape[1:])
     for fold in folds:
         held = pool.folds == fold
@@ -79,9 +77,7 @@ def evaluate(kind: Kind, pool: Pool) -> Nested:
 
 
 def difference(ours: np.ndarray, theirs: np.ndarray, pool: Pool, on: str) -> tuple[float, float]:
-    """Score of `ours` less that of `theirs` (N, 1 + K, C) on "clean" or "shifted", and its paired standard
-    error.
-    """
+    """Score of `ours` less that of `theirs` (N, 1 + K, C), "clean" or "shifted"; paired standard error."""
     shifted = on == "shifted" and pool.proba.shape[2] > 1
     part = slice(1, None) if shifted else slice(0, 1)
     labels = np.repeat(pool.labels, ours[:, part].shape[1])
@@ -89,4 +85,6 @@ def difference(ours: np.ndarray, theirs: np.ndarray, pool: Pool, on: str) -> tup
     gap = (values[0] - values[1]).reshape(len(pool.labels), -1)
     if not shifted:
         return float(gap.mean()), row_se(gap[:, 0])
-    return float(gap.mean()), shifted_se(gap, numbered(operators(pool.cell_names))[pool.cells])
+    weights = pool.weights()
+    mean = gap.mean() if weights is None else (weights * gap).mean()
+    return float(mean), shifted_se(gap, numbered(operators(pool.cell_names))[pool.cells], weights)

@@ -5,7 +5,7 @@ A candidate that is incomplete or belongs to other data is refused by name, befo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,12 @@ from kit.submit.model import merge_views
 
 if TYPE_CHECKING:
     from kit.oof import OofRun
+
+
+PARTS = 5
+
+CALIBRATION_ROWS = 20_000
+"""Pictures that a temperature is fitted on at most: enough for one number to half a percent."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,10 @@ class Pool:
     metric: str = "accuracy"
     whole: int = 0
     """Rows of the pool that this one was cut from; 0 where it is whole."""
+    trained: tuple[frozenset[str], ...] = ()
+    """Shift families that each member trained on, where ranking is to leave those out; else empty."""
+    shares: tuple[float, ...] = ()
+    """Share of each cell in the hidden test, where it is known; else empty, and every drawn cell counts alike."""
 
     @property
     def num_classes(self) -> int:
@@ -75,6 +85,7 @@ class Pool:
             names=tuple(self.names[m] for m in picked),
             proba=self.proba[picked],
             entries=tuple(self.entries[m] for m in picked) if self.entries else (),
+            trained=tuple(self.trained[m] for m in picked) if self.trained else (),
         )
 
     def fitting(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -90,7 +101,15 @@ class Pool:
 
     def score(self, proba: np.ndarray) -> Score:
         """Scores of a predictor's proba (N, 1 + K, C) on the pool's rows."""
-        return score(proba, self.labels, self.cells, self.cell_names, self.metric)
+        return score(proba, self.labels, self.cells, self.cell_names, self.metric, self.weights())
+
+    def weights(self) -> np.ndarray | None:
+        """(N, K) of mean 1, that give the drawn cells the shares they have in the hidden test; None: all alike."""
+        if not self.shares:
+            return None
+        drawn = np.bincount(self.cells.ravel(), minlength=len(self.shares))
+        by_cell = np.where(drawn > 0, self.shares, 0.0) / np.maximum(drawn, 1)
+        return (by_cell * self.cells.size / (by_cell * drawn).sum())[self.cells]
 
     def member_scores(self) -> list[Score]:
         """Scores of every member by itself."""
@@ -103,10 +122,12 @@ def make_pool(
     metric: str = "accuracy",
     temperature: bool = True,
     merges: Mapping[str, str] | None = None,
+    trained: Mapping[str, Collection[str]] | None = None,
 ) -> Pool:
     """The pool of out-of-fold runs; EnsembleError names the run that cannot enter and why.
 
-    merges: how a recipe's views become one, by recipe; "mean" where it is not named.
+    merges: how a recipe's views become one, by recipe; "mean" where it is not named. trained: the shift
+    families that each recipe trained on, where ranking is to leave those out.
     """
     check_runs(runs)
     first = runs[0]
@@ -118,12 +139,13 @@ def make_pool(
         names=tuple(run.recipe for run in runs),
         proba=np.stack([proba for proba, _ in members]),
         labels=first.labels,
-        folds=first.folds,
+        folds=nesting_folds(first.folds, first.labels),
         cells=first.cells,
         cell_names=tuple(first.cell_names),
         entries=tuple(entry for _, entry in members),
         expects=expects,
         metric=metric,
+        trained=tuple(frozenset(trained.get(run.recipe, ())) for run in runs) if trained else (),
     )
 
 
@@ -133,20 +155,35 @@ def _member(run: OofRun, ids: np.ndarray, expects: str, temperature: bool, merge
     common, scale = 1.0, np.ones(len(order), dtype=np.float32)
     if temperature:
         seen = logits[:, :1] if expects == "clean" else logits
-        common, scale = _temperatures(seen, run.labels[order], run.folds[order], merge)
+        labels = run.labels[order]
+        common, scale = _temperatures(seen, labels, nesting_folds(run.folds[order], labels), merge)
     proba = merge_views(logits, scale[:, None, None, None], merge)
     entry = Entry(common, tuple(run.views), merge, str(run.info.get("external", "")))
     return proba.astype(np.float32), entry
 
 
 def _temperatures(logits: np.ndarray, labels: np.ndarray, folds: np.ndarray, merge: str) -> tuple[float, np.ndarray]:
-    """The temperature of all rows, and of each row the one fitted without its fold (N,), for logits (N, J, V,
-    C).
-    """
+    """All rows' temperature, and each row's, fitted without its fold (N,); logits (N, J, V, C)."""
     count = logits.shape[1]
-    flat = logits.reshape(-1, *logits.shape[2:])
-    common, by_fold = cross_fit(flat, np.repeat(labels, count), np.repeat(folds, count), merge)
+    flat, truth, held = logits.reshape(-1, *logits.shape[2:]), np.repeat(labels, count), np.repeat(folds, count)
+    rows = np.arange(len(flat))
+    if len(flat) > CALIBRATION_ROWS:
+        rows = np.random.default_rng(0).permutation(len(flat))[:CALIBRATION_ROWS]
+    common, by_fold = cross_fit(flat[rows], truth[rows], held[rows], merge)
     return common, np.array([by_fold[int(fold)] for fold in folds], dtype=np.float32)
+
+
+def nesting_folds(folds: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The folds (N,); where a fixed holdout is all one fold, five stratified parts of it.
+
+    No row of a holdout was trained on, so any split of it nests honestly.
+    """
+    if len(np.unique(folds)) > 1 or np.bincount(labels).max() < PARTS:
+        return folds
+    parts = np.empty_like(folds)
+    order = np.lexsort((np.random.default_rng(0).random(len(labels)), labels))
+    parts[order] = np.arange(len(labels)) % PARTS
+    return parts
 
 
 def align(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from kit.ensemble.pool import Pool, make_pool
-from kit.ensemble.scores import Score
+from kit.ensemble.scores import Score, family_scores, row_values
 
 if TYPE_CHECKING:
     from kit.oof import OofRun
@@ -16,14 +18,46 @@ ROWS_A_WEIGHT = 50
 
 
 def ranked(pool: Pool) -> tuple[int, ...]:
-    """Places of all members, best first; ties go to the lower log loss, then to the name."""
+    """Places of all members, best first; ties go to the lower log loss, then to the name.
+
+    Where the pool says who trained on which family, by the leave-family-out score; who trained on all comes
+    last.
+    """
     scores = pool.member_scores()
-    return tuple(sorted(range(len(scores)), key=lambda m: (*_key(scores[m], pool.expects), pool.names[m])))
+    values: list[float | None] = [found.selection(pool.expects) for found in scores]
+    if pool.trained and pool.expects == "shifted":
+        values = leave_family_out(pool)
+    return tuple(sorted(range(len(scores)), key=lambda m: (*_key(values[m], scores[m], pool), pool.names[m])))
 
 
-def _key(found: Score, expects: str) -> tuple[float, float]:
-    loss = found.shifted_log_loss if expects == "shifted" and found.shifted_log_loss is not None else found.log_loss
-    return -found.selection(expects), loss
+def _key(value: float | None, found: Score, pool: Pool) -> tuple[float, float]:
+    loss = found.shifted_log_loss if pool.expects == "shifted" else None
+    return np.inf if value is None else -value, found.log_loss if loss is None else loss
+
+
+def leave_family_out(pool: Pool) -> list[float | None]:
+    """Shifted score of every member on the families that it did not train on; None where it did on all.
+
+    Families differ in how hard they are, so a member is measured on each against all to whom it is new: the
+    mean of those gaps, added to the mean level of such families.
+    """
+    by_member = [_by_family(pool, said) for said in pool.proba[:, :, 1:].argmax(axis=-1)]
+    level = {}
+    for family in by_member[0]:
+        new = [scores[family] for scores, known in zip(by_member, pool.trained) if family not in known]
+        if new:
+            level[family] = float(np.mean(new))
+    found: list[float | None] = []
+    for scores, known in zip(by_member, pool.trained):
+        gaps = [scores[family] - level[family] for family in level if family not in known]
+        found.append(float(np.mean(gaps) + np.mean(list(level.values()))) if gaps else None)
+    return found
+
+
+def _by_family(pool: Pool, said: np.ndarray) -> dict[str, float]:
+    """The metric by family of labels said (N, K)."""
+    values = row_values(pool.metric, np.repeat(pool.labels, said.shape[1]), said.ravel())
+    return family_scores(values.reshape(said.shape), pool.cells, pool.cell_names)
 
 
 def select_members(runs: Sequence[OofRun], k: int, expects: str = "shifted", metric: str = "accuracy") -> list[OofRun]:

@@ -1,6 +1,4 @@
-"""How far probabilities can be believed: calibration error with its uncertainty, and the data of its
-diagram.
-"""
+"""How far probabilities can be believed: calibration error, its uncertainty, and a diagram's data."""
 
 from __future__ import annotations
 

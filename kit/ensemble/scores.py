@@ -1,5 +1,4 @@
-"""Scores of predictions on clean and shifted rows, with standard errors that own up to how the rows hang
-together.
+"""Scores on clean and shifted rows, with standard errors that own up to how the rows hang together.
 
 Every metric is written as the mean of one value a row (its influence values; exact for accuracy, the delta
 method for the others), so that one formula gives the standard error of a score, and of a difference of two
@@ -50,8 +49,7 @@ class Score:
 
 
 def row_values(metric: str, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Values (R,) float64 whose mean is the metric of labels (R,) and predicted (R,) and whose spread its
-    error.
+    """Values (R,) whose mean is the metric of labels (R,) and predicted (R,), whose spread its error.
 
     metric: "accuracy", "balanced_accuracy" or "macro_f1" (over the classes that occur in either array).
     """
@@ -73,14 +71,18 @@ def row_se(values: np.ndarray) -> float:
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
 
 
-def shifted_se(values: np.ndarray, operators: np.ndarray) -> float:
+def shifted_se(values: np.ndarray, operators: np.ndarray, weights: np.ndarray | None = None) -> float:
     """Standard error of the mean of values (N, K) over rows *and* operators (N, K) int, clustered both ways.
+
+    weights: (N, K) of mean 1, where it is a weighted mean.
 
     Cameron, Gelbach & Miller (2011): variance over rows, plus over operators, less over single values, which
     both count. Never below the larger of the two.
     """
     size = values.size
     error = (values - values.mean()) / size
+    if weights is not None:
+        error = weights * (values - (weights * values).mean()) / size
     by_row = error.sum(axis=1)
     by_operator = np.bincount(operators.ravel(), weights=error.ravel())
     rows, count = float((by_row**2).sum()), len(np.unique(operators))
@@ -127,9 +129,11 @@ def score(
     cells: np.ndarray,
     cell_names: tuple[str, ...],
     metric: str = "accuracy",
+    weights: np.ndarray | None = None,
 ) -> Score:
-    """Scores of proba (N, 1 + K, C): the clean picture of every row, then its K shifted ones, cells (N,
-    K).
+    """Scores of proba (N, 1 + K, C): each row's clean picture, then its K shifted ones, cells (N, K).
+
+    weights: (N, K) of mean 1, of the shifted pictures in the shifted scores; families are not weighed inside.
     """
     clean = proba[:, 0]
     values = row_values(metric, labels, clean.argmax(-1))
@@ -141,23 +145,29 @@ def score(
     }
     if proba.shape[1] == 1:
         return Score(**base)
-    return Score(**base, **_shifted(proba[:, 1:], labels, cells, cell_names, metric))
+    return Score(**base, **_shifted(proba[:, 1:], labels, cells, cell_names, metric, weights))
 
 
 def _shifted(
-    proba: np.ndarray, labels: np.ndarray, cells: np.ndarray, cell_names: tuple[str, ...], metric: str
+    proba: np.ndarray,
+    labels: np.ndarray,
+    cells: np.ndarray,
+    cell_names: tuple[str, ...],
+    metric: str,
+    weights: np.ndarray | None,
 ) -> dict[str, Any]:
     count = proba.shape[1]
+    share = np.ones(cells.shape) if weights is None else weights
     flat, repeated = proba.reshape(-1, proba.shape[-1]), np.repeat(labels, count)
     predicted = flat.argmax(-1)
     values = row_values(metric, repeated, predicted).reshape(-1, count)
     by_family = family_scores(values, cells, cell_names)
     worst = min(by_family, key=lambda family: by_family[family])
     return {
-        "shifted": float(values.mean()),
-        "shifted_se": shifted_se(values, numbered(operators(cell_names))[cells]),
-        "shifted_macro_f1": float(row_values("macro_f1", repeated, predicted).mean()),
-        "shifted_log_loss": float(log_losses(flat, repeated).mean()),
+        "shifted": float((share * values).mean()),
+        "shifted_se": shifted_se(values, numbered(operators(cell_names))[cells], weights),
+        "shifted_macro_f1": float((share.ravel() * row_values("macro_f1", repeated, predicted)).mean()),
+        "shifted_log_loss": float((share.ravel() * log_losses(flat, repeated)).mean()),
         "worst_family": worst,
         "worst": by_family[worst],
     }

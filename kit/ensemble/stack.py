@@ -23,6 +23,10 @@ MOST_ROWS = 20_000
 """Rows beyond this add seconds, not accuracy, to a few hundred coefficients."""
 
 
+CHOICE_ROWS = 6_000
+"""Rows on which the strength is chosen: it only has to be right within a factor of three."""
+
+
 @dataclass(frozen=True)
 class Stack:
     """Multinomial logistic regression over the members that the rows can pay for."""
@@ -34,9 +38,10 @@ class Stack:
     def fit(self, pool: Pool) -> Combiner:
         """Chooses the strength, then fits on all rows."""
         members = affordable(pool, numbers_a_member=pool.num_classes)
-        proba, labels, folds = thinned(*pool.members(members).fitting(), self.seed)
-        x = features(proba)
-        model = regression(x, labels, choose_strength(x, labels, folds))
+        proba, labels, folds = thinned(*pool.members(members).fitting(), MOST_ROWS, self.seed)
+        few, few_labels, few_folds = thinned(proba, labels, folds, CHOICE_ROWS, self.seed)
+        strength = choose_strength(features(few), few_labels, few_folds)
+        model = regression(features(proba), labels, strength)
         return as_combiner(model, members, pool.num_classes)
 
 
@@ -46,12 +51,12 @@ def features(proba: np.ndarray) -> np.ndarray:
 
 
 def thinned(
-    proba: np.ndarray, labels: np.ndarray, folds: np.ndarray, seed: int
+    proba: np.ndarray, labels: np.ndarray, folds: np.ndarray, most: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """At most MOST_ROWS of the rows, drawn evenly, in their order."""
-    if len(labels) <= MOST_ROWS:
+    """At most so many of the rows, drawn evenly, in their order."""
+    if len(labels) <= most:
         return proba, labels, folds
-    rows = np.sort(np.random.default_rng(seed).permutation(len(labels))[:MOST_ROWS])
+    rows = np.sort(np.random.default_rng(seed).permutation(len(labels))[:most])
     return proba[:, rows], labels[rows], folds[rows]
 
 
@@ -76,9 +81,7 @@ def _held_out_loss(x: np.ndarray, labels: np.ndarray, held: np.ndarray, strength
 
 
 def as_combiner(model: LogisticRegression, members: tuple[int, ...], classes: int) -> Combiner:
-    """The regression as data; a class without a row in the fit keeps the lowest log-odds seen, and no
-    weight.
-    """
+    """The regression as data; a class without a row keeps log-odds 10 below the lowest, and no weight."""
     rows, intercept = model.coef_, model.intercept_
     if len(rows) == 1:  # scikit-learn keeps one row of coefficients for two classes
         rows, intercept = (

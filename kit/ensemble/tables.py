@@ -9,11 +9,45 @@ from collections.abc import Sequence
 from typing import Any
 
 from kit.ensemble.auto import Compared
+from kit.ensemble.blend import Blend
 from kit.ensemble.diversity import diversity
+from kit.ensemble.front import Point
 from kit.ensemble.pool import Pool
 from kit.ensemble.reliability import reliability
+from kit.ensemble.view_choice import ViewChoice
 
 Row = dict[str, Any]
+
+
+def member_rows(blend: Blend) -> list[Row]:
+    """A row a member: its weight, temperature, views, and its own scores."""
+    return [
+        {
+            "recipe": member.recipe,
+            "weight": member.weight,
+            "temperature": member.temperature,
+            "views": len(member.views),
+            "merge": member.merge,
+            "clean": member.score.clean,
+            "shifted": member.score.shifted,
+        }
+        for member in blend.members
+    ]
+
+
+def score_lines(blend: Blend) -> list[str]:
+    """A line a member; then nested scores, what was gained by seeing the rows, the bar, and what to expect."""
+    lines = [f"  {m.weight:.3f}  {m.recipe}  views {', '.join(m.views)}" for m in blend.members]
+    nested, expected = blend.nested, blend.expected
+    shifted = "" if nested.shifted is None else f", shifted {nested.shifted:.4f} ± {nested.shifted_se:.4f}"
+    seen, held, bar = (one.selection(blend.expects) for one in (blend.resubstitution, nested, blend.equal))
+    return [
+        *lines,
+        f"{blend.kind}: nested clean {nested.clean:.4f} ± {nested.clean_se:.4f}{shifted}",
+        f"  resubstitution {seen:.4f}, nested {held:.4f}, optimism {seen - held:+.4f}; equal weights {bar:.4f}",
+        f"  expect {expected.point:.4f}, {expected.level:.0%} interval {expected.low:.4f} to {expected.high:.4f}"
+        f"{'; ' if expected.note else ''}{expected.note}",
+    ]
 
 
 def kind_rows(compared: Sequence[Compared], chosen: str = "") -> list[Row]:
@@ -80,3 +114,38 @@ def calibration_rows(pool: Pool) -> list[Row]:
                 }
             )
     return rows
+
+
+def view_rows(choice: ViewChoice) -> list[Row]:
+    """A row a trial: passes a picture, merge, nested scores, and the gap to one view."""
+    return [
+        {
+            "recipe": choice.recipe,
+            "passes": trial.passes,
+            "merge": trial.merge,
+            "views": ", ".join(trial.views),
+            "clean": trial.nested.clean,
+            "shifted": trial.nested.shifted,
+            "gap": trial.gap,
+            "gap_se": trial.gap_se,
+            "chosen": trial is choice.chosen,
+        }
+        for trial in choice.trials
+    ]
+
+
+def front_rows(points: Sequence[Point], chosen: Point | None = None) -> list[Row]:
+    """A row a point of the accuracy-cost front."""
+    return [
+        {
+            "members": len(point.members),
+            "added": point.members[-1],
+            "seconds": point.seconds,
+            "megabytes": point.megabytes,
+            "clean": point.nested.clean,
+            "shifted": point.nested.shifted,
+            "efficient": point.efficient,
+            "chosen": point is chosen,
+        }
+        for point in points
+    ]

@@ -5,6 +5,7 @@ Logits are stored by view, so nothing here runs a network.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,20 @@ def choose_views(run: OofRun, expects: str = "shifted", metric: str = "accuracy"
             views = tuple(run.views[view] for view in final[:passes])
             trials.append(ViewTrial(passes, merge, views, pool.score(proba), gap, error, proba))
     return ViewChoice(run.recipe, _cheapest(trials, pool), tuple(trials))
+
+
+def best_views(
+    runs: Sequence[OofRun], expects: str = "shifted", metric: str = "accuracy"
+) -> tuple[list[OofRun], dict[str, str], list[ViewChoice]]:
+    """Every run through its own best views, their merges by recipe (as `make_pool` takes them), and the
+    choices.
+
+    The choice itself is nested; a blend's nested score does not repeat it, which among so few views hardly
+    shows.
+    """
+    choices = [choose_views(run, expects, metric) for run in runs]
+    seen = [use_views(run, choice.chosen.views) for run, choice in zip(runs, choices)]
+    return seen, {choice.recipe: choice.chosen.merge for choice in choices}, choices
 
 
 def use_views(run: OofRun, views: tuple[str, ...]) -> OofRun:

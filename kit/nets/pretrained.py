@@ -26,8 +26,7 @@ from torch import Tensor, nn
 
 from kit.errors import NetError
 from kit.nets.heads import head_layers
-from kit.nets.hybrid import BACKBONES
-from kit.nets.registry import Triple
+from kit.nets.registry import OWN, Triple
 
 PROJECT = Path(__file__).resolve().parents[2]
 THREE_WAYS = (
@@ -50,39 +49,49 @@ def load_pretrained(
 ) -> str:
     """Loads weights into `net` (built from `name` and `args`) in place; returns a line saying which.
 
-    source: True, the hub; a file name, that file (for `hybrid` one a backbone); False, nothing. The
+    source: True, the hub; a file name, that file (one for each of several backbones); False, nothing. The
     classifier stays as it is unless the file holds one of the same shape. NetError, naming the three ways,
     where the weights cannot be had or are another network's.
     """
     if source is False:
         return "random weights"
     given = dict(args or {})
-    if source is True:
-        _fill(net, _from_hub(name, given), name, "the hub's file")
-        return f"pretrained weights of {name} from the hub"
+    if hasattr(net, "branches"):
+        return _fill_branches(net, source, name, given)
+    return _fill_one(net, source if isinstance(source, bool) else _only(source, name), name, given)
+
+
+def _only(source: str | Sequence[str], name: str) -> str:
     files = [source] if isinstance(source, str) else list(source)
-    if len(files) == 1:
-        _fill_from_file(net, find_weights(files[0]), name, given)
-    else:
-        _fill_branches(net, files, name, given)
-    return f"weights from {', '.join(files)}"
+    if len(files) != 1:
+        raise NetError(f"{name}: pretrained must name one file, but got {len(files)}")
+    return files[0]
 
 
-def _fill_branches(net: nn.Module, files: Sequence[str], name: str, args: Mapping[str, Any]) -> None:
-    backbones = list(args.get("backbones", BACKBONES if name == "hybrid" else ()))
+def _fill_one(net: nn.Module, source: bool | str, name: str, args: Mapping[str, Any]) -> str:
+    if isinstance(source, str):
+        _fill_from_file(net, find_weights(source), name, args)
+        return f"weights from {source}"
+    _fill(net, _from_hub(name, dict(args)), name, "the hub's file")
+    return f"pretrained weights of {name} from the hub"
+
+
+def _fill_branches(net: nn.Module, source: bool | str | Sequence[str], name: str, args: Mapping[str, Any]) -> str:
+    """The backbones of a hybrid or the trunk of a grafted network; what follows them starts at random."""
+    backbones = list(args.get("backbones", OWN[name].BACKBONES))
+    files = [source] if isinstance(source, str) else [True] * len(backbones) if source is True else list(source)
     if len(files) != len(backbones):
         raise NetError(
             f"{name}: pretrained must name one file a backbone, "
             f"but got {len(files)} for {len(backbones)} backbones"
         )
+    each = list(args.get("backbone_args") or [{}] * len(backbones))
     branches = net.get_submodule("branches").children()
-    given = _backbone_args(args, len(backbones))
-    for branch, file, backbone, own in zip(branches, files, backbones, given, strict=True):
-        _fill_from_file(branch, find_weights(file), f"timm/{backbone}", own)
-
-
-def _backbone_args(args: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
-    return list(args.get("backbone_args") or [{}] * count)
+    said = [
+        _fill_one(branch, file, f"timm/{backbone}", own)
+        for branch, file, backbone, own in zip(branches, files, backbones, each, strict=True)
+    ]
+    return "; ".join(said)
 
 
 def _fill_from_file(net: nn.Module, path: Path, name: str, args: Mapping[str, Any]) -> None:
@@ -173,9 +182,7 @@ def _from_hub(name: str, args: dict[str, Any]) -> dict[str, Tensor]:
         with _offline_unless_reachable():
             if family == "timm":
                 return timm.create_model(rest, pretrained=True, **args).state_dict()
-            if family == "torchvision":
-                return torchvision.models.get_model_weights(rest).DEFAULT.get_state_dict(progress=False)
-            return _hybrid_from_hub(args)
+            return torchvision.models.get_model_weights(rest).DEFAULT.get_state_dict(progress=False)
     except Exception as error:
         # The hub's client, its transport and timm raise some dozen unrelated classes; to a user all are one.
         reason = f"{type(error).__name__}: {error}"
@@ -203,15 +210,6 @@ def _hub_answers() -> bool:
     except OSError:
         return False
     return True
-
-
-def _hybrid_from_hub(args: dict[str, Any]) -> dict[str, Tensor]:
-    state: dict[str, Tensor] = {}
-    backbones = args.get("backbones", BACKBONES)
-    for index, (backbone, given) in enumerate(zip(backbones, _backbone_args(args, len(backbones)), strict=True)):
-        donor = timm.create_model(backbone, pretrained=True, num_classes=0, **given)
-        state |= {f"branches.{index}.{key}": value for key, value in donor.state_dict().items()}
-    return state
 
 
 def _fill(net: nn.Module, state: Mapping[str, Tensor], name: str, origin: str) -> None:

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from kit.ensemble.blend import Blend
-from kit.report.breakdown import Reliability, confusion, recall, reliability, shifted_rows
+from kit.ensemble.reliability import Reliability, reliability
+from kit.report.breakdown import confusion, recall, shifted_rows
 from kit.report.drawing import ACHIEVED, CLEAN, FAILS_TO_HOLDS, INK, SHIFTED, drawn, grid_of_cells, short
 from kit.report.material import METRICS
 
@@ -94,7 +95,7 @@ def reliabilities(answers: Parts) -> Markup:
         upper, lower = figure.subplots(2, sharex=True, height_ratios=(3, 1))
         upper.plot([0, 1], [0, 1], color=INK, linewidth=1, alpha=0.35, linestyle=(0, (4, 3)))
         for (name, curve), fill in zip(curves.items(), (CLEAN, SHIFTED)):
-            _curve(upper, lower, curve, fill, f"{name}, off by {100 * curve.error:.1f} points")
+            _curve(upper, lower, curve, fill, f"{name}, off by {100 * curve.error:.1f} ± {100 * curve.se:.1f} points")
         upper.set(xlim=(0, 1.02), ylim=(0, 1.02), ylabel="share that is right")
         lower.set(xlabel="confidence of the answer", ylabel="rows")
         lower.yaxis.set_major_formatter("{x:.0%}")
@@ -105,8 +106,9 @@ def reliabilities(answers: Parts) -> Markup:
 
 def _curve(upper: Axes, lower: Axes, curve: Reliability, fill: str, label: str) -> None:
     upper.plot(curve.confidence, curve.accuracy, "o-", color=fill, markersize=4.5, linewidth=1.6, label=label)
-    lower.fill_between(curve.confidence, curve.share, color=fill, alpha=0.25, linewidth=0)
-    lower.plot(curve.confidence, curve.share, color=fill, linewidth=1.2)
+    share = curve.count / curve.count.sum()
+    lower.fill_between(curve.confidence, share, color=fill, alpha=0.25, linewidth=0)
+    lower.plot(curve.confidence, share, color=fill, linewidth=1.2)
 
 
 def expectation(blend: Blend, hidden: float | None, remote: list[float]) -> Markup:

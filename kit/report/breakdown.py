@@ -1,8 +1,6 @@
-"""A score taken apart: by family and severity of shift, by class, by confidence."""
+"""A score taken apart: by family and severity of shift, by class, by row."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from sklearn.metrics import confusion_matrix
@@ -47,33 +45,6 @@ def recall(counts: np.ndarray) -> np.ndarray:
     """Recall (C,) of a confusion matrix; NaN for a class without rows."""
     rows = counts.sum(axis=1)
     return np.divide(np.diag(counts), rows, out=np.full(len(counts), np.nan), where=rows > 0)
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """How often answers of one confidence are right.
-
-    confidence, accuracy, share: (B,), mean confidence, score and share of the rows of each bin that has rows.
-    error: expected calibration error, the mean gap of the two over rows (Naeini et al., 2015).
-    """
-
-    confidence: np.ndarray
-    accuracy: np.ndarray
-    share: np.ndarray
-    error: float
-
-
-def reliability(proba: np.ndarray, labels: np.ndarray, bins: int = 12) -> Reliability:
-    """Reliability of proba (R, C) in `bins` bins of equal width between even odds and certainty."""
-    confidence, hit = proba.max(axis=-1), proba.argmax(-1) == labels
-    edges = np.linspace(1.0 / proba.shape[-1], 1.0, bins + 1)
-    code = np.digitize(confidence, edges[1:-1])
-    rows = np.bincount(code, minlength=bins)
-    some = rows > 0
-    mean = np.bincount(code, weights=confidence, minlength=bins)[some] / rows[some]
-    right = np.bincount(code, weights=hit, minlength=bins)[some] / rows[some]
-    share = rows[some] / len(labels)
-    return Reliability(mean, right, share, float((share * np.abs(mean - right)).sum()))
 
 
 def confident_mistakes(proba: np.ndarray, labels: np.ndarray) -> np.ndarray:

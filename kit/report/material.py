@@ -78,9 +78,10 @@ def gather(contest: ContestConfig, workspace: Workspace, zip_path: Path | None =
     blends = _blends(folder, notes)
     submission, blend = _subject(contest, workspace, zip_path, blends, notes)
     board = _board(runs_that_belong(folder, blend, notes), contest, blend)
-    cleaning = decisions.read(folder / "clean.csv") if (folder / "clean.csv").is_file() else None
+    cleaning = _cleaning(folder / "clean.csv", notes)
     if board is None and cleaning is None and submission is None:
-        raise OofError(f"{folder}: a report needs something to show, but there is nothing yet. Start: kit train")
+        why = " ".join(["a report needs something to show, but there is nothing.", *notes, "Start: kit train"])
+        raise OofError(f"{folder}: {why}")
     return Material(
         contest=contest,
         board=board,
@@ -104,6 +105,16 @@ def _blends(folder: Path, notes: list[str]) -> list[Blend]:
         except KitError as error:
             notes.append(f"{path.name} is left out: {error}")
     return found
+
+
+def _cleaning(path: Path, notes: list[str]) -> pd.DataFrame | None:
+    if not path.is_file():
+        return None
+    try:
+        return decisions.read(path)
+    except KitError as error:
+        notes.append(f"Cleaning is left out: {error}")
+        return None
 
 
 def _subject(

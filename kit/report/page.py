@@ -15,7 +15,7 @@ from kit.report import blend_figures, recipe_figures
 from kit.report.drawing import colour
 from kit.report.headline import findings, tiles
 from kit.report.material import Board, Material, gather
-from kit.report.pictures import Album, dropped, mistakes
+from kit.report.pictures import Album, held_against, mistakes
 from kit.workspace import Workspace
 
 
@@ -141,7 +141,7 @@ def _cleaning(material: Material, album: Album | None) -> dict[str, Any] | None:
     return {
         "rows": len(table),
         "kept": int(table["keep"].sum()),
-        "dropped": dropped(table, album),
+        "dropped": held_against(table, album),
         "overruled": int(table["overruled"].sum()),
         "conflict": int((table["conflict"] & table["keep"]).sum()),
     }

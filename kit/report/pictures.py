@@ -73,22 +73,26 @@ def mistakes(
 
 
 @dataclass(frozen=True)
-class Dropped:
-    """Rows that cleaning took out for one reason, with one picture for each of the first groups."""
+class Held:
+    """Rows that cleaning holds one thing against, with one picture for each of the first groups."""
 
     reason: str
     rows: int
+    """Taken out."""
+    kept: int
+    """Merely suspected, or kept by hand."""
     evidence: str
     """What was held against the first of them."""
     uris: list[str]
 
 
-def dropped(cleaning: pd.DataFrame, album: Album | None) -> list[Dropped]:
+def held_against(cleaning: pd.DataFrame, album: Album | None) -> list[Held]:
     """clean.csv by reason, most rows first; a row without a reason was taken out by hand."""
-    out = cleaning[~cleaning["keep"]]
+    suspects = cleaning[~cleaning["keep"] | (cleaning["reason"] != "")]
     found = []
-    for reason, rows in out.groupby(out["reason"].replace("", "by hand")):
+    for reason, rows in suspects.groupby(suspects["reason"].replace("", "by hand")):
         shown = rows.drop_duplicates("group").head(MOST_EXAMPLES)
         uris = [uri for one in shown["id"] if album and (uri := album.uri(one))]
-        found.append(Dropped(str(reason), len(rows), str(rows["evidence"].iloc[0]), uris))
-    return sorted(found, key=lambda one: -one.rows)
+        kept = int(rows["keep"].sum())
+        found.append(Held(str(reason), len(rows) - kept, kept, str(rows["evidence"].iloc[0]), uris))
+    return sorted(found, key=lambda one: -(one.rows + one.kept))

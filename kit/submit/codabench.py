@@ -48,18 +48,39 @@ def run_hidden(
     Folders are laid out under `scratch` as a worker does; the second run sees the first only through its
     output.
     """
-    folders = {name: scratch / name for name in ("program", "input", "output", "scorer", "ref", "scores")}
+    predicted = run_prediction(submission, images, platform, python, scratch)
+    return Scored(predicted, *run_scoring(labels, platform, python, scratch))
+
+
+def run_prediction(
+    submission: Path, images: np.ndarray, platform: PlatformConfig, python: Interpreter, scratch: Path
+) -> Outcome:
+    """The first run alone: labels of images (n, S, S, 3) uint8 in `scratch/output/predictions.npy`."""
+    folders = {name: scratch / name for name in ("program", "input", "output")}
     for folder in folders.values():
         folder.mkdir(parents=True)
     shutil.copy(ingestion.__file__, folders["program"])
     (folders["program"] / "settings.json").write_text(json.dumps(settings(platform)))
     np.savez(folders["input"] / "images.npz", images=images)
+    return run_isolated(_prediction_job(submission, folders), python, limits_of(platform))
+
+
+def run_scoring(
+    labels: np.ndarray, platform: PlatformConfig, python: Interpreter, scratch: Path
+) -> tuple[Outcome, dict[str, float]]:
+    """The second run alone: `scratch/output/predictions.npy` against labels (n,), and the scores."""
+    folders = {name: scratch / name for name in ("output", "scorer", "ref", "scores")}
+    for name in ("scorer", "ref", "scores"):
+        folders[name].mkdir()
     shutil.copy(scoring.__file__, folders["scorer"])
     np.save(folders["ref"] / "labels.npy", labels)
-    limits = Limits(platform.max_seconds, platform.max_memory_mb, platform.shm_mb, platform.threads)
-    predicted = run_isolated(_prediction_job(submission, folders), python, limits)
-    scored = run_isolated(_scoring_job(folders), python, limits)
-    return Scored(predicted, scored, _read_scores(folders["scores"] / "scores.json"))
+    outcome = run_isolated(_scoring_job(folders), python, limits_of(platform))
+    return outcome, _read_scores(folders["scores"] / "scores.json")
+
+
+def limits_of(platform: PlatformConfig) -> Limits:
+    """A platform's bounds on one run."""
+    return Limits(platform.max_seconds, platform.max_memory_mb, platform.shm_mb, platform.threads)
 
 
 def _prediction_job(submission: Path, folders: dict[str, Path]) -> Job:

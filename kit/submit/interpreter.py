@@ -14,7 +14,7 @@ from kit.submit.sandbox import Interpreter
 
 def this_python(platform: PlatformConfig) -> Interpreter:
     """The running Python, hiding what the platform does not have; RehearsalError where this one lacks a package."""
-    missing = [name for name in platform.packages if not _installed(name)]
+    missing = missing_packages(platform)
     if missing:
         raise RehearsalError(
             f"{platform.name}: level run needs the platform's packages here, but {', '.join(missing)} is not "
@@ -28,6 +28,11 @@ def this_python(platform: PlatformConfig) -> Interpreter:
     ]
     folders = dict.fromkeys(Path(prefix) for prefix in (sys.prefix, sys.base_prefix))
     return Interpreter(Path(sys.executable), tuple(folders), tuple(sorted({*blocked, "kit"})))
+
+
+def missing_packages(platform: PlatformConfig) -> list[str]:
+    """Packages of the platform that this Python does not have."""
+    return [name for name in platform.packages if not _installed(name)]
 
 
 def _installed(name: str) -> bool:

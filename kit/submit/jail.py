@@ -35,7 +35,9 @@ def namespaces() -> tuple[str, ...]:
     """The command that starts a process in namespaces of its own; empty where the system refuses."""
     if sys.platform != "linux" or not (shutil.which("unshare") and shutil.which("setpriv")):
         return ()
-    base = ["unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child"]
+    # What runs in there ends with this process, also where that is killed.
+    base = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork"]
+    base.append("--kill-child")
     for command in (base, [*base, "--map-root-user"]):
         probe = [*command, "sh", "-c", "mount --make-rprivate / && mount -t tmpfs none /tmp"]
         if subprocess.run(probe, capture_output=True).returncode == 0:

@@ -119,6 +119,21 @@ def record_score(workspace: Workspace, zip_path: Path, phase: str, score: float,
     )
 
 
+def remote_scores(workspace: Workspace, contest: str, expects: str) -> tuple[list[float], list[float]]:
+    """Local and mean remote score of every zip of `contest` that was scored, oldest first.
+
+    Local is the nested score that the expectation rests on, "clean" or "shifted", before any recalibration.
+    """
+    table = read(workspace)
+    packed = table[(table["event"] == "packed") & (table["contest"] == contest)].drop_duplicates("sha256", keep="last")
+    local = packed["clean"]
+    if expects == "shifted":
+        local = packed["shifted"].where(packed["shifted"].notna(), local)
+    remote = packed["sha256"].map(table[table["event"] == "scored"].groupby("sha256")["score"].mean())
+    known = (local.notna() & remote.notna()).to_numpy()
+    return local[known].astype(float).tolist(), remote[known].astype(float).tolist()
+
+
 @dataclass(frozen=True)
 class Recommendation:
     """Which zip to hand in for the final phase."""

@@ -6,6 +6,7 @@ differs between submissions is data in `manifest.json`, which lies beside this f
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import os
@@ -48,16 +49,17 @@ KEPT_MB = 400
 """Most memory for networks that wait for the next call."""
 
 DTYPES = {
-    "F64": "float64",
-    "F32": "float32",
-    "F16": "float16",
-    "BF16": "bfloat16",
-    "I64": "int64",
-    "I32": "int32",
-    "U8": "uint8",
-    "BOOL": "bool",
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "BF16": "<u2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I8": "|i1",
+    "U8": "|u1",
+    "BOOL": "|b1",
 }
-"""Element types of a safetensors file, as torch names them."""
+"""Element types of a safetensors file, as numpy names them; it has no bfloat16."""
 
 
 # ------------------------------------------------------------------------------------------------ pictures
@@ -100,6 +102,28 @@ def resize_matrix(source: int, target: int) -> np.ndarray:
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
+def normalised(x: Any, size: int, mean: Sequence[float], std: Sequence[float]) -> Any:
+    """(N, 3, H, W) floats 0..255, tensor or array -> (N, 3, size, size): over 255, resized, (x - mean) / std."""
+    x = x / 255.0
+    height, width = x.shape[2:]
+    if width != size:
+        x = x @ alike(resize_matrix(width, size), x).swapaxes(0, 1)
+    if height != size:
+        x = alike(resize_matrix(height, size), x) @ x
+    centre = alike(np.array(mean, dtype=np.float32).reshape(1, 3, 1, 1), x)
+    spread = alike(np.array(std, dtype=np.float32).reshape(1, 3, 1, 1), x)
+    return (x - centre) / spread
+
+
+def alike(constant: np.ndarray, x: Any) -> Any:
+    """A constant of the kind and on the device of `x`, a tensor or an array."""
+    if isinstance(x, np.ndarray):
+        return constant
+    import torch
+
+    return torch.from_numpy(constant).to(x.device)
+
+
 def preprocess(batch: Any, size: int, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
     """What every network sees: (N, H, W, 3), 0..255 -> (N, 3, size, size) float32, normalised,
     channels_last.
@@ -109,15 +133,8 @@ def preprocess(batch: Any, size: int, mean: Sequence[float], std: Sequence[float
     """
     import torch
 
-    x = torch.as_tensor(batch).permute(0, 3, 1, 2).float().div(255.0)
-    height, width = x.shape[2:]
-    if width != size:
-        x = x.contiguous() @ torch.from_numpy(resize_matrix(width, size)).to(x.device).t()
-    if height != size:
-        x = torch.from_numpy(resize_matrix(height, size)).to(x.device) @ x
-    centre = torch.tensor(mean, dtype=torch.float32, device=x.device).view(1, 3, 1, 1)
-    spread = torch.tensor(std, dtype=torch.float32, device=x.device).view(1, 3, 1, 1)
-    return ((x - centre) / spread).contiguous(memory_format=torch.channels_last)
+    x = normalised(torch.as_tensor(batch).permute(0, 3, 1, 2).float(), size, mean, std)
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def window_matrix(size: int, factor: float, offset: float) -> np.ndarray:
@@ -127,53 +144,63 @@ def window_matrix(size: int, factor: float, offset: float) -> np.ndarray:
     return np.maximum(0.0, 1.0 - np.abs(np.arange(size)[None, :] - place[:, None])).astype(np.float32)
 
 
-def apply_view(x: torch.Tensor, name: str) -> torch.Tensor:
-    """One view of a (N, C, S, S) tensor; rotations turn counter-clockwise, as `torch.rot90` does.
+def apply_view(x: Any, name: str) -> Any:
+    """One view of a (N, C, S, S) tensor or array; rotations turn counter-clockwise, as `torch.rot90` does.
 
     KeyError for an unknown name.
     """
     if name in TINTS:
         return x * TINTS[name][0] + TINTS[name][1]
     if name in WINDOWS:
-        import torch
-
         factor, down, right = WINDOWS[name]
-        rows = torch.from_numpy(window_matrix(x.shape[2], factor, down)).to(x)
-        columns = torch.from_numpy(window_matrix(x.shape[3], factor, right)).to(x)
-        return rows @ x.contiguous() @ columns.t()
+        rows = alike(window_matrix(x.shape[2], factor, down), x)
+        columns = alike(window_matrix(x.shape[3], factor, right), x)
+        return rows @ x @ columns.swapaxes(0, 1)
     if name not in VIEWS:
         known = VIEWS + tuple(WINDOWS) + tuple(TINTS)
         raise KeyError("view must be one of %s, but got %r" % (", ".join(known), name))
     if name in ("rot90", "rot270", "transpose", "antitranspose"):
-        x = x.transpose(2, 3)
+        x = x.swapaxes(2, 3)
     flips = {"rot90": (2,), "rot180": (2, 3), "rot270": (3,), "hflip": (3,), "vflip": (2,)}
     axes = flips.get(name, (2, 3) if name == "antitranspose" else ())
-    return x.flip(axes) if axes else x
+    if not axes:
+        return x
+    return np.flip(x, axes) if isinstance(x, np.ndarray) else x.flip(axes)
 
 
 # ------------------------------------------------------------------------------------------------ networks
-def read_safetensors(path: str) -> Dict[str, torch.Tensor]:
-    """The tensors of a safetensors file by name, on the CPU; ValueError when the file is cut short.
+SCALE = "::scale"
+"""Ending of the name of a tensor that another, stored in eight bits, is multiplied by."""
 
-    Read by hand, because a platform with torch need not have the safetensors package.
-    """
-    import torch
 
+def read_arrays(path: str) -> Dict[str, np.ndarray]:
+    """`parse_arrays` of a safetensors file."""
     with open(path, "rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")).decode("utf-8"))
-        data = file.read()
+        return parse_arrays(file.read(), path)
+
+
+def parse_arrays(content: bytes, name: str) -> Dict[str, np.ndarray]:
+    """The tensors of a safetensors file by name, eight-bit ones and bfloat16 as float32; ValueError names a
+    file that is cut short.
+
+    Read by hand, because a platform need not have the safetensors package.
+    """
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start].decode("utf-8"))
     header.pop("__metadata__", None)
-    tensors = {}
-    for name, entry in header.items():
-        start, end = entry["data_offsets"]
-        if end > len(data):
-            raise ValueError("%s is cut short: %s ends at byte %d of %d" % (path, name, end, len(data)))
-        dtype = getattr(torch, DTYPES[entry["dtype"]])
+    arrays = {}
+    for key, entry in header.items():
+        first, last = (start + offset for offset in entry["data_offsets"])
+        if last > len(content):
+            raise ValueError("%s is cut short: %s ends at byte %d of %d" % (name, key, last, len(content)))
         # Copied out: a tensor needs writable memory at a multiple of its element size.
-        piece = bytearray(data[start:end])
-        flat = torch.frombuffer(piece, dtype=dtype) if piece else torch.empty(0, dtype=dtype)
-        tensors[name] = flat.reshape(entry["shape"])
-    return tensors
+        array = np.frombuffer(bytearray(content[first:last]), dtype=DTYPES[entry["dtype"]])
+        if entry["dtype"] == "BF16":
+            array = (array.astype("<u4") << 16).view("<f4")
+        arrays[key] = array.reshape(entry["shape"])
+    for key in [key for key in arrays if key.endswith(SCALE)]:
+        arrays[key[: -len(SCALE)]] = arrays[key[: -len(SCALE)]] * arrays.pop(key)
+    return arrays
 
 
 def load_module(path: str) -> Any:
@@ -188,19 +215,14 @@ def load_module(path: str) -> Any:
     return module
 
 
-def net_file(name: str, folder: str) -> str:
-    """Path of the file that defines network `name` ("kit/residual"): beside the manifest, else in the kit."""
-    return beside(name.split("/")[-1] + ".py", folder)
-
-
-def beside(base: str, folder: str) -> str:
-    """Path of the shipped file `base`: in `folder`, beside this file, or among the kit's networks."""
+def sibling(base: str, folder: str) -> str:
+    """Path of a Python file that a submission carries: beside its manifest, else where the kit has it."""
     here = os.path.dirname(os.path.abspath(__file__))
-    places = [os.path.join(folder, base), os.path.join(here, base), os.path.join(here, "..", "nets", base)]
+    places = [folder, here, os.path.join(here, "..", "nets"), os.path.join(here, "runtimes")]
     for place in places:
-        if os.path.isfile(place):
-            return os.path.normpath(place)
-    raise FileNotFoundError("%s is needed, but in none of %s" % (base, ", ".join(places)))
+        if os.path.isfile(os.path.join(place, base)):
+            return os.path.normpath(os.path.join(place, base))
+    raise FileNotFoundError("%s is needed, and in none of %s" % (base, ", ".join(places)))
 
 
 def build_net(net: Dict[str, Any], folder: str) -> torch.nn.Module:
@@ -214,22 +236,30 @@ def build_net(net: Dict[str, Any], folder: str) -> torch.nn.Module:
         from torchvision.models import get_model
 
         return get_model(name, weights=None, num_classes=net["num_classes"], **net["args"])
-    return load_module(net_file(net["name"], folder)).build(net["num_classes"], **net["args"])
+    return load_module(sibling(net["name"].split("/")[-1] + ".py", folder)).build(net["num_classes"], **net["args"])
 
 
 def load_net(spec: Dict[str, Any], folder: str) -> torch.nn.Module:
-    """The trained network of a member: spec holds "net" and "weights" (a safetensors file in `folder`).
+    """The trained network of a member: spec holds "net" and "weights" (a safetensors file in `folder`)."""
+    return fill_net(spec["net"], str(folder), read_arrays(os.path.join(str(folder), spec["weights"])))
 
-    In inference mode, float32 also where the weights are stored in half precision. The global random state
-    is left as it was.
+
+def fill_net(net: Dict[str, Any], folder: str, arrays: Dict[str, np.ndarray]) -> torch.nn.Module:
+    """The network `net` with these weights, in inference mode, float32 also where they are of half precision.
+
+    The global random state is left as it was.
     """
     import torch
 
-    folder = str(folder)
     with torch.random.fork_rng(devices=[]):
-        net = build_net(spec["net"], folder)
-    net.load_state_dict(read_safetensors(os.path.join(folder, spec["weights"])))
-    return net.float().eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        built = build_net(net, folder)
+    built.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    return built.float().eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def rows_a_batch(size: int) -> int:
+    """Most pictures that a network sees at once; more than 256 make nothing faster."""
+    return max(1, min(256, PIXELS_A_BATCH // size**2))
 
 
 def net_logits(net: torch.nn.Module, X: Any, spec: Dict[str, Any], batch_size: Optional[int] = None) -> np.ndarray:
@@ -240,7 +270,7 @@ def net_logits(net: torch.nn.Module, X: Any, spec: Dict[str, Any], batch_size: O
     """
     import torch
 
-    batch_size = batch_size or max(1, PIXELS_A_BATCH // spec["size"] ** 2)
+    batch_size = batch_size or rows_a_batch(spec["size"])
     device = next(net.parameters()).device
     parts: List[np.ndarray] = []
     with torch.inference_mode():
@@ -252,6 +282,31 @@ def net_logits(net: torch.nn.Module, X: Any, spec: Dict[str, Any], batch_size: O
     if not parts:
         return np.zeros((0, len(spec["views"]), spec["net"]["num_classes"]), dtype=np.float32)
     return np.concatenate(parts)
+
+
+def array_logits(run: Any, X: Any, spec: Dict[str, Any], batch_size: Optional[int] = None) -> np.ndarray:
+    """`net_logits` without torch: `run` is a function (n, 3, S, S) float32 -> (n, C)."""
+    batch_size = batch_size or rows_a_batch(spec["size"])
+    parts = [np.zeros((0, len(spec["views"]), spec["net"]["num_classes"]), dtype=np.float32)]
+    for start in range(0, len(X), batch_size):
+        batch = as_batch(X[start : start + batch_size]).astype(np.float32).transpose(0, 3, 1, 2)
+        x = normalised(batch, spec["size"], spec["mean"], spec["std"])
+        parts.append(np.stack([run(apply_view(x, view)) for view in spec["views"]], axis=1))
+    return np.concatenate(parts)
+
+
+def load_runner(spec: Dict[str, Any], folder: str, runtime: str) -> Any:
+    """A function (X, spec) -> logits (N, V, C) that runs a member in "timm", "torch", "onnx" or "tensorflow"."""
+    if runtime == "timm":
+        return functools.partial(net_logits, load_net(spec, folder))
+    module = load_module(sibling(runtime + "_runtime.py", folder))
+    if runtime == "onnx":
+        return functools.partial(array_logits, module.build(spec, folder))
+    nodes = load_module(sibling("graph_nodes.py", folder))
+    graph, arrays = nodes.read(spec, folder, read_arrays)
+    dead = nodes.last_uses(graph["nodes"], graph["output"])
+    run = module.build(graph, arrays, dead, spec["size"], rows_a_batch(spec["size"]))
+    return functools.partial(net_logits if runtime == "torch" else array_logits, run)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -358,9 +413,17 @@ class Model:
         self.members = self.manifest["members"]
         self.kept = {}  # type: Dict[int, Any]
 
-    def predict(self, X: Any, max_seconds: Optional[float] = None) -> np.ndarray:
-        """Labels (N,) int64 of pictures X (N, H, W, 3), values 0..255 of any number type."""
-        return self.predict_proba(X, max_seconds).argmax(axis=1).astype(np.int64)
+    def predict(self, X: Any, max_seconds: Optional[float] = None) -> Any:
+        """Labels (N,) int64 of pictures X (N, H, W, 3), values 0..255 of any number type.
+
+        An array, or a TensorFlow tensor where the manifest's "output" says so.
+        """
+        labels = self.predict_proba(X, max_seconds).argmax(axis=1).astype(np.int64)
+        if self.manifest["output"] == "labels":
+            return labels
+        import tensorflow
+
+        return tensorflow.constant(labels)
 
     def predict_proba(self, X: Any, max_seconds: Optional[float] = None) -> np.ndarray:
         """Probabilities (N, C) float32: folds of a recipe are averaged, recipes are blended.
@@ -394,8 +457,8 @@ class Model:
         with the mean of what it has said so far.
         """
         spec = dict(self.members[number])
-        net = self.net(number)
-        rows = max(1, PIXELS_A_BATCH // spec["size"] ** 2)
+        run = self.runner(number)
+        rows = rows_a_batch(spec["size"])
         parts = []  # type: List[np.ndarray]
         start = time.time()
         for first in range(0, len(X), rows):
@@ -407,7 +470,7 @@ class Model:
                     self.say("out of time: %d of %d pictures got the mean answer" % (len(X) - first, len(X)))
                     parts.append(np.concatenate(parts).mean(0, keepdims=True).repeat(len(X) - first, axis=0))
                     break
-            logits = net_logits(net, X[first : first + rows], spec)
+            logits = run(X[first : first + rows], spec)
             merge = spec.get("merge", "mean")
             parts.append(merge_views(logits.astype(np.float64), spec["temperature"], merge))
         proba = np.concatenate(parts) if parts else np.zeros((0, self.manifest["num_classes"]))
@@ -416,7 +479,7 @@ class Model:
     def adapted_proba(
         self, X: np.ndarray, number: int, proba: np.ndarray, start: float, end: Optional[float]
     ) -> np.ndarray:
-        """proba (N, C) of a member, or what it becomes by the manifest's "adapt" (see `adapt.py`).
+        """proba (N, C) of a member in runtime timm, or what it becomes by the manifest's "adapt" (see `adapt.py`).
 
         Left as it is where the time that it took since `start`, some five times over, does not end before `end`.
         """
@@ -424,8 +487,8 @@ class Model:
         if end is not None and now + 5 * (now - start) > end:
             self.say("not adapted: no time")
             return proba
-        spec, module = self.members[number], load_module(beside("adapt.py", self.folder))
-        rows = max(1, PIXELS_A_BATCH // spec["size"] ** 2)
+        spec, module = self.members[number], load_module(sibling("adapt.py", self.folder))
+        rows = rows_a_batch(spec["size"])
 
         def batches() -> Iterator[torch.Tensor]:
             for first in range(0, len(X), rows):
@@ -435,30 +498,30 @@ class Model:
             logits = net_logits(net, X, spec).astype(np.float64)
             return merge_views(logits, spec["temperature"], spec.get("merge", "mean"))
 
-        return module.guarded_proba(self.net(number), batches, proba, predict, spec["adapt"], self.say)
+        net = load_net(spec, self.folder)
+        return module.guarded_proba(net, batches, proba, predict, spec["adapt"], self.say)
 
     def member_logits(self, X: Any, member: int) -> np.ndarray:
         """Logits (N, V, C) float32 of one member (its place in the manifest), a slice a view."""
-        return net_logits(self.net(member), as_array(X), self.members[member])
+        return self.runner(member)(as_array(X), self.members[member])
 
-    def net(self, number: int) -> Any:
-        """The network of a member, from memory or from its file."""
+    def runner(self, number: int) -> Any:
+        """What runs a member, from memory or from its file."""
         if number not in self.kept:
-            net = load_net(self.members[number], self.folder)
-            if sum(size_mb(other) for other in self.kept.values()) + size_mb(net) > KEPT_MB:
-                return net
-            self.kept[number] = net
+            runner = load_runner(self.members[number], self.folder, self.manifest["runtime"])
+            if sum(self.size_mb(other) for other in (*self.kept, number)) > KEPT_MB:
+                return runner
+            self.kept[number] = runner
         return self.kept[number]
+
+    def size_mb(self, number: int) -> float:
+        """Memory of a member's weights in float32; files hold half precision."""
+        return 2e-6 * os.path.getsize(os.path.join(self.folder, self.members[number]["weights"]))
 
     @staticmethod
     def say(message: str) -> None:
         """One line on stderr, which platforms log."""
         print(message, file=sys.stderr)
-
-
-def size_mb(net: torch.nn.Module) -> float:
-    """Memory of a network's parameters in MB."""
-    return sum(tensor.numel() * tensor.element_size() for tensor in net.parameters()) / 1e6
 
 
 def find_folder(path: Optional[str] = None) -> str:

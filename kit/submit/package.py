@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kit.artefact import read_json, sha256_bytes, sha256_file
+from kit.artefact import sha256_bytes, sha256_file
 from kit.config import ContestConfig, PlatformConfig
+from kit.data.prepared import Prepared
 from kit.ensemble.blend import Blend
 from kit.errors import PackagingError
-from kit.nets.registry import describe
-from kit.oof import RUN
-from kit.submit import adapt, model
-from kit.submit.adaptation import chosen
+from kit.submit import model
+from kit.submit.adaptation import adapting
 from kit.submit.archive import write_zip
+from kit.submit.fastest import fastest
+from kit.submit.ladder import Rung, rungs
+from kit.submit.members import read_members
+from kit.submit.notebook import notebook_files
+from kit.submit.runtime_files import Entries, Files, runtime_files
 from kit.workspace import Workspace
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+
+Echo = Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -34,77 +40,78 @@ class PackedZip:
     manifest: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Notebook:
+    """What a code competition's notebook is named after: its data set ("user/slug") and its contest (slug)."""
+
+    dataset: str = ""
+    competition: str = ""
+
+
 def package(
-    blend: Blend, contest: ContestConfig, workspace: Workspace, platform: PlatformConfig, out: Path
+    blend: Blend,
+    contest: ContestConfig,
+    workspace: Workspace,
+    platform: PlatformConfig,
+    out: Path,
+    *,
+    prepared: Callable[[], Prepared] | None = None,
+    notebook: Notebook | None = None,
+    adapt: bool = False,
+    echo: Echo = print,
 ) -> PackedZip:
-    """Pack `blend` into the zip `out`; PackagingError when a piece is missing or it is too big."""
-    members, files = _members(blend, contest.name, workspace)
-    files["model.py"] = Path(model.__file__).read_bytes()
-    if any("adapt" in member for member in members):
-        files["adapt.py"] = Path(adapt.__file__).read_bytes()
-    for member in members:
-        for name in describe(member["net"]["name"], member["net"]["args"]).files:
-            files[name] = (Path(model.__file__).parents[1] / "nets" / name).read_bytes()
+    """Pack `blend` into the zip `out`; PackagingError when a piece is missing or it is too big.
+
+    Of several runtimes that the platform allows, the fastest here that agrees with the first is taken. Where
+    the platform's max_mb does not hold all, the size ladder is gone down and `echo` told of every rung;
+    `prepared` gives the pictures that eight bits are measured on. With `adapt`, recipes for which `kit adapt`
+    found a method that wins adapt to the pictures of a call.
+    """
+    if platform.artefact == "predictions":
+        raise PackagingError(f"{platform.name} takes predictions, not code. Make them: kit predict")
+    members = read_members(blend, contest.name, workspace)
+    if adapt:
+        members, platform = adapting(members, platform)
+    runtime = fastest(platform.runtimes, members, workspace.cache / "runtimes.json")
+    fixed = {"model.py": _model_file(platform)}
+    if platform.artefact == "notebook":
+        named = notebook or Notebook()
+        fixed |= notebook_files(contest, platform, named.dataset, named.competition)
+    for rung in rungs(members, contest.name, workspace, prepared):
+        entries, written = runtime_files(runtime, rung.members)
+        files = {**written, **fixed}
+        manifest = _manifest(blend, contest, platform, runtime, entries, files)
+        files[MANIFEST] = (json.dumps(manifest, indent=1, allow_nan=False) + "\n").encode()
+        if _fits(files, platform, rung, echo):
+            break
+    else:
+        raise _too_big(files, platform)
     _check_syntax(files, platform)
-    manifest = _manifest(blend, contest, platform, members, files)
-    files[MANIFEST] = (json.dumps(manifest, indent=1, allow_nan=False) + "\n").encode()
-    _check_size(files, platform)
     write_zip(out, lay_out(files, platform))
     return PackedZip(out, sha256_file(out), out.stat().st_size / 1e6, manifest)
 
 
-def _members(blend: Blend, contest: str, workspace: Workspace) -> tuple[list[dict[str, Any]], dict[str, bytes]]:
-    """Manifest entries of all (recipe, fold) networks, best first, and their weights by file name.
-
-    The first fold of every recipe comes before the second of any: when time runs out, all recipes have
-    spoken.
-    """
-    ranked: list[tuple[int, int, dict[str, Any]]] = []
-    files: dict[str, bytes] = {}
-    for place, part in enumerate(blend.members):
-        if part.external:
-            raise PackagingError(
-                f"{part.recipe}: a zip holds networks alone, but its predictions come from {part.external}. "
-                f"Blend without it"
-            )
-        folder = workspace.run(contest, part.recipe)
-        rerun = f"kit train {part.recipe} --contest {contest}"
-        folds = read_json(folder / RUN, rerun)["folds_done"]
-        adapts = chosen(folder)
-        for fold in folds:
-            entry, weights = _member(folder / f"fold{fold}", part.recipe, fold, rerun)
-            files[entry["weights"]] = weights
-            share = part.weight / len(folds)
-            entry |= {"temperature": part.temperature, "merge": part.merge, "views": list(part.views)}
-            entry |= {"weight": share} | ({"adapt": adapts} if adapts else {})
-            ranked.append((fold, place, entry))
-    ranked.sort(key=lambda item: item[:2])
-    return [entry for _, _, entry in ranked], files
-
-
-def _member(folder: Path, recipe: str, fold: int, rerun: str) -> tuple[dict[str, Any], bytes]:
-    spec = read_json(folder / "member.json", rerun)
-    try:
-        weights = (folder / spec["weights"]).read_bytes()
-    except OSError as error:
-        raise PackagingError(f"{folder}: the weights are missing ({error}). Rerun: {rerun}") from error
-    name = f"{recipe}.fold{fold}.safetensors"
-    entry = {"recipe": recipe, "fold": fold, **spec, "weights": name, "sha256": sha256_bytes(weights)}
-    return entry, weights
+def _model_file(platform: PlatformConfig) -> bytes:
+    """model.py as it is, with one line more where the platform wants a class of another name."""
+    data = Path(model.__file__).read_bytes()
+    if hasattr(model, platform.class_name):
+        return data
+    return data + f"{platform.class_name} = Model\n".encode()
 
 
 def _manifest(
     blend: Blend,
     contest: ContestConfig,
     platform: PlatformConfig,
-    members: list[dict[str, Any]],
-    files: Mapping[str, bytes],
+    runtime: str,
+    entries: Entries,
+    files: Files,
 ) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "contest": contest.name,
         "platform": platform.name,
-        "runtime": "timm",
+        "runtime": runtime,
         "classes": list(contest.classes),
         "num_classes": len(contest.classes),
         "image_size": contest.image_size,
@@ -112,7 +119,7 @@ def _manifest(
         "max_seconds": platform.max_seconds,
         "recipes": [member.recipe for member in blend.members],
         "combiner": blend.combiner,
-        "members": members,
+        "members": entries,
         "expected": asdict(blend.expected),
         "nested": asdict(blend.nested),
         "digests": blend.digests,
@@ -140,11 +147,19 @@ def _check_syntax(files: Mapping[str, bytes], platform: PlatformConfig) -> None:
                 ) from error
 
 
-def _check_size(files: Mapping[str, bytes], platform: PlatformConfig) -> None:
+def _fits(files: Mapping[str, bytes], platform: PlatformConfig, rung: Rung, echo: Echo) -> bool:
+    """Whether a rung is small enough; said where there is a bound."""
     size = sum(len(data) for data in files.values()) / 1e6
-    if platform.max_mb and size > platform.max_mb:
-        largest = sorted(files, key=lambda name: -len(files[name]))[:3]
-        raise PackagingError(
-            f"a zip for {platform.name} holds at most {platform.max_mb:g} MB, but this one would have "
-            f"{size:.1f} MB (largest: {', '.join(largest)}). Blend fewer members or smaller networks"
-        )
+    fits = not platform.max_mb or size <= platform.max_mb
+    if rung.name != "fp16" or not fits:
+        echo(f"  {rung.name}: {size:.1f} MB, {'fits' if fits else 'too big'} ({rung.note})")
+    return fits
+
+
+def _too_big(files: Mapping[str, bytes], platform: PlatformConfig) -> PackagingError:
+    size = sum(len(data) for data in files.values()) / 1e6
+    largest = sorted(files, key=lambda name: -len(files[name]))[:3]
+    return PackagingError(
+        f"a zip for {platform.name} holds at most {platform.max_mb:g} MB, but this one would have "
+        f"{size:.1f} MB (largest: {', '.join(largest)}). Blend fewer members or smaller networks"
+    )

@@ -26,6 +26,8 @@ class MemberRows:
     """(r,) int64: places in the reference's pictures."""
     logits: np.ndarray
     """(r, V, C) float32: from the out-of-fold store."""
+    eight_bits: bool = False
+    """Whether its weights were rounded to eight bits since."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Reference:
     """(R,) int64."""
     num_classes: int
     members: tuple[MemberRows, ...] = field(default=())
+    adapts: bool = False
+    """Whether networks adapt to the other pictures of a call."""
 
 
 def make_reference(
@@ -63,6 +67,7 @@ def make_reference(
         prepared.labels[chosen],
         len(prepared.class_names),
         members,
+        manifest is not None and any("adapt" in entry for entry in manifest["members"]),
     )
 
 
@@ -73,7 +78,8 @@ def _member_rows(
     places = np.array([place_of.get(row_id, -1) for row_id in prepared.ids[chosen]])
     held_out = np.flatnonzero((places >= 0) & (run.folds[places] == entry["fold"]))[:MEMBER_ROWS]
     views = [run.views.index(view) for view in entry["views"]]
-    return MemberRows(number, held_out, run.logits[places[held_out]][:, views])
+    logits = run.logits[places[held_out]][:, views]
+    return MemberRows(number, held_out, logits, entry.get("precision") == "int8")
 
 
 def _check_digests(manifest: Mapping[str, Any], prepared: Prepared) -> None:

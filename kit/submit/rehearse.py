@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,11 @@ from kit.submit import archive
 from kit.submit.answers import ADAPTED_AGREE, LABELS_AGREE, Answers, read_results
 from kit.submit.checks import NO_SCORES, Check, Surroundings, failed, judge, passed
 from kit.submit.codabench import Scored, run_hidden
-from kit.submit.interpreter import this_python
+from kit.submit.environment import platform_python
+from kit.submit.interpreter import missing_packages, this_python
 from kit.submit.jail import Mount
 from kit.submit.judgement import judge_answers
+from kit.submit.notebook import try_notebook
 from kit.submit.package import MANIFEST
 from kit.submit.programs import driver
 from kit.submit.questions import Questions, ask
@@ -94,8 +96,13 @@ def rehearse(
     contest: ContestConfig,
     prepared: Prepared,
     workspace: Workspace,
+    level: str | None = None,
+    echo: Callable[[str], object] = print,
 ) -> Rehearsal:
     """Rehearse any zip that answers `contest`, and write the report beside it.
+
+    level: "run" in this Python with the platform's other packages hidden, or "platform" in an environment
+    with exactly its packages, made where it is missing; by default "run" where this Python has all of them.
 
     A zip that the kit made is also held against the out-of-fold store in `workspace`; the practice
     contest's are scored on its hidden test. RehearsalError when the zip cannot be opened or leads outside
@@ -104,22 +111,25 @@ def rehearse(
     report_path(zip_path).unlink(missing_ok=True)
     static = check_zip(zip_path, platform)
     if not all(check.passed for check in static if check.name in UNPACKABLE):
-        return _report(zip_path, platform, "run", static)
+        return _report(zip_path, platform, level or "run", static)
+    level = level or ("platform" if missing_packages(platform) else "run")
+    python = platform_python(platform, echo) if level == "platform" else this_python(platform)
     with tempfile.TemporaryDirectory(prefix="kit-") as folder:
         scratch = Path(folder)
         submission = scratch / "submission"
         archive.unpack(zip_path, submission)
-        python = this_python(platform)
         manifest = _manifest(submission, platform)
         reference = _reference(manifest, platform, contest, prepared, workspace)
         checks, outcome = _run(submission, reference, platform, python, scratch)
         checks = [*static, *checks, *_conduct(outcome)]
+        if platform.artefact == "notebook":
+            checks += try_notebook(submission, reference, contest.classes, platform, python, scratch / "kaggle")
         hidden = None
         if contest.data.kind == "practice":
             scored = run_hidden(submission, *hidden_test(contest.seed), platform, python, scratch / "codabench")
             hidden = scored.scores.get(contest.metric)
             checks.append(_hidden_check(scored, hidden, manifest))
-    return _report(zip_path, platform, "run", checks, outcome.isolation, hidden)
+    return _report(zip_path, platform, level, checks, outcome.isolation, hidden)
 
 
 def check(zip_path: Path, platform: PlatformConfig) -> Rehearsal:
@@ -194,8 +204,8 @@ def _judge(
 ) -> list[Check]:
     files = [str(path.relative_to(submission)) for path in submission.rglob("*") if path.is_file()]
     around = Surroundings(files, platform.class_name, tuple(platform.packages))
-    adapts = any(Path(file).name == "adapt.py" for file in files)
-    answers = Answers(read_results(output), output, around, ADAPTED_AGREE if adapts else LABELS_AGREE)
+    agree = ADAPTED_AGREE if questions.reference.adapts else LABELS_AGREE
+    answers = Answers(read_results(output), output, around, agree)
     if outcome.killed:
         return [_killed(outcome, platform)]
     if "load" not in answers.results:

@@ -23,7 +23,7 @@ class Material:
     pictures: Tensor
     """(N, 3, S, S) uint8: all rows of the contest, and rows made up from training ones behind them."""
     targets: Tensor
-    """(N, C) float32: one-hot labels."""
+    """(N, C) float32: one-hot labels, times the weight of the row."""
     rows: Tensor
     """(n,) int64: the training rows of this fold; a row may come more than once."""
     class_weights: Tensor | None
@@ -32,6 +32,8 @@ class Material:
     std: tuple[float, float, float]
     watched: Tensor | None = None
     """(w,) int64: rows of the training part that early stopping watches; they are not in `rows`."""
+    embeddings: Tensor | None = None
+    """(M, D) float32 of made-up rows that have no picture; their numbers follow those of the pictures."""
 
 
 class Batches:
@@ -62,8 +64,13 @@ class Batches:
         return self._normalised(self._scaled(self.material.pictures[rows]))
 
     def targets(self, rows: Tensor) -> Tensor:
-        """One-hot labels (B, C)."""
+        """One-hot labels (B, C), times the weights of the rows."""
         return self.material.targets[rows].to(self.device)
+
+    def embeddings(self, rows: Tensor) -> Tensor:
+        """(B, D) float32: what the head is given for rows that have no picture."""
+        assert self.material.embeddings is not None
+        return self.material.embeddings[rows - len(self.material.pictures)].to(self.device)
 
     def _augmented(self, rows: Tensor) -> Tensor:
         pictures = self.material.pictures[rows]

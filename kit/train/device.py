@@ -48,9 +48,11 @@ def pick_device() -> torch.device:
 
 
 def usable_cores() -> int:
-    """Cores that this process may use: hyperthreads share one, and a container may be given fewer."""
+    """Cores that this process may use: hyperthreads share one, and a container or OMP_NUM_THREADS may allow fewer."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(allowed, psutil.cpu_count(logical=False) or allowed)
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    cores = min(allowed, psutil.cpu_count(logical=False) or allowed)
+    return max(1, min(cores, int(told))) if told.isdecimal() else cores
 
 
 @contextmanager

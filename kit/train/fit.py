@@ -19,6 +19,7 @@ from kit.train.averaging import Ema, recalibrate_bn
 from kit.train.balance import draw_balanced
 from kit.train.batches import Batches, Material
 from kit.train.device import Precision
+from kit.train.embedded import with_embeddings
 from kit.train.objective import Objective
 from kit.train.optimiser import make_optimizer
 from kit.train.parts import InParts
@@ -39,8 +40,12 @@ class Fit:
     def __init__(
         self, recipe: RecipeConfig, net: nn.Module, material: Material, precision: Precision, device: torch.device
     ) -> None:
-        self.recipe, self.material, self.precision, self.device = recipe, material, precision, device
+        self.recipe, self.precision, self.device = recipe, precision, device
         self.net = net.to(device).to(memory_format=precision.memory_format)
+        if recipe.train.sampling == "smote_embeddings":
+            plain = Batches(material, recipe.augment, precision, device, recipe.train.seed)
+            material = with_embeddings(material, self.net, plain, recipe.train.seed)
+        self.material = material
         self.batches = Batches(material, recipe.augment, precision, device, recipe.train.seed)
         self.objective = Objective(recipe, self.net, self.batches, precision)
         self.optimizer = self._optimizer()
@@ -144,7 +149,8 @@ class Fit:
         self.tail.finish(net, (lambda one: -self.objective.watched_loss(one)) if watched else None)
         self.batches.size = self.recipe.size
         if self.recipe.train.recalibrate_bn:
-            parts = self.material.rows.split(self.recipe.train.batch_size)
+            rows = self.material.rows
+            parts = rows[rows < len(self.material.pictures)].split(self.recipe.train.batch_size)
             recalibrate_bn(net, (self.batches.view(part) for part in parts))
         return net.cpu().eval()
 

@@ -1,4 +1,4 @@
-"""Losses on logits (N, C) and soft targets (N, C), whose rows sum to one: MixUp and CutMix give such.
+"""Losses on logits (N, C) and soft targets (N, C): MixUp and CutMix give such. A target sums to its row's weight.
 
 Every loss is a mean over rows; with class weights a row counts as its target's mean weight, and the weights
 are divided out again, so that they move the balance and not the learning rate.
@@ -30,13 +30,14 @@ def class_weights(kind: WeightKind, labels: Tensor, num_classes: int) -> Tensor 
 
 def smooth(targets: Tensor, amount: float) -> Tensor:
     """`amount` of every row's mass spread evenly over the classes (arXiv:1512.00567)."""
-    return targets * (1 - amount) + amount / targets.shape[1] if amount else targets
+    spread = amount / targets.shape[1] * targets.sum(1, keepdim=True)
+    return targets * (1 - amount) + spread if amount else targets
 
 
 def _mean(per_row: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
     if weights is None:
         return per_row.mean()
-    row_weights = targets @ weights.to(targets)
+    row_weights = targets @ weights.to(targets) / targets.sum(1)
     return (per_row * row_weights).sum() / row_weights.sum()
 
 
@@ -65,8 +66,9 @@ def bce(
     logits: Tensor, targets: Tensor, label_smoothing: float = 0.0, weights: Tensor | None = None
 ) -> Tensor:
     """One yes-or-no question a class, summed over classes (as in "ResNet strikes back", arXiv:2110.00476)."""
-    wanted = smooth(targets, label_smoothing)
-    per_row = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(1)
+    mass = targets.sum(1, keepdim=True)
+    wanted = smooth(targets / mass, label_smoothing)
+    per_row = F.binary_cross_entropy_with_logits(logits, wanted, weight=mass, reduction="none").sum(1)
     return _mean(per_row, targets, weights)
 
 

@@ -32,9 +32,12 @@ def make_material(
         train = train[oversample(labels[train], recipe.train.seed)]
     if recipe.train.sampling == "smote":
         pictures, labels, train = _with_made_up(pictures, labels, train, recipe.train.seed)
+    targets = nn.functional.one_hot(torch.from_numpy(labels), count).float()
+    if prepared.weights is not None:
+        targets[: len(prepared.weights)] *= torch.from_numpy(prepared.weights)[:, None]
     return Material(
         pictures,
-        nn.functional.one_hot(torch.from_numpy(labels), count).float(),
+        targets,
         torch.from_numpy(train),
         weights,
         mean,

@@ -11,7 +11,8 @@ from kit.config import FinetuneConfig, RecipeConfig
 from kit.train.batches import Batches
 from kit.train.contrastive import after_pretraining, contrastive_loss, make_projector, stage
 from kit.train.device import Precision
-from kit.train.finetune import head_penalty, train_mode
+from kit.train.embedded import single_head
+from kit.train.finetune import head_penalty, layer_indices, train_mode
 from kit.train.losses import make_loss
 
 
@@ -23,6 +24,7 @@ class Objective:
         train = recipe.train
         self.criterion = make_loss(train.loss, train.label_smoothing, batches.material.class_weights, train.focal_gamma)
         self.finetune = after_pretraining(recipe.contrastive, recipe.finetune)
+        self.layers = layer_indices(net)
         contrast = recipe.contrastive
         self.projector = make_projector(net, contrast, recipe.size) if contrast.share else None
 
@@ -36,7 +38,7 @@ class Objective:
         if pretraining:
             train_mode(self.net, FinetuneConfig(), within)
             return self._contrast(rows), 0.0
-        train_mode(self.net, self.finetune, within)
+        train_mode(self.net, self.finetune, within, self.layers)
         return self._supervised(rows)
 
     def _contrast(self, rows: Tensor) -> Tensor:
@@ -47,14 +49,26 @@ class Objective:
             return contrastive_loss(self.net, self.projector, first, second, targets, temperature)
 
     def _supervised(self, rows: Tensor) -> tuple[Tensor, float]:
-        x, targets = self.batches.mixed(rows)
-        with self.precision.autocast(self.batches.device):
-            logits = self.net(x)
+        logits, targets = self._predicted(rows)
         loss = self.criterion(logits.float(), targets)
         head = self.recipe.finetune
         if head.head_l1 or head.head_l2:
             loss = loss + head_penalty(self.net, head.head_l1, head.head_l2)
         return loss, (logits.detach().argmax(1) == targets.argmax(1)).float().mean().item()
+
+    def _predicted(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and targets (B, C): of pictures through the network, of made-up embeddings through its head."""
+        pictured = rows < len(self.batches.material.pictures)
+        parts: list[tuple[Tensor, Tensor]] = []
+        if pictured.any():
+            x, targets = self.batches.mixed(rows[pictured])
+            with self.precision.autocast(self.batches.device):
+                parts.append((self.net(x), targets))
+        if not pictured.all():
+            made = rows[~pictured]
+            with self.precision.autocast(self.batches.device):
+                parts.append((single_head(self.net)(self.batches.embeddings(made)), self.batches.targets(made)))
+        return torch.cat([logits for logits, _ in parts]), torch.cat([targets for _, targets in parts])
 
     @torch.no_grad()
     def watched_loss(self, net: nn.Module, batch_size: int = 256) -> float:

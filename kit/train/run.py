@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import timm
 import torch
+from pydantic import ValidationError
 from rich.progress import Progress
 from torch import nn
 
@@ -25,7 +26,8 @@ from kit.nets.registry import build
 from kit.shifts.battery import Battery
 from kit.submit.model import net_logits
 from kit.train import checkpoint
-from kit.train.device import Precision, choose_precision, pick_device, pinned
+from kit.train.batches import Material
+from kit.train.device import Precision, choose_precision, pick_device, pinned, usable_cores
 from kit.train.fit import Fit
 from kit.train.material import make_material
 from kit.train.member import member_spec, write_member
@@ -37,6 +39,8 @@ from kit.train.scoring import score_rows
 from kit.workspace import Workspace
 
 CHECKPOINT, MARKER, OOF, RUN = "checkpoint.pt", "fold.json", "oof.npz", "run.json"
+AfterEpoch = Callable[[int, Fit], None]
+"""Called with the fold and its fit after every epoch, once the checkpoint is written; may raise to end the fit."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,9 @@ class Trainer:
     recipe: RecipeConfig
     workspace: Workspace
     device: torch.device
+    batch_share: float = 1.0
+    """Share of the recipe's batch that fits into this device's memory."""
+    after_epoch: AfterEpoch | None = None
 
     @property
     def folder(self) -> Path:
@@ -78,8 +85,8 @@ class Trainer:
         return True
 
     def _check_made(self, path: Path, made: dict[str, Any], fold: int) -> None:
-        wanted = self.identity()
-        changed = [key for key in wanted if made.get(key) != wanted[key]]
+        wanted, found = self.identity(), made | {"config": as_of_now(made.get("config"))}
+        changed = [key for key in wanted if found.get(key) != wanted[key]]
         if changed:
             raise TrainError(
                 f"{path}: made with another {', '.join(changed)} than now. Delete {self.folder} to train it again"
@@ -103,10 +110,11 @@ class Trainer:
             fit = self.new_fit(fold, pictures)
             before = self._resume(fit, fold)
             display = FitDisplay(f"{self.recipe.name} fold {fold}", fit.total, fit.step, bars, echo)
-            net = fit.run(lambda state: self._keep(fold, state), display)
+            net = fit.run(lambda state: self._keep(fold, fit, state), display)
             result = self._score(fold, net, display)
         result |= {"train_score": fit.score, "train_seconds": fit.seconds, "images_per_second": fit.images_per_second}
         result |= {"seconds": before + time.perf_counter() - started, "precision": fit.precision.name}
+        result |= {"batch_size": fit.recipe.train.batch_size, "threads": usable_cores()}
         write_json(self.fold_folder(fold) / MARKER, self.identity() | result | versions())
         (self.fold_folder(fold) / CHECKPOINT).unlink(missing_ok=True)
         shifted = "" if result["shifted"] is None else f", shifted {result['shifted']:.4f}"
@@ -115,8 +123,11 @@ class Trainer:
             f"clean {result['clean']:.4f}{shifted}"
         )
 
-    def _keep(self, fold: int, state: dict[str, Any]) -> None:
-        checkpoint.save(self.fold_folder(fold) / CHECKPOINT, {"made": self.identity(), "fit": state})
+    def _keep(self, fold: int, fit: Fit, state: dict[str, Any]) -> None:
+        kept = {"made": self.identity(), "fit": state, "batch_size": fit.recipe.train.batch_size}
+        checkpoint.save(self.fold_folder(fold) / CHECKPOINT, kept)
+        if self.after_epoch is not None:
+            self.after_epoch(fold, fit)
 
     def _resume(self, fit: Fit, fold: int) -> float:
         """Puts `fit` where an interrupted one stopped; the seconds that one took."""
@@ -125,6 +136,9 @@ class Trainer:
         if state is None:
             return 0.0
         self._check_made(path, state["made"], fold)
+        batch = fit.recipe.train.batch_size
+        if state.get("batch_size", batch) != batch:  # steps of another size are no part of this fit
+            return 0.0
         fit.resume(state["fit"])
         return fit.seconds
 
@@ -134,10 +148,14 @@ class Trainer:
 
     def new_fit(self, fold: int, pictures: torch.Tensor) -> Fit:
         """The fit at its first step."""
+        recipe = with_batch_share(self.recipe, self.batch_share)
+        return Fit(recipe, self.new_net(), self.material(fold, pictures), self.precision(pictures), self.device)
+
+    def material(self, fold: int, pictures: torch.Tensor) -> Material:
+        """What the fold is trained on."""
         spec = self.spec()
         mean, std = tuple(spec["mean"]), tuple(spec["std"])
-        material = make_material(self.prepared, self.recipe, fold, pictures, mean, std)
-        return Fit(self.recipe, self.new_net(), material, self.precision(pictures), self.device)
+        return make_material(self.prepared, self.recipe, fold, pictures, mean, std)
 
     def new_net(self) -> nn.Module:
         """The network with the weights that it starts from."""
@@ -148,8 +166,13 @@ class Trainer:
         return built
 
     def time_step(self, pictures: torch.Tensor) -> tuple[float, str]:
-        """Seconds of one training step, augmentation included, and the precision; from a few of `pictures`."""
-        fit = self.new_fit(-1, pictures)
+        """Seconds of one training step, augmentation included, and the precision; from a few of `pictures`.
+
+        No rows are made up for it: SMOTE would ask for pictures beyond these few.
+        """
+        train = self.recipe.train.model_copy(update={"sampling": "natural"})
+        plain = self.recipe.model_copy(update={"train": train})
+        fit = Trainer(self.contest, self.prepared, plain, self.workspace, self.device).new_fit(-1, pictures)
         fit.step = fit.total // 2  # where layers that are frozen at first have been let go
         rows = torch.arange(self.recipe.train.batch_size) % len(pictures)
         seconds = []
@@ -217,6 +240,19 @@ class Trainer:
         return True
 
 
+def with_batch_share(recipe: RecipeConfig, share: float) -> RecipeConfig:
+    """The recipe with a share of its batch and the learning rate that goes with it.
+
+    In proportion for SGD (Goyal et al., 2017), by the root for adaptive optimisers (Malladi et al., 2022).
+    """
+    if share == 1.0:
+        return recipe
+    batch = max(1, round(recipe.train.batch_size * share))
+    share = batch / recipe.train.batch_size
+    lr = recipe.train.lr * (share if recipe.train.optimizer == "sgd" else share**0.5)
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"batch_size": batch, "lr": lr})})
+
+
 def scored_folds(prepared: Prepared) -> list[int]:
     """Folds that are held out in turn; negative numbers mark rows that never are."""
     return sorted(fold for fold in set(prepared.folds.tolist()) if fold >= 0)
@@ -228,6 +264,14 @@ def check_names(contest: ContestConfig, recipe: RecipeConfig) -> None:
     member_spec(recipe, len(contest.classes))
     check_growth(recipe)
     compose(policy_steps(recipe.augment.policy))
+
+
+def as_of_now(config: Any) -> Any:
+    """A recorded recipe with the defaults of keys that it was made without; unchanged where it is no recipe of now."""
+    try:
+        return RecipeConfig.model_validate(config).model_dump(mode="json")
+    except ValidationError:
+        return config
 
 
 def versions() -> dict[str, Any]:

@@ -1,0 +1,220 @@
+"""Images per second of a packed ensemble beside the obvious way, on this machine's CPU.
+
+    python benchmarks/inference.py --networks mobilenetv2_100,efficientnet_b0,convnext_atto --images 128
+
+The obvious way: timm models in float32, eager, one after the other, each under ttach's wrapper with its D4 transforms.
+Beside it PyTorch at its best: channels_last, bfloat16, compiled. The kit: the same random networks as a zip holds them,
+in each runtime, the same eight views, each in a process of its own in the environment of a platform that has that
+runtime (made once, see `kit platforms`). Every cell says how much faster than the obvious way, and how far the
+probabilities are from its.
+
+Seconds are those of the clock. On a machine that has other work use --cpu-time: seconds of one thread's processor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import timm
+import torch
+import ttach
+from rich.console import Console
+from rich.table import Table
+
+from kit.config import load_platform
+from kit.errors import KitError
+from kit.submit import model
+from kit.submit.environment import platform_python
+from kit.submit.members import Member
+from kit.submit.model import VIEWS
+from kit.submit.runtime_files import runtime_files
+from kit.train.member import write_member
+
+MEAN, STD = [0.5, 0.5, 0.5], [0.5, 0.5, 0.5]
+
+PLATFORMS = {"onnx": "codabench-onnx", "tensorflow": "an2dl2024"}
+"""Where a runtime is measured that is not here."""
+
+Ways = dict[str, Callable[[torch.nn.Module], torch.nn.Module]]
+Clock = Callable[[], float]
+
+RUN = """
+import json, sys, time
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+import model
+entry, runtime, repeats, cpu = json.loads(sys.argv[2])
+X = np.load("x.npy")
+clock = time.process_time if cpu else time.perf_counter
+if cpu and runtime in ("timm", "torch"):
+    import torch
+    torch.set_num_threads(1)
+run = model.load_runner(entry, ".", runtime)
+run(X, entry)
+seconds = []
+for _ in range(repeats):
+    start = clock()
+    logits = run(X, entry)
+    seconds.append(clock() - start)
+np.save("proba.npy", model.softmax(logits).mean(axis=1))
+print(min(seconds))
+"""
+"""One network in one runtime, warm: a second of conversion is paid once for thousands of pictures."""
+
+
+def make_member(name: str, size: int, folder: Path) -> Member:
+    """A random network as training leaves it."""
+    torch.manual_seed(0)
+    net_spec = {"name": f"timm/{name}", "args": {}, "num_classes": 8}
+    spec: dict[str, Any] = {"net": net_spec, "weights": "weights.safetensors", "size": size}
+    spec |= {"mean": MEAN, "std": STD, "views": list(VIEWS)}
+    write_member(folder, timm.create_model(name, num_classes=8), spec)
+    entry = {"recipe": name, "fold": 0, **spec, "weights": f"{name}.safetensors", "sha256": ""}
+    return Member(folder, spec, entry, (folder / "weights.safetensors").read_bytes())
+
+
+# -------------------------------------------------------------------------------------------- PyTorch itself
+def channels_last(net: torch.nn.Module) -> torch.nn.Module:
+    """The layout that convolutions like."""
+    return net.to(memory_format=torch.channels_last)
+
+
+class HalfPrecision(torch.nn.Module):
+    """A network in bfloat16."""
+
+    def __init__(self, net: torch.nn.Module) -> None:
+        super().__init__()
+        self.net = channels_last(net)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return self.net(x).float()
+
+
+PEERS: Ways = {
+    "obvious": lambda net: net,
+    "channels_last": channels_last,
+    "bfloat16": HalfPrecision,
+    "compiled": lambda net: torch.compile(channels_last(net)),
+}
+"""timm's network as people run it, and what they do to make it faster."""
+
+
+def peer(member: Member, way: str, images: np.ndarray, repeats: int, clock: Clock) -> tuple[float, np.ndarray]:
+    """Seconds and probabilities (N, C) of a timm model under ttach, batches of 64."""
+    net = torch.nn.Sequential(PEERS[way](member_net(member)), torch.nn.Softmax(1))
+    wrapped = ttach.ClassificationTTAWrapper(net, ttach.aliases.d4_transform())
+
+    def call() -> np.ndarray:
+        parts = []
+        for start in range(0, len(images), 64):
+            x = torch.from_numpy(images[start : start + 64]).permute(0, 3, 1, 2).float() / 255
+            parts.append(wrapped((x - 0.5) / 0.5).numpy())
+        return np.concatenate(parts)
+
+    with torch.no_grad():
+        call()
+        seconds = []
+        for _ in range(repeats):
+            begin = clock()
+            answer = call()
+            seconds.append(clock() - begin)
+    return min(seconds), answer
+
+
+def member_net(member: Member) -> torch.nn.Module:
+    """timm's network, in timm's own memory layout."""
+    net = timm.create_model(member.entry["recipe"], num_classes=8)
+    net.load_state_dict({name: value.float() for name, value in member.network().state_dict().items()})
+    return net.eval().to(memory_format=torch.contiguous_format)
+
+
+# -------------------------------------------------------------------------------------------- the kit's way
+def packed(member: Member, runtime: str, images: np.ndarray, repeats: int, cpu_time: bool) -> tuple[float, np.ndarray]:
+    """Seconds and probabilities (N, C) of a runtime, in a process of its own that holds nothing else."""
+    (entry,), files = runtime_files(runtime, [member])
+    python = Path(sys.executable)
+    if runtime in PLATFORMS:
+        python = platform_python(load_platform(PLATFORMS[runtime])).executable
+    with tempfile.TemporaryDirectory(prefix="kit-bench-") as folder:
+        for name, data in files.items():
+            (Path(folder) / name).write_bytes(data)
+        np.save(Path(folder) / "x.npy", images)
+        plan = json.dumps([entry, runtime, repeats, cpu_time])
+        command = [str(python), "-c", RUN, str(Path(model.__file__).parent), plan]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        if done.returncode:
+            raise KitError(f"{runtime}: {done.stderr.strip().splitlines()[-1]}")
+        return float(done.stdout.split()[-1]), np.load(Path(folder) / "proba.npy")
+
+
+def measure(name: str, given: argparse.Namespace, images: np.ndarray) -> dict[str, tuple[float, float]]:
+    """Seconds and largest difference of probabilities, by way; ways that fail are said and left out."""
+    found: dict[str, tuple[float, float]] = {}
+    clock = time.process_time if given.cpu_time else time.perf_counter
+    with tempfile.TemporaryDirectory() as folder:
+        member = make_member(name, given.size, Path(folder))
+        base, wanted = peer(member, "obvious", images, given.repeats, clock)
+        found["obvious"] = (base, 0.0)
+        for way in [*given.peers.split(","), *given.runtimes.split(",")]:
+            if not way:
+                continue
+            try:
+                if way in PEERS:
+                    seconds, answer = peer(member, way, images, given.repeats, clock)
+                else:
+                    seconds, answer = packed(member, way, images, given.repeats, given.cpu_time)
+            except (KitError, ImportError, RuntimeError) as error:
+                print(f"{name} in {way}: {error}")
+                continue
+            found[way] = (seconds, float(np.abs(answer - wanted).max()))
+            print(f"{name} {way}: {len(images) / seconds:,.0f} images/s, {base / seconds:.2f}x", flush=True)
+    return found
+
+
+def show(figures: dict[str, dict[str, tuple[float, float]]], count: int, title: str) -> Table:
+    """A line a network, and all of them one after the other."""
+    ways = list(dict.fromkeys(way for found in figures.values() for way in found))
+    table = Table("network", *ways, title=title)
+    for name, found in figures.items():
+        base = found["obvious"][0]
+        cells = [f"{count / s:,.0f} ({base / s:.1f}x, {d:.0e})" for s, d in (found.get(w, (np.inf, 0.0)) for w in ways)]
+        table.add_row(name, *cells)
+    totals = {way: sum(found[way][0] if way in found else np.inf for found in figures.values()) for way in ways}
+    table.add_row("together", *(f"{totals['obvious'] / totals[way]:.1f}x" for way in ways))
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    default = "mobilenetv2_100,efficientnet_b0,convnext_atto,resnet18,regnety_002"
+    parser.add_argument("--networks", default=default, help="timm names, comma-separated")
+    parser.add_argument("--runtimes", default="timm,torch,onnx,tensorflow", help="comma-separated")
+    parser.add_argument("--peers", default="channels_last,bfloat16", help="of channels_last, bfloat16, compiled")
+    parser.add_argument("--images", type=int, default=256)
+    parser.add_argument("--size", type=int, default=96)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--cpu-time", action="store_true", help="processor seconds of one thread, not the clock's")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    given = parser.parse_args()
+    if given.cpu_time:
+        torch.set_num_threads(1)
+    images = np.random.default_rng(0).integers(0, 256, (given.images, given.size, given.size, 3), dtype=np.uint8)
+    figures = {name: measure(name, given, images) for name in given.networks.split(",")}
+    title = f"images/s with 8 views, {torch.get_num_threads()} threads (times the obvious way, probabilities apart)"
+    Console(width=160).print(show(figures, given.images, title))
+    if given.json:
+        given.json.write_text(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    main()

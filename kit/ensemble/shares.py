@@ -1,0 +1,47 @@
+"""The battery as the hidden test holds it: shares of its cells, read off unlabelled test pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from kit.ensemble.pool import Pool
+from kit.shifts.battery import Battery
+from kit.shifts.reweight import reweight
+
+UNTOUCHED = "clean.untouched@0"
+"""The cell that clean pictures are, beside those of the battery."""
+
+
+def shares_in_test(battery: Battery, train: np.ndarray, test: np.ndarray) -> tuple[dict[str, float], str]:
+    """Share of every cell in the test pictures, untouched ones included (sum 1), and a line on how it was told.
+
+    train (N, S, S, 3) and test (M, S, S, 3) uint8.
+    """
+    found = reweight(battery, train, test)
+    shares = {name: float((1 - found.clean) * w) for name, w in zip(battery.names, found.weights)}
+    likely = sorted(shares, key=lambda name: -shares[name])[:3]
+    line = (
+        f"test pictures: {found.clean:.0%} untouched, most others like {', '.join(likely)}; told from training "
+        f"pictures with AUC {found.auc_clean:.2f}, from the battery weighed so with {found.auc_weighted:.2f}"
+    )
+    return shares | {UNTOUCHED: found.clean}, line
+
+
+def with_shares(pool: Pool, shares: Mapping[str, float]) -> Pool:
+    """The pool whose shifted scores weigh cells by their shares; the clean picture becomes one more shifted one.
+
+    Members are ranked, kinds compared and scores expected under these weights; what a kind fits, it fits on all
+    pictures alike.
+    """
+    names = (*pool.cell_names, UNTOUCHED)
+    untouched = np.full((len(pool.labels), 1), len(pool.cell_names))
+    return replace(
+        pool,
+        proba=np.concatenate([pool.proba, pool.proba[:, :, :1]], axis=2),
+        cells=np.concatenate([pool.cells, untouched], axis=1),
+        cell_names=names,
+        shares=tuple(float(shares.get(name, 0.0)) for name in names),
+    )

@@ -1,0 +1,142 @@
+"""Where a study is kept: a journal file on one machine, a database for many."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import optuna
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from kit.errors import SweepError
+
+Value = TypeVar("Value")
+JOURNAL = "journal.log"
+PAUSES = (1, 2, 5, 10, 30, 60, 60, 60, 60, 60)
+"""Seconds between tries where a storage does not answer: about six minutes in all."""
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+@contextmanager
+def settled() -> Iterator[None]:
+    """Parts of Optuna that it calls experimental, as it has for years, are made without a word."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        yield
+
+
+class FileLock:
+    """The journal's lock as the kernel keeps it: a process that is killed gives it back at once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.with_suffix(".lock")
+
+    def acquire(self) -> bool:
+        """Waits for it."""
+        self._file = open(self.path, "a")  # noqa: SIM115
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        return True
+
+    def release(self) -> None:
+        """Gives it back."""
+        self._file.close()
+
+
+def open_storage(url: str | None, folder: Path) -> BaseStorage:
+    """The database at `url`, or the journal in `folder`; SweepError where it cannot be reached."""
+    return _database(url) if url else _journal(folder / JOURNAL)
+
+
+def _journal(path: Path) -> BaseStorage:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        lock.acquire()
+        _mend(path)
+        lock.release()
+        return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))  # type: ignore[arg-type]
+    except (OSError, ValueError) as error:
+        raise SweepError(f"{path}: the study cannot be opened ({error}). Free space or mend the permissions") from error
+
+
+def _mend(path: Path) -> None:
+    """Cuts off a last line that was only half written when the power went."""
+    if not path.exists():
+        return
+    with open(path, "r+b") as file:
+        content = file.read()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            file.truncate(whole)
+
+
+def _database(url: str) -> BaseStorage:
+    try:
+        from optuna.storages import RDBStorage
+
+        return patiently(lambda: RDBStorage(url, engine_kwargs={"pool_pre_ping": True}), PAUSES[:3])
+    except ImportError as error:
+        raise SweepError(f"--storage {hidden(url)}: its driver is not installed ({error}). "
+                         "Install it: pip install 'submission-kit[postgres]'") from error  # fmt: skip
+    except SweepError:
+        raise
+    except Exception as error:  # SQLAlchemy's are many, and are not imported before they are needed
+        raise SweepError(f"--storage {hidden(url)}: cannot be opened ({_first_line(error)}). "
+                         "Form: postgresql+psycopg://USER:PASSWORD@HOST/DATABASE") from error  # fmt: skip
+
+
+def hidden(url: str) -> str:
+    """The address without its password."""
+    head, at, tail = url.rpartition("@")
+    return f"{head.rpartition(':')[0]}:***@{tail}" if at and ":" in head.partition("://")[2] else url
+
+
+def patiently(
+    call: Callable[[], Value], pauses: tuple[float, ...] = PAUSES, echo: Callable[[str], None] = lambda line: None
+) -> Value:
+    """What `call` gives, tried again while a storage does not answer; SweepError when it never does."""
+    for pause in pauses:
+        try:
+            return call()
+        except Exception as error:
+            if not _unreachable(error):
+                raise
+            echo(f"storage does not answer ({_first_line(error)}): again in {pause:g} s")
+            time.sleep(pause)
+    with reachable():
+        return call()
+
+
+@contextmanager
+def reachable() -> Iterator[None]:
+    """A storage that does not answer is a SweepError that says what to do."""
+    try:
+        yield
+    except Exception as error:
+        if not _unreachable(error):
+            raise
+        raise SweepError(
+            f"storage does not answer ({_first_line(error)}). Nothing that was finished is lost: "
+            f"start it, and run the same command again"
+        ) from error
+
+
+def _unreachable(error: Exception) -> bool:
+    """A storage that is away or full, as against a wrong call."""
+    return isinstance(error, (StorageInternalError, OSError)) or type(error).__name__ in (
+        "OperationalError",
+        "InterfaceError",
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error.__cause__ or error).strip() or type(error).__name__
+    return text.splitlines()[0][:200]

@@ -1,0 +1,84 @@
+"""The study of a sweep: made once, and opened again only by the same sweep and the same kit."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.storages import BaseStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+import kit
+from kit.config import RecipeConfig
+from kit.errors import SweepError
+from kit.sweep.config import SweepConfig
+from kit.sweep.pruning import make_pruner
+from kit.sweep.space import differences
+from kit.sweep.storage import settled
+
+IDENTITY, VERSION = "identity", "kit"
+EXCESS = "excess"
+"""Attribute of a trial: how far it is over each limit, as shares of it."""
+
+
+def identity(sweep: SweepConfig, base: RecipeConfig, contest: dict[str, Any]) -> dict[str, Any]:
+    """What two runs of a sweep must share so that their trials can be compared."""
+    values = sweep.model_dump(mode="json", exclude={"name", "budget", "seed", "confirm", "reserve"})
+    return values | {"base": base.model_dump(mode="json"), "contest": contest}
+
+
+def open_study(sweep: SweepConfig, made: dict[str, Any], storage: BaseStorage, name: str) -> Study:
+    """The study `name`, made where it is not there; SweepError where another sweep or kit made it."""
+    with settled():
+        sampler, pruner = make_sampler(sweep, 0), make_pruner(sweep)
+    study = optuna.create_study(
+        study_name=name,
+        storage=storage,
+        sampler=sampler,
+        pruner=pruner,
+        directions=sweep.directions,
+        load_if_exists=True,
+    )
+    attrs = study.user_attrs
+    if IDENTITY not in attrs:
+        study.set_user_attr(IDENTITY, json.dumps(made))
+        study.set_user_attr(VERSION, kit.__version__)
+    else:
+        _check_same(name, attrs, made)
+    with settled():
+        study.sampler = make_sampler(sweep, len(study.get_trials(deepcopy=False)))
+    return study
+
+
+def _check_same(name: str, attrs: dict[str, Any], made: dict[str, Any]) -> None:
+    if attrs[VERSION] != kit.__version__:
+        raise SweepError(
+            f"study {name}: was made by kit {attrs[VERSION]}, and this is {kit.__version__}: their trials cannot be "
+            f"compared. Install that version, or give the sweep another name"
+        )
+    changed = differences(json.loads(attrs[IDENTITY]), json.loads(json.dumps(made)))
+    if changed:
+        raise SweepError(
+            f"study {name}: was made by another sweep of that name ({'; '.join(changed)}). "
+            f"Undo the change, or give the sweep another name"
+        )
+
+
+def make_sampler(sweep: SweepConfig, done: int) -> BaseSampler:
+    """The sweep's sampler; `done` trials lie behind, so that a resumed search does not draw the same again."""
+    seed = sweep.seed + done
+    limited = sweep.limits.max_megabytes is not None or sweep.limits.max_seconds is not None
+    excess = excesses if limited else None
+    if sweep.sampler == "random":
+        return RandomSampler(seed=seed)
+    if sweep.sampler == "nsga2":
+        return NSGAIISampler(seed=seed, constraints_func=excess)
+    return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True, constraints_func=excess)
+
+
+def excesses(trial: FrozenTrial) -> list[float]:
+    """How far a trial is over each limit; above 0 breaks it."""
+    return list(trial.user_attrs.get(EXCESS, [0.0]))

@@ -1,0 +1,63 @@
+"""SMOTE on embeddings: rows made up where a frozen network puts the pictures, for a head that learns alone.
+
+Neighbours in pixels are blends of two pictures that no camera takes; neighbours before the head are pictures
+that the network finds alike (DeepSMOTE, arXiv:2105.02340, argues the same). The body does not change in such
+a fit, so that the embeddings are made once, of the pictures as scoring sees them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from kit.errors import TrainError
+from kit.nets.heads import head_layers, pooled_features
+from kit.train.balance import smote
+from kit.train.batches import Batches, Material
+
+PIECE = 256
+"""Pictures that are embedded at once."""
+
+
+def with_embeddings(material: Material, net: nn.Module, batches: Batches, seed: int) -> Material:
+    """The material with embeddings made up until every class has as many training rows as the largest.
+
+    They are numbered after the pictures, and weigh 1. Working memory: that of `kit.train.balance.smote`, and
+    (n, D) float32 of the n training rows.
+    """
+    single_head(net)
+    labels = material.targets[material.rows].argmax(1).numpy()
+    grown, grown_labels = smote(embed(net, batches, material.rows).numpy(), labels, seed)
+    made, made_labels = torch.from_numpy(grown[len(labels) :]), torch.from_numpy(grown_labels[len(labels) :])
+    targets = nn.functional.one_hot(made_labels, material.targets.shape[1]).float()
+    numbers = torch.arange(len(made)) + len(material.pictures)
+    return replace(
+        material,
+        targets=torch.cat([material.targets, targets]),
+        rows=torch.cat([material.rows, numbers]),
+        embeddings=made,
+    )
+
+
+@torch.no_grad()
+def embed(net: nn.Module, batches: Batches, rows: Tensor) -> Tensor:
+    """(n, D) float32 on the CPU: what the head is given for the pictures of `rows` (n,)."""
+    was_training = net.training
+    net.eval()
+    parts = [pooled_features(net, batches.plain(part)).float().cpu() for part in rows.split(PIECE)]
+    net.train(was_training)
+    return torch.cat(parts)
+
+
+def single_head(net: nn.Module) -> nn.Linear:
+    """The linear layer that turns embeddings into logits; TrainError where the classifier is something else."""
+    found = head_layers(net)
+    if len(found) == 1 and isinstance(found[0], nn.Linear):
+        return found[0]
+    kinds = " and ".join(type(layer).__name__ for layer in found) or "none"
+    raise TrainError(
+        f'train.sampling = "smote_embeddings" needs a network whose classifier is one linear layer, but this one\'s is '
+        f'{kinds}. Use "oversample" or "weighted"'
+    )

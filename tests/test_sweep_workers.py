@@ -1,0 +1,114 @@
+"""Four processes on one study at once, one of them killed: nothing is lost, nothing is done twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+from postgres_server import server
+from sweep_toy import open_toy, toy_sweep
+
+import kit
+from kit.errors import SweepError
+
+pytestmark = pytest.mark.slow
+TRIALS, WORKERS = 60, 4
+SWEEP = toy_sweep(
+    sampler="random",
+    budget={"trials": TRIALS},
+    confirm={"winners": 0, "noise_seeds": 1},
+    pruning={"folds": "none"},
+)
+SESSION = """
+import os, sys, time
+from pathlib import Path
+from sweep_toy import FakeFit, FakeMaker, night
+from test_sweep_workers import SWEEP
+import sweep_toy
+
+def logged(self, talk, share, quick=FakeFit.__call__):
+    time.sleep(0.02)
+    found = quick(self, talk, share)
+    with open(sys.argv[2], "a") as file:
+        file.write(f"{self.recipe.name} {self.fold} {os.getpid()}\\n")
+    return found
+
+sweep_toy.FakeFit.__call__ = logged
+folder, url = Path(sys.argv[1]), sys.argv[3] or None
+print("there", flush=True)
+night(SWEEP, folder, FakeMaker(), [], storage=url).run()
+"""
+
+
+@pytest.fixture(params=["journal", "postgresql"])
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    if request.param == "journal":
+        yield ""
+        return
+    with tempfile.TemporaryDirectory(prefix="kit-pg-") as folder:
+        os.chmod(folder, 0o755)
+        with server(Path(folder) / "server") as found:
+            yield found
+
+
+def test_four_workers_at_once_and_one_killed(url: str, tmp_path: Path) -> None:
+    """About half a minute each on an idle core."""
+    log = tmp_path / "log.txt"
+    env = os.environ | {"PYTHONPATH": f"{Path(__file__).parent}:{Path(kit.__file__).parent.parent}"}
+    started = []
+    for number in range(WORKERS):
+        command = [sys.executable, "-c", SESSION, str(tmp_path / f"w{number}" if url else tmp_path), str(log), url]
+        started.append(subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True))
+        if number == 0:  # makes the study
+            time.sleep(1)
+    victim = started[-1]
+    while str(victim.pid) not in (log.read_text() if log.exists() else ""):
+        assert victim.poll() is None
+        time.sleep(0.05)
+    victim.send_signal(signal.SIGKILL)
+    codes = [process.wait(timeout=500) for process in started]
+    for process in started:
+        assert process.stdout is not None
+        process.stdout.close()
+    assert codes == [0, 0, 0, -signal.SIGKILL]
+
+    trials = open_toy(SWEEP, tmp_path, url or None).trials
+    states = Counter(trial.state for trial in trials)
+    assert states[TrialState.RUNNING] == states[TrialState.WAITING] == 0
+    assert TRIALS <= states[TrialState.COMPLETE] < TRIALS + WORKERS, "each may have asked for the last one"
+    assert states[TrialState.FAIL] == 1
+    assert [trial.number for trial in trials] == list(range(len(trials)))
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    assert len({trial.params["train.lr"] for trial in complete}) == len(complete)
+    done = Counter(line.rpartition(" ")[0] for line in log.read_text().splitlines() if "-t" in line)
+    names = {f"toy-t{trial.user_attrs.get('retry_of', trial.number):04d}" for trial in complete}
+    assert {name.rpartition(" ")[0] for name in done} == names
+    assert sum(count - 1 for count in done.values()) <= 3, "only the killed trial's finished folds are run again here"
+
+
+def test_a_database_that_goes_away_is_said_and_what_is_done_stays(tmp_path: Path) -> None:
+    """About ten seconds."""
+    from sweep_toy import FakeMaker, night
+
+    from kit.sweep import storage
+
+    with tempfile.TemporaryDirectory(prefix="kit-pg-") as folder:
+        os.chmod(folder, 0o755)
+        with server(Path(folder) / "server") as url:
+            session = night(SWEEP, tmp_path, FakeMaker(), [], storage=url)
+            session.search.echo = lambda line: None
+            study = session.study
+            study.tell(study.ask(), 0.5)
+            assert len(study.trials) == 1
+        session.search._stored = lambda call: storage.patiently(call, (0, 0))  # type: ignore[method-assign]
+        with pytest.raises(SweepError, match="storage does not answer"):
+            session.run()
