@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from kit.adaptation import trial as trial_module
 from kit.adaptation.situations import COUNTS, LABORATORY, MIXED, ONE_CLASS, ONE_SHIFT, batches
 from kit.adaptation.trial import SOURCE, Outcome, decide, gains, trial, wins
 from kit.commands.adapt import adapt, method_rows
+from kit.errors import OofError
 from kit.oof import load_run
 from kit.shifts.battery import Battery
 from kit.shifts.laboratory import in_laboratory
@@ -148,6 +150,13 @@ def test_without_the_guard_the_methods_answer(trained, monkeypatch: pytest.Monke
     assert set(rows) == {SOURCE, *METHODS}
     source = [one.accuracy for one in found if (one.method, one.situation) == (SOURCE, MIXED)]
     assert rows[SOURCE][MIXED] == pytest.approx(np.mean(source))
+
+
+def test_a_run_of_other_folds_is_refused(trained) -> None:
+    run, prepared = load_run(trained.workspace.run("toy", "mini")), trained.prepared()
+    battery, other = Battery.from_config(trained.contest().shift), replace(prepared, fold_digest="other")
+    with pytest.raises(OofError, match="kit train mini --contest toy"):
+        trial(run, "toy", other, battery, trained.workspace, 20, print)
 
 
 def test_a_clean_battery_tells_nothing(toy) -> None:

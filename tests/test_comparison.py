@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -103,7 +104,25 @@ def test_scaled_rows_are_the_contests_rows_in_folds_of_their_own(toy) -> None:
     assert Scale().prepared(prepared, contest) is prepared
 
 
+def test_weights_of_rows_go_with_them(toy) -> None:
+    prepared, scale = toy.prepared(), Scale(rows=30)
+    contest = scale.contest(toy.contest())
+    weighed = replace(prepared, weights=np.linspace(0.1, 1, len(prepared.ids), dtype=np.float32))
+    small, plain = scale.prepared(weighed, contest), scale.prepared(prepared, contest)
+    assert small.weights is not None
+    assert np.array_equal(small.weights, weighed.weights[np.searchsorted(prepared.ids, small.ids)])
+    assert plain.weights is None
+    assert small.fold_digest != plain.fold_digest
+
+
 # ----------------------------------------------------------------------------------------------- techniques
+def test_smote_on_embeddings_is_smote() -> None:
+    base = load_recipe("study1_cnn")
+    used = base.model_copy(update={"train": base.train.model_copy(update={"sampling": "smote_embeddings"})})
+    assert BY_NAME["smote"].used(used)
+    assert BY_NAME["smote"].variant(used).train.sampling == "natural"
+
+
 @pytest.mark.parametrize("name", ["augmentation", "batch_norm", "smote", "class_weights", "supcon"])
 def test_a_technique_turned_over_twice_is_as_it_was(name) -> None:
     base = load_recipe("study1_cnn")

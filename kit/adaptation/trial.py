@@ -13,6 +13,7 @@ import torch
 from kit.adaptation.situations import MIXED, ONE_SHIFT, Batch, batches
 from kit.artefact import read_json
 from kit.data.prepared import Prepared
+from kit.errors import OofError
 from kit.oof import OofRun
 from kit.shifts.battery import Battery
 from kit.submit.adapt import METHODS, adapted_proba, refusal
@@ -45,7 +46,16 @@ class Outcome:
 def trial(
     run: OofRun, contest: str, prepared: Prepared, battery: Battery, workspace: Workspace, size: int, note: Note
 ) -> list[Outcome]:
-    """All methods on all batches of all folds of a run; `note` gets a line a fold."""
+    """All methods on all batches of all folds of a run; `note` gets a line a fold.
+
+    OofError where the run was made from other rows or folds than `prepared`: its networks may know the batches.
+    """
+    digests = {"data": prepared.data_digest, "folds": prepared.fold_digest}
+    if run.info["digests"] != digests:
+        raise OofError(
+            f"{run.recipe}: must come from these data and folds, {digests}, but got {run.info['digests']}. "
+            f"Train it again: kit train {run.recipe} --contest {contest}"
+        )
     outcomes: list[Outcome] = []
     prior = class_shares(prepared)
     for fold in run.info["folds_done"]:

@@ -67,6 +67,7 @@ class Scale:
         if contest.folds.kind == "group_kfold":
             table = make_folds(ids, labels, groups, contest.folds, contest.seed, prepared.class_names)
             folds = table["fold"].to_numpy()
+        weights = None if prepared.weights is None else prepared.weights[keep]
         return replace(
             prepared,
             ids=ids,
@@ -74,8 +75,9 @@ class Scale:
             labels=labels,
             folds=folds,
             groups=groups,
-            fold_digest=fold_digest(ids, folds),
+            fold_digest=fold_digest(ids, folds, weights),
             repeats=(),
+            weights=weights,
         )
 
     def recipe(self, recipe: RecipeConfig) -> RecipeConfig:

@@ -67,8 +67,12 @@ def _group_norm(recipe: RecipeConfig) -> RecipeConfig | None:
     return _with_norm(recipe, "batch" if _norm(recipe) == "group" else "group")
 
 
+def _smoted(recipe: RecipeConfig) -> bool:
+    return recipe.train.sampling in ("smote", "smote_embeddings")
+
+
 def _smote(recipe: RecipeConfig) -> RecipeConfig:
-    return _changed(recipe, "train", sampling="natural" if recipe.train.sampling == "smote" else "smote")
+    return _changed(recipe, "train", sampling="natural" if _smoted(recipe) else "smote")
 
 
 def _class_weights(recipe: RecipeConfig) -> RecipeConfig:
@@ -103,7 +107,7 @@ TECHNIQUES = (
     Technique("augmentation", _augmented, _augmentation),
     Technique("batch_norm", lambda recipe: _norm(recipe) == "batch", _batch_norm),
     Technique("group_norm", lambda recipe: _norm(recipe) == "group", _group_norm),
-    Technique("smote", lambda recipe: recipe.train.sampling == "smote", _smote),
+    Technique("smote", _smoted, _smote),
     Technique("class_weights", lambda recipe: recipe.train.class_weights != "none", _class_weights),
     Technique("fine_tuning", lambda recipe: bool(recipe.net.pretrained) and not _extracts(recipe), _fine_tuning),
     Technique("pretraining", lambda recipe: bool(recipe.net.pretrained), _pretraining),
