@@ -164,6 +164,12 @@ class NetConfig(Section):
     """Normalisation of the 0..1 scaled channels; the network's own where it is left out."""
 
 
+Family = Literal[
+    "blur", "colour", "compression", "geometry", "illumination", "noise", "occlusion", "resolution", "tone"
+]
+"""Kinds of shift, of the battery and of the training operators alike."""
+
+
 class AugmentConfig(Section):
     """What training does to a picture; presets are explained by `kit augment`."""
 
@@ -174,6 +180,8 @@ class AugmentConfig(Section):
     """Share of each operator's full range (preset `strong`)."""
     clean_share: Share = 0.1
     """Share of pictures that only get flips and quarter turns (preset `strong`)."""
+    without: tuple[Family, ...] = ()
+    """Families whose operators are not drawn (preset `strong`): what the network then does under them is honest."""
     mixup: Annotated[float, Field(ge=0.0)] = 0.0
     cutmix: Annotated[float, Field(ge=0.0)] = 0.0
     """Beta parameters; 0 is off."""
@@ -189,6 +197,12 @@ class AugmentConfig(Section):
         low, high = self.operators
         if not 0 <= low <= high:
             raise ValueError(f"operators must be [fewest, most] with 0 <= fewest <= most, but got [{low}, {high}]")
+        return self
+
+    @model_validator(mode="after")
+    def _leaves_out_of_strong(self) -> AugmentConfig:
+        if self.without and self.preset != "strong":
+            raise ValueError(f'without needs preset = "strong", whose families it names, but got {self.preset!r}')
         return self
 
 

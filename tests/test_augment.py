@@ -229,3 +229,19 @@ def test_families_are_called_as_the_battery_calls_them() -> None:
 
 def test_no_operator_stands_in_two_families() -> None:
     assert len(set(PIXEL_OPERATORS)) == len(PIXEL_OPERATORS)
+
+
+def test_families_that_are_left_out_are_never_drawn_and_the_others_as_many() -> None:
+    from kit.train.augment.policy import FAMILY_OF, _draw
+
+    whole = AugmentConfig(operators=(3, 3), clean_share=0.0)
+    part = AugmentConfig(operators=(3, 3), clean_share=0.0, without=("blur", "geometry"))
+    every = _draw(400, len(FAMILY_OF), whole, seeded())
+    drawn = _draw(400, len(FAMILY_OF), part, seeded())
+    gone = torch.tensor([family in ("blur", "geometry") for family in FAMILY_OF])
+    assert not drawn[:, gone].any()
+    assert every[:, gone].any()
+    assert (drawn.sum(1) == 3).all()
+    untouched = ~every[:, gone].any(1)
+    assert torch.equal(drawn[untouched], every[untouched]), "the same draw but for what is left out"
+    assert "blur" not in trained_families(part)

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ensemble_toy import make_runs
 
+from kit.ensemble.blend import blend
 from kit.ensemble.combine import Combiner, equal
 from kit.ensemble.kinds import FITTED, kind
 from kit.ensemble.nested import difference, evaluate, nested_proba
@@ -93,6 +96,16 @@ def test_a_paired_difference_is_sharper_than_two_standard_errors():
         assert gap == pytest.approx(one.nested.selection(on) - other.nested.selection(on))
         assert 0 < error < np.hypot(one.nested.clean_se, other.nested.clean_se)
     assert difference(one.proba, one.proba, pool, "shifted") == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("rows", [40, 600])
+@pytest.mark.parametrize("name", ["greedy", "weights", "stack", "boosting", "best2+bias", "auto"])
+def test_two_folds_are_enough(name, rows):
+    """Without one of them, the rows of the other are all of one fold, and choosing inside it needs parts."""
+    runs = [replace(run, folds=run.folds % 2) for run in make_runs(3, rows=rows)]
+    found = blend(runs, name)
+    assert 0.4 < found.nested.clean <= 1
+    assert np.isfinite(found.nested.shifted_log_loss)
 
 
 def test_one_fold_cannot_be_nested():

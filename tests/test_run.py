@@ -342,3 +342,15 @@ def test_a_json_value_that_changed_by_itself_is_no_other_config(trained: Toy, mo
     marker = trained.workspace.run("toy", TINY) / "fold0" / "fold.json"
     write_json(marker, read_json(marker))
     assert train(trained, trained.recipe(TINY)) == []
+
+
+def test_a_fold_that_was_made_before_a_key_was_there_is_what_its_default_says(
+    trained: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_training(monkeypatch)
+    for fold in (0, 1):
+        path = trained.workspace.run("toy", TINY) / f"fold{fold}" / "fold.json"
+        marker = read_json(path)
+        del marker["config"]["augment"]["without"]
+        write_json(path, marker)
+    assert train(trained, trained.recipe(TINY)) == []

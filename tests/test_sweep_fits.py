@@ -12,13 +12,16 @@ from conftest import Toy
 
 from kit.artefact import read_json, read_npz
 from kit.cli import group
+from kit.cluster.fits import FitJob
 from kit.cluster.store import store
 from kit.cluster.unit import Unit
+from kit.config import AugmentConfig, RecipeConfig
 from kit.data.prepared import Prepared
-from kit.errors import TrainError
+from kit.errors import ConfigError, TrainError
 from kit.oof import load_runs
+from kit.shifts.battery import Battery
 from kit.sweep.config import SweepConfig
-from kit.sweep.fits import FitMaker
+from kit.sweep.fits import FitMaker, TrialJob
 from kit.sweep.material import refolded, subset
 from kit.sweep.objective import fold_result, predicted
 
@@ -48,6 +51,12 @@ def command(toy: Toy, text: str, *more: str) -> str:
     result = CliRunner().invoke(group, arguments, catch_exceptions=False, standalone_mode=False)
     assert result.exit_code == 0, result.output
     return result.stdout
+
+
+def fit_of(maker: FitMaker, recipe: RecipeConfig, fold: int, stage: str = "search") -> FitJob:
+    job = maker.unit(recipe, fold, stage).job
+    assert isinstance(job, TrialJob)
+    return job.fit
 
 
 # ---------------------------------------------------------------------------------------------- a whole sweep
@@ -137,6 +146,22 @@ def test_folds_of_a_column_are_not_drawn_anew(toy: Toy) -> None:
     fixed = contest.model_copy(update={"folds": contest.folds.model_copy(update={"kind": "column"})})
     prepared = toy.prepared()
     assert refolded(prepared, fixed, 5) is prepared
+
+
+def test_a_fold_is_trained_without_the_family_that_it_is_scored_under(toy: Toy) -> None:
+    text = WHOLE.replace('"shifted"', '"left_out_family"')
+    maker = FitMaker(sweep(text), toy.contest(), toy.prepared(), toy.workspace)
+    assert not maker.whole
+    for fold, family in ((0, "noise"), (1, "illumination")):
+        fit = fit_of(maker, toy.recipe("tiny"), fold)
+        assert fit.recipe.augment.without == (family,)
+        assert Battery.from_config(fit.contest.shift).families == (family,)
+        assert fit_of(maker, toy.recipe("mini"), fold).recipe.augment.without == ()
+    full = fit_of(maker, toy.recipe("tiny"), 0, "full")
+    assert (full.recipe, full.contest) == (toy.recipe("tiny"), toy.contest())
+    classic = toy.recipe("mini").model_copy(update={"augment": AugmentConfig(preset="classic")})
+    with pytest.raises(ConfigError, match="left_out_family needs"):
+        maker.unit(classic, 0, "search")
 
 
 # ------------------------------------------------------------------------------------------------------ scores

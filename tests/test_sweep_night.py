@@ -159,14 +159,14 @@ def test_a_limit_keeps_what_costs_too_much_from_winning(tmp_path: Path) -> None:
 # ----------------------------------------------------------------------------------------------------- failures
 def test_failures_are_recorded_with_their_reason_and_do_not_stop_the_night(tmp_path: Path) -> None:
     said: list[str] = []
-    sweep = toy_sweep(sampler="random", budget={"trials": 8}, confirm=NO_TEST, pruning=NO_PRUNING)
-    night(sweep, tmp_path, FakeMaker(breaks=2e-2), said).run()
+    sweep = toy_sweep(sampler="random", budget={"trials": 10}, confirm=NO_TEST, pruning=NO_PRUNING)
+    night(sweep, tmp_path, FakeMaker(breaks=1e-2), said).run()
     study = open_toy(sweep, tmp_path)
     failed = [trial for trial in study.trials if trial.state == TrialState.FAIL]
     assert 0 < len(failed) < SAME_FAILURES
-    assert all(trial.params["train.lr"] > 2e-2 for trial in failed)
+    assert all(trial.params["train.lr"] > 1e-2 for trial in failed)
     assert all(trial.user_attrs["reason"] == "KitError: loss is nan at step 17" for trial in failed)
-    assert states(study)["COMPLETE"] == 8, "failed trials do not use the budget up"
+    assert states(study)["COMPLETE"] == 10, "failed trials do not use the budget up"
     assert f"failed, {len(failed)} times: KitError: loss is nan at step 17" in summary(study, sweep)
 
 
@@ -237,7 +237,8 @@ def test_four_trials_at_once_are_as_many_as_asked_for(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------------------------------------- status, promote
-def test_status_is_read_from_the_study_alone(tmp_path: Path) -> None:
+def test_status_is_read_from_the_study_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kit.sweep.night.SELDOM", 0.0)
     sweep = toy_sweep(budget={"trials": 6}, confirm=NO_TEST)
     seen: list[Any] = []
     session = night(sweep, tmp_path, FakeMaker(), [], watch=lambda one: seen.append(status(one.study, sweep, 100.0)))

@@ -32,7 +32,7 @@ import sweep_toy
 
 def slow(self, talk, share, quick=FakeFit.__call__):
     print(self.recipe.name, self.fold, self.stage, flush=True)
-    time.sleep(0.05 if self.recipe.name == "toy-base-s0" else 0.3)
+    time.sleep(0.1)
     return quick(self, talk, share)
 
 sweep_toy.FakeFit.__call__ = slow

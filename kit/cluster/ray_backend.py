@@ -6,6 +6,7 @@ else file by file, a checkpoint after every epoch, so that a node that is lost c
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 import uuid
@@ -133,7 +134,7 @@ def connect(address: str) -> Any:
     paths = os.pathsep.join(filter(None, [str(Path(kit.__file__).parent.parent), os.environ.get("PYTHONPATH")]))
     environment = {"env_vars": {"PYTHONPATH": paths}}  # a checkout that is not installed is found on this machine too
     try:
-        ray.init(address=address, logging_level="ERROR", log_to_driver=False, runtime_env=environment)
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, runtime_env=environment)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         raise TrainError(
             f"--cluster {address}: no cluster answers ({str(error).splitlines()[0]}). "

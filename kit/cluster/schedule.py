@@ -86,7 +86,7 @@ class Scheduler:
         self.queue.append(Waiting(unit))
         self._sorted = False
 
-    def run(self, units: Iterable[Unit]) -> list[Outcome]:
+    def run(self, units: Iterable[Unit], on_outcome: Callable[[Outcome], None] = lambda outcome: None) -> list[Outcome]:
         """All of `units` to their end, outcomes in the order of `units`; whatever runs is ended by an exception."""
         order = list(units)
         for unit in order:
@@ -94,7 +94,9 @@ class Scheduler:
         found: dict[int, Outcome] = {}
         try:
             while len(found) < len(order):
-                found |= {id(outcome.unit): outcome for outcome in self.wait(1.0)}
+                for outcome in self.wait(1.0):
+                    found[id(outcome.unit)] = outcome
+                    on_outcome(outcome)
         except BaseException:
             self.drop()
             raise

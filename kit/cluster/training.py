@@ -73,7 +73,16 @@ def train_on(
     scheduler = Scheduler(backend, on_line=lambda unit, text: echo(text), on_keep=store)
     if units:
         echo(f"{len(units)} fits, {scheduler.places} at a time on {len(backend.devices)} devices")
-    outcomes = scheduler.run(units)
+
+    def progress(outcome: Outcome) -> None:
+        left = len(scheduler.queue) + len(scheduler.running)
+        eta = scheduler.eta()
+        if outcome.failure:
+            echo(f"{outcome.unit.name}: SET ASIDE, {outcome.failure}")
+        if left and eta is not None:
+            echo(f"{len(units) - left} of {len(units)} fits done, about {eta / 60:.1f} minutes left")
+
+    outcomes = scheduler.run(units, progress)
     for trainer in trainers:
         trainer.complete()
     _raise_failures(outcomes)

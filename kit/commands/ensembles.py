@@ -100,6 +100,9 @@ def _shares(text: str) -> list[float]:
 
 
 def _families(run: OofRun) -> tuple[str, ...]:
+    """Shift families that the run trained on; none that is known of predictions made elsewhere."""
+    if run.info.get("external"):
+        return ()
     return trained_families(AugmentConfig.model_validate(run.info["config"]["augment"]))
 
 

@@ -92,12 +92,13 @@ class Pool:
         """What combiners are fitted on: proba (M, R, C), labels (R,), folds (R,).
 
         The clean picture alone where the hidden test is expected clean; else the clean picture as one more
-        cell.
+        cell. Folds are for choosing inside the fit: parts of the rows where all are of one fold.
         """
         seen = self.proba[:, :, :1] if self.expects == "clean" else self.proba
         count = seen.shape[2]
         flat = seen.reshape(len(seen), -1, self.num_classes)
-        return flat, np.repeat(self.labels, count), np.repeat(self.folds, count)
+        folds = nesting_folds(self.folds, self.labels)
+        return flat, np.repeat(self.labels, count), np.repeat(folds, count)
 
     def score(self, proba: np.ndarray) -> Score:
         """Scores of a predictor's proba (N, 1 + K, C) on the pool's rows."""
@@ -174,9 +175,9 @@ def _temperatures(logits: np.ndarray, labels: np.ndarray, folds: np.ndarray, mer
 
 
 def nesting_folds(folds: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The folds (N,); where a fixed holdout is all one fold, five stratified parts of it.
+    """The folds (N,); where all is one fold, a fixed holdout say, five stratified parts of it.
 
-    No row of a holdout was trained on, so any split of it nests honestly.
+    One network predicted all of them and trained on none, so any split nests honestly.
     """
     if len(np.unique(folds)) > 1 or np.bincount(labels).max() < PARTS:
         return folds

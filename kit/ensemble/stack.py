@@ -66,7 +66,12 @@ def regression(x: np.ndarray, labels: np.ndarray, strength: float) -> LogisticRe
 
 
 def choose_strength(x: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> float:
-    """The strength of least log loss on rows held out fold by fold; the strongest wins ties."""
+    """The strength of least log loss on rows held out fold by fold; the strongest wins ties.
+
+    The strongest, too, where so few rows came that they make one fold.
+    """
+    if len(np.unique(folds)) < 2:
+        return STRENGTHS[0]
     losses = [
         sum(_held_out_loss(x, labels, folds == fold, strength) for fold in np.unique(folds)) for strength in STRENGTHS
     ]

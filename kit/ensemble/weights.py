@@ -57,7 +57,12 @@ def simplex(picked: np.ndarray, penalty: float) -> np.ndarray:
 
 
 def choose_penalty(picked: np.ndarray, folds: np.ndarray) -> float:
-    """The penalty of least log loss on rows (R,) that were held out fold by fold; the strongest wins ties."""
+    """The penalty of least log loss on rows (R,) that were held out fold by fold; the strongest wins ties.
+
+    The strongest, too, where so few rows came that they make one fold.
+    """
+    if len(np.unique(folds)) < 2:
+        return PENALTIES[0]
     losses = [sum(_held_out_loss(picked, folds == fold, penalty) for fold in np.unique(folds)) for penalty in PENALTIES]
     return PENALTIES[int(np.argmin(losses))]
 

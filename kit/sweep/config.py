@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 from kit.config import Count, FolderName, Positive, RecipeConfig, Section, Share, load_recipe, parse, read_toml
 from kit.errors import ConfigError, did_you_mean
 
-SCORES = ("clean", "shifted", "worst_family")
+LEFT_OUT = "left_out_family"
+SCORES = ("clean", "shifted", "worst_family", LEFT_OUT)
 COSTS = ("seconds", "megabytes")
 """Objectives that are to be small."""
 Number = int | float

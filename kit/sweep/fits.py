@@ -13,7 +13,8 @@ from kit.cluster.shared import SharedData, share
 from kit.cluster.unit import Talk, Unit
 from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
-from kit.sweep.config import FidelityConfig, SweepConfig
+from kit.sweep.config import LEFT_OUT, FidelityConfig, SweepConfig
+from kit.sweep.leave_out import left_out
 from kit.sweep.material import refolded, subset
 from kit.sweep.objective import FoldResult, fold_result
 from kit.sweep.watch import EpochWatch, GivenUp
@@ -85,13 +86,15 @@ class FitMaker:
     def whole(self) -> bool:
         """Whether the search trains recipes as they are, on all folds: then its trials are members already."""
         plain = self.sweep.fidelity.model_copy(update={"folds": None}) == FidelityConfig()
-        return plain and self.folds == self.every
+        return plain and self.folds == self.every and self.sweep.score != LEFT_OUT
 
     def unit(self, recipe: RecipeConfig, fold: int, stage: str) -> Unit:
         place = self.stage(stage)
-        recipe = recipe if stage == "full" else self.cheap(recipe)
-        check_names(self.contest, recipe)
-        job = FitJob(self.contest, recipe, fold, place.data, place.root, self.workspace.cache)
+        contest, recipe = self.contest, recipe if stage == "full" else self.cheap(recipe)
+        if self.sweep.score == LEFT_OUT and stage != "full":
+            contest, recipe = left_out(contest, recipe, fold)
+        check_names(contest, recipe)
+        job = FitJob(contest, recipe, fold, place.data, place.root, self.workspace.cache)
         watched = stage == "search" and self.sweep.pruning.epochs != "none" and fold == self.folds[0]
         unit = fit_unit(job, len(place.prepared.split(fold).train))
         return replace(unit, job=TrialJob(job, self.sweep.score, watched and len(self.sweep.objective) == 1))

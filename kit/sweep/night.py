@@ -98,7 +98,7 @@ class Night:
         units = len(self.maker.folds) * (self.sweep.confirm.noise_seeds + LEAST_TRIALS)
         needed = seconds * units / self.scheduler.places
         self.echo(f"one fold takes about {seconds:.0f} s here; {units} of them before anything can be compared")
-        if needed > self.hours.left:
+        if needed > self.hours.allowed:
             raise SweepError(
                 f"{self.sweep.name}: {self.sweep.budget.hours:g} hours are too few: the base recipe under "
                 f"{self.sweep.confirm.noise_seeds} seeds and {LEAST_TRIALS} trials take {needed / 3600:.2f} hours. "
@@ -108,6 +108,7 @@ class Night:
     # ------------------------------------------------------------------------------------------------ search
     def _search(self, found: Base | None) -> None:
         search, scheduler = self.search, self.scheduler
+        search.tend()  # what dead processes left comes first
         while True:
             left = self.hours.left - self._reserve(found)
             if left > 0:

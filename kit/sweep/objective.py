@@ -40,6 +40,7 @@ def fold_result(
         found = predicted(arrays["shifted"])
         shifted = row_values(metric, wide.ravel(), found.ravel()).reshape(cells.shape)
     scores = {"clean": float(clean.mean()), "shifted": float(shifted.mean())}
+    scores["left_out_family"] = scores["shifted"]  # under the one family that the fold was trained without
     scores["worst_family"] = _worst(shifted, cells, cell_names) if cells.size else scores["clean"]
     rows = clean if score == "clean" else shifted.mean(1)
     return FoldResult(scores | costs, _blocks(arrays["ids"], rows))

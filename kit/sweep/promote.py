@@ -58,4 +58,4 @@ def _value(value: Any) -> str:
         return "{ " + ", ".join(f"{json.dumps(str(key))} = {_value(one)}" for key, one in value.items()) + " }"
     if isinstance(value, list):
         return "[" + ", ".join(_value(one) for one in value) + "]"
-    return json.dumps(value)
+    return json.dumps(value, ensure_ascii=False)

@@ -7,6 +7,7 @@ instances of the paired test, so that one fold can already tell. Steps from EPOC
 from __future__ import annotations
 
 import copy
+import math
 
 from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, WilcoxonPruner
 from optuna.study import Study
@@ -22,13 +23,20 @@ LEAD = 1.645
 """Standard deviations by which the best must lead: 5 % of equally good trials do by chance."""
 
 
-def make_pruner(sweep: SweepConfig) -> BasePruner:
+def make_pruner(sweep: SweepConfig, base_epochs: float) -> BasePruner:
     """The sweep's pruner; none where several objectives are weighed, as Optuna reports no steps of such."""
     if len(sweep.objective) > 1:
         return NopPruner()
     folds = WilcoxonPruner(p_threshold=sweep.pruning.p) if sweep.pruning.folds == "wilcoxon" else NopPruner()
-    epochs = HyperbandPruner(min_resource=1, reduction_factor=3) if sweep.pruning.epochs == "hyperband" else NopPruner()
-    return TwoLevelPruner(folds, epochs)
+    most = math.ceil(_most_epochs(sweep, base_epochs))
+    halving = HyperbandPruner(min_resource=1, max_resource=most, reduction_factor=3)
+    return TwoLevelPruner(folds, halving if sweep.pruning.epochs == "hyperband" else NopPruner())
+
+
+def _most_epochs(sweep: SweepConfig, base_epochs: float) -> float:
+    """Of the longest trial that the space allows."""
+    axis = sweep.space.get("train.epochs")
+    return max(axis.ends) if axis is not None else sweep.fidelity.epochs or base_epochs
 
 
 class TwoLevelPruner(BasePruner):

@@ -33,7 +33,7 @@ def identity(sweep: SweepConfig, base: RecipeConfig, contest: dict[str, Any]) ->
 def open_study(sweep: SweepConfig, made: dict[str, Any], storage: BaseStorage, name: str) -> Study:
     """The study `name`, made where it is not there; SweepError where another sweep or kit made it."""
     with settled():
-        sampler, pruner = make_sampler(sweep, 0), make_pruner(sweep)
+        sampler, pruner = make_sampler(sweep, 0), make_pruner(sweep, made["base"]["train"]["epochs"])
     study = optuna.create_study(
         study_name=name,
         storage=storage,

@@ -85,8 +85,9 @@ class Trainer:
         return True
 
     def _check_made(self, path: Path, made: dict[str, Any], fold: int) -> None:
-        wanted, found = self.identity(), made | {"config": as_of_now(made.get("config"))}
-        changed = [key for key in wanted if found.get(key) != wanted[key]]
+        wanted = self.identity()
+        made = made | {"config": _filled(made.get("config"))}
+        changed = [key for key in wanted if made.get(key) != wanted[key]]
         if changed:
             raise TrainError(
                 f"{path}: made with another {', '.join(changed)} than now. Delete {self.folder} to train it again"
@@ -240,6 +241,14 @@ class Trainer:
         return True
 
 
+def _filled(config: Any) -> Any:
+    """A stored recipe with the keys that came after it was made: their defaults are what it had."""
+    try:
+        return RecipeConfig.model_validate(config).model_dump(mode="json")
+    except ValidationError:
+        return config
+
+
 def with_batch_share(recipe: RecipeConfig, share: float) -> RecipeConfig:
     """The recipe with a share of its batch and the learning rate that goes with it.
 
@@ -264,14 +273,6 @@ def check_names(contest: ContestConfig, recipe: RecipeConfig) -> None:
     member_spec(recipe, len(contest.classes))
     check_growth(recipe)
     compose(policy_steps(recipe.augment.policy))
-
-
-def as_of_now(config: Any) -> Any:
-    """A recorded recipe with the defaults of keys that it was made without; unchanged where it is no recipe of now."""
-    try:
-        return RecipeConfig.model_validate(config).model_dump(mode="json")
-    except ValidationError:
-        return config
 
 
 def versions() -> dict[str, Any]:

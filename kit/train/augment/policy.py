@@ -35,6 +35,8 @@ FAMILIES: dict[str, tuple[Operator, ...]] = {
     "occlusion": (degrade.cutout, degrade.grid_mask, degrade.dust),
 }
 PIXEL_OPERATORS: tuple[Operator, ...] = tuple(op for group in FAMILIES.values() for op in group)
+FAMILY_OF = ("geometry",) * len(geometry.NAMES) + tuple(name for name, group in FAMILIES.items() for _ in group)
+"""The family of every operator, in the order in which they are drawn."""
 CLASSIC = torch.tensor([True, True, True, True, False])
 """The studies' augmentation: rotation over the circle, shear, zoom, shifts."""
 
@@ -42,7 +44,7 @@ CLASSIC = torch.tensor([True, True, True, True, False])
 def trained_families(config: AugmentConfig) -> tuple[str, ...]:
     """Families of shifts that training with `config` has seen, in the words of the shift battery."""
     if config.preset == "strong":
-        return ("geometry", *FAMILIES)
+        return tuple(family for family in ("geometry", *FAMILIES) if family not in config.without)
     return ("geometry",) if config.preset == "classic" else ()
 
 
@@ -83,5 +85,7 @@ def _draw(batch: int, total: int, config: AugmentConfig, generator: Generator) -
     device = generator.device
     count = torch.randint(low, high + 1, (batch, 1), generator=generator, device=device)
     clean = torch.rand(batch, 1, generator=generator, device=device) < config.clean_share
-    rank = torch.rand(batch, total, generator=generator, device=device).argsort(1).argsort(1)
-    return rank < torch.where(clean, 0, count)
+    lot = torch.rand(batch, total, generator=generator, device=device)
+    left_out = torch.tensor([family in config.without for family in FAMILY_OF], device=device)
+    rank = lot.masked_fill(left_out, 2.0).argsort(1).argsort(1)
+    return (rank < torch.where(clean, 0, count)) & ~left_out
