@@ -3,24 +3,22 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from kit.artefact import read_json, write_json
 from kit.ensemble.soup import cook
 from kit.errors import EnsembleError
 from kit.oof import load_run, load_runs
-from kit.submit.model import read_safetensors
 
 
 def copy_run(toy, source, name, noise=0.0):
     """A run under another name, its weights moved a little."""
-    from safetensors.torch import save_file
-
     folder, goal = toy.workspace.run("toy", source), toy.workspace.run("toy", name)
     shutil.copytree(folder, goal)
     write_json(goal / "run.json", read_json(folder / "run.json") | {"recipe": name})
     generator = torch.Generator().manual_seed(0)
     for path in goal.glob("fold*/weights.safetensors"):
-        state = read_safetensors(str(path))
+        state = load_file(path)
         for key, value in state.items():
             if key.endswith("weight"):
                 state[key] = value + noise * torch.randn(value.shape, generator=generator).to(value.dtype)
@@ -40,7 +38,7 @@ def test_a_soup_of_twins_is_the_twin(trained):
         soup = trained.workspace.run("toy", "soup")
         for fold in (0, 1):
             paths = [trained.workspace.run("toy", n) / f"fold{fold}/weights.safetensors" for n in ("tiny", "soup")]
-            one, other = (read_safetensors(str(path)) for path in paths)
+            one, other = (load_file(path) for path in paths)
             for key in one:
                 if "running" not in key and "num_batches" not in key:
                     torch.testing.assert_close(one[key].float(), other[key].float())
@@ -53,7 +51,7 @@ def test_weights_are_averaged_and_the_run_is_whole(trained, monkeypatch):
     copy_run(trained, "tiny", "near", noise=0.05)
     cook(trained.contest(), trained.prepared(), trained.workspace, ["tiny", "near"], "soup", quiet)
     states = [
-        read_safetensors(str(trained.workspace.run("toy", name) / "fold0/weights.safetensors"))
+        load_file(trained.workspace.run("toy", name) / "fold0/weights.safetensors")
         for name in ("tiny", "near", "soup")
     ]
     key = next(key for key in states[0] if key.endswith("weight") and states[0][key].ndim == 4)

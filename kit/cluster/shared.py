@@ -60,4 +60,14 @@ def _load(folder: Path) -> Prepared:
     plain = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
     images = np.load(folder / "images.npy", mmap_mode="r")
     names = tuple(plain["class_names"])
-    return Prepared(images=images, class_names=names, data_digest=plain["data"], fold_digest=plain["folds"], **rows)
+    return Prepared(
+        images=images,
+        class_names=names,
+        data_digest=plain["data"],
+        fold_digest=plain["folds"],
+        weights=rows.get("weights"),
+        ids=rows["ids"],
+        labels=rows["labels"],
+        folds=rows["folds"],
+        groups=rows["groups"],
+    )

@@ -42,10 +42,11 @@ def labels(
     config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console(as_json)
     echo = make_echo(console)
     ranking = rank_labels(config, data, workspace, recipes, echo)
+    rows = [{str(key): value for key, value in row.items()} for row in ranking.head(top).to_dict("records")]
     if as_json:
-        print_json(ranking.head(top).to_dict("records"))
+        print_json(rows)
     else:
-        print_rows(console, ranking.head(top).to_dict("records"), "Most doubtful labels")
+        print_rows(console, rows, "Most doubtful labels")
     if drop or weight is not None:
         count = act(config, workspace, ranking, ids, weight)
         echo(f"{count:,} rows {'dropped' if drop else f'at weight {weight}'} by hand")

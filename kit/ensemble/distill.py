@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -71,7 +71,7 @@ def _rows(run: OofRun, chosen: np.ndarray) -> OofRun:
 class Student(Trainer):
     """A recipe whose training rows have the teacher's answers for labels."""
 
-    teacher: Teacher
+    teacher: Teacher = field(kw_only=True)
 
     def identity(self) -> dict[str, Any]:
         return super().identity() | {"teacher": self.teacher.describe()}
@@ -128,7 +128,7 @@ def distill(
     _check_folds(runs, prepared)
     teacher = Teacher(blend.kind, tuple(runs), {one.recipe: one.merge for one in blend.members}, share)
     named = recipe.model_copy(update={"name": f"{recipe.name}-of-{blend.name}"})
-    Student(contest, prepared, named, workspace, pick_device(), teacher).train(scored_folds(prepared), echo)
+    Student(contest, prepared, named, workspace, pick_device(), teacher=teacher).train(scored_folds(prepared), echo)
     return load_run(workspace.run(contest.name, named.name))
 
 

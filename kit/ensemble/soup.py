@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from kit.artefact import read_json, read_npz, write_json, write_npz
 from kit.config import AugmentConfig, ContestConfig
@@ -25,7 +26,7 @@ from kit.ensemble.pool import make_pool
 from kit.errors import EnsembleError
 from kit.oof import FOLD, RUN, load_run
 from kit.shifts.battery import Battery
-from kit.submit.model import load_net, preprocess, read_safetensors
+from kit.submit.model import load_net, preprocess
 from kit.train.augment.policy import augment
 from kit.train.averaging import recalibrate_bn, uniform_soup
 from kit.train.device import pick_device, pinned
@@ -106,7 +107,7 @@ def _cook_fold(
     """Writes the averaged weights of one fold, and what they say of its rows."""
     places = [folder / f"fold{fold}" for folder in folders]
     spec = read_json(places[0] / SPEC)
-    states = [read_safetensors(str(place / spec["weights"])) for place in places]
+    states = [load_file(place / spec["weights"]) for place in places]
     device = pick_device()
     net = load_net(spec, str(places[0])).to(device)
     mixed = uniform_soup([{key: value.float() for key, value in state.items()} for state in states])

@@ -112,7 +112,7 @@ class Grafted(nn.Module):
         channels = [body.feature_info[index]["num_chs"] for index in maps]
         self.maps = body.prune_intermediate_layers(list(maps), prune_norm=True, prune_head=True)
         # A list of one, as in a hybrid, so that pretrained weights and learning rates find their way.
-        self.branches = nn.ModuleList([body])
+        self.branches: Any = nn.ModuleList([body])
         self.tail: Any = MAKERS[tail](channels, width)
         self.head = nn.Sequential(nn.Dropout(drop), nn.Linear(self.tail.features, num_classes))
 

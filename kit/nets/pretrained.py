@@ -79,7 +79,7 @@ def _fill_one(net: nn.Module, source: bool | str, name: str, args: Mapping[str, 
 def _fill_branches(net: nn.Module, source: bool | str | Sequence[str], name: str, args: Mapping[str, Any]) -> str:
     """The backbones of a hybrid or the trunk of a grafted network; what follows them starts at random."""
     backbones = list(args.get("backbones", OWN[name].BACKBONES))
-    files = [source] if isinstance(source, str) else [True] * len(backbones) if source is True else list(source)
+    files = _files(source, len(backbones))
     if len(files) != len(backbones):
         raise NetError(
             f"{name}: pretrained must name one file a backbone, "
@@ -92,6 +92,13 @@ def _fill_branches(net: nn.Module, source: bool | str | Sequence[str], name: str
         for branch, file, backbone, own in zip(branches, files, backbones, each, strict=True)
     ]
     return "; ".join(said)
+
+
+def _files(source: bool | str | Sequence[str], backbones: int) -> list[bool | str]:
+    """What each backbone is filled from."""
+    if isinstance(source, bool):
+        return [source] * backbones
+    return [source] if isinstance(source, str) else list(source)
 
 
 def _fill_from_file(net: nn.Module, path: Path, name: str, args: Mapping[str, Any]) -> None:

@@ -169,7 +169,7 @@ class SweepConfig(Section):
         return next(one for one in self.objective if one in SCORES)
 
     @property
-    def directions(self) -> list[str]:
+    def directions(self) -> list[Literal["minimize", "maximize"]]:
         """Optuna's."""
         return ["minimize" if one in COSTS else "maximize" for one in self.objective]
 

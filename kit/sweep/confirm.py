@@ -107,9 +107,9 @@ def confirm(
         _compared(trial, recipe, trial.values[place], found.scores[sweep.score], mine, scores[0])
         for trial, recipe, mine in zip(chosen, recipes[1:], scores[1:])
     ]
-    made = sorted((one for one in made if one is not None), key=lambda one: -one.gain)
-    study.set_user_attr(CONFIRMED, [asdict(one) for one in made])
-    return made
+    best = sorted((one for one in made if one is not None), key=lambda one: -one.gain)
+    study.set_user_attr(CONFIRMED, [asdict(one) for one in best])
+    return best
 
 
 def _score(outcome: Any, name: str) -> float | None:

@@ -63,7 +63,7 @@ def status(study: Study, sweep: SweepConfig, seconds_left: float) -> Status:
 
 def _orphan(trial: FrozenTrial) -> bool:
     mark = trial.user_attrs.get("owner")
-    return bool(mark) and is_gone(mark) is True
+    return mark is not None and is_gone(mark) is True
 
 
 def _minutes_left(trials: list[FrozenTrial], sweep: SweepConfig, running: int, seconds_left: float) -> float | None:

@@ -9,6 +9,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.study import Study
@@ -113,7 +114,7 @@ def figures(study: Study, sweep: SweepConfig) -> Iterator[tuple[str, str]]:
     if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < ENOUGH:
         return
     place = sweep.objective.index(sweep.score)
-    target = {"target": lambda trial: trial.values[place], "target_name": sweep.score}
+    target: dict[str, Any] = {"target": lambda trial: trial.values[place], "target_name": sweep.score}
     wanted: list[tuple[str, Callable[[], object]]] = [
         ("History", lambda: draw.plot_optimization_history(study, **target)),
         ("Importances", lambda: draw.plot_param_importances(study, target=lambda trial: -trial.values[place])),
