@@ -16,7 +16,7 @@ from kit.data.prepared import Prepared
 from kit.errors import OofError
 from kit.oof import OofRun
 from kit.shifts.battery import Battery
-from kit.submit.adapt import METHODS, adapted_proba, refusal
+from kit.submit.adapt import METHODS, PIXELS, adapted_proba, refusal
 from kit.submit.adaptation import OFF, Adaptation
 from kit.submit.model import load_net, merge_views, net_logits, preprocess, rows_a_batch
 from kit.train.device import pick_device, pinned
@@ -112,7 +112,7 @@ class Tested:
 
     def inputs(self, images: np.ndarray) -> Iterator[torch.Tensor]:
         """The pictures as the network takes them, in pieces of bounded memory."""
-        piece = rows_a_batch(self.spec["size"])
+        piece = rows_a_batch(self.spec["size"], PIXELS)
         device = next(self.net.parameters()).device
         for start in range(0, len(images), piece):
             part = torch.from_numpy(images[start : start + piece]).to(device)

@@ -27,6 +27,9 @@ MIN_ROWS = 200
 MIN_CLASSES = 0.5
 """Share of the classes that answers must spread over: a batch of one class is taken for a shift, and collapses."""
 
+PIXELS = 64 * 96 * 96
+"""Of a batch whose statistics are taken: those of fewer pictures are too narrow."""
+
 TENT_LR, TENT_ROWS = 1e-3, 64
 EM_STEPS, EM_FLOOR = 100, 1e-3
 

@@ -491,7 +491,7 @@ class Model:
             self.say("not adapted: no time")
             return proba
         spec, module = self.members[number], load_module(sibling("adapt.py", self.folder))
-        rows = rows_a_batch(spec["size"])
+        rows = rows_a_batch(spec["size"], module.PIXELS)
 
         def batches() -> Iterator[torch.Tensor]:
             for first in range(0, len(X), rows):
