@@ -54,7 +54,7 @@ class Dies:
     def __call__(self, talk: Talk, share: float) -> str:
         died = len(self.marker.read_text()) if self.marker.exists() else 0
         if died < self.times:
-            self.marker.write_text("x" * (died + 1))
+            self.marker.write_text("a" * (died + 1))
             os.kill(os.getpid(), signal.SIGKILL)
         return f"after {died} deaths"
 

@@ -34,7 +34,7 @@ def test_results_errors_and_deaths_come_back(backend: LocalBackend, tmp_path: Pa
     assert mistaken.batch_share == 1.0, "a mistake in a file is not tried again"
     assert once.value == "after 1 deaths"
     assert "signal 9" in always.failure
-    assert (tmp_path / "always").read_text() == "xxx", "as it was, again, and with half the batch"
+    assert (tmp_path / "always").read_text() == "aaa", "as it was, again, and with half the batch"
     assert any("starts again" in line for line in said)
 
 

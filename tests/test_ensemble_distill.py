@@ -29,7 +29,7 @@ def student(toy, share=0.7, recipe="mini"):
     runs = tuple(load_runs(toy.workspace, "toy", ["tiny", "mini"]))
     teacher = Teacher("all", runs, {"tiny": "mean", "mini": "mean"}, share)
     named = toy.recipe(recipe).model_copy(update={"name": "pupil"})
-    return Student(toy.contest(), toy.prepared(), named, toy.workspace, pick_device(), teacher)
+    return Student(toy.contest(), toy.prepared(), named, toy.workspace, pick_device(), teacher=teacher)
 
 
 def spoil(toy, recipe, fold):

@@ -8,7 +8,7 @@ from sweep_toy import BASE, SPACE, toy_sweep
 
 from kit.config import AugmentConfig, list_names, load_recipe
 from kit.errors import ConfigError
-from kit.sweep.config import load_sweep
+from kit.sweep.files import load_sweep
 from kit.sweep.promote import to_toml
 from kit.sweep.space import base_params, changed, decode, differences, draw, encode, value_at
 
@@ -185,7 +185,7 @@ def test_differences_name_every_key_once() -> None:
 
 
 # --------------------------------------------------------------------------------------------------- promoting
-@pytest.mark.parametrize("name", ["residual_64", "mobilenetv2_64", "study2_unet", "study1_cnn_augmented"])
+@pytest.mark.parametrize("name", ["residual_64", "mobilenetv2_96", "study2_unet", "study1_cnn_augmented"])
 def test_a_recipe_that_is_written_is_read_back_the_same(name: str, tmp_path: Path) -> None:
     recipe = load_recipe(name)
     changes = {"augment.policy": [{"name": "OneOf", "p": 0.5, "transforms": [{"name": "Blur", "p": 1.0}]}],

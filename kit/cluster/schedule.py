@@ -166,7 +166,8 @@ class Scheduler:
         for device in self.backend.devices:
             load = self._load.get(device.name, NONE)
             free = device.memory_mb - load.memory_mb
-            fits = not load.units or self.memory(unit, device) <= free
+            # A thousandth to spare: thirds of a device's memory do not add up to it in floating point.
+            fits = not load.units or self.memory(unit, device) <= free + device.memory_mb / 1000
             if load.units < device.places and fits and free > most:
                 best, most = device, free
         return best

@@ -115,7 +115,8 @@ def _conclude(workspace: Workspace, path: Path, phase: str, made: Submitted) -> 
     metavar="PHASE=FILE",
     help="A phase's hidden pictures: npz with images and labels. May be repeated; the practice contest has its own.",
 )
-@click.option("--docker-image", default="codalab/codalab-legacy:py37", show_default=True)
+@click.option("--docker-image", default="codalab/codalab-legacy:py37", show_default=True,
+              help="Image that submissions run in.")
 @click.option("--days", default=30, show_default=True, help="Length of each phase.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The zip to write.")
 def bundle(

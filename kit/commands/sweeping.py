@@ -15,7 +15,8 @@ from kit.commands.printing import print_json
 from kit.config import ContestConfig, RecipeConfig, load_contest
 from kit.options import cluster_option, contest_options, json_option, make_console, make_echo, workers_option
 from kit.plan import planned
-from kit.sweep.config import SweepConfig, load_sweep
+from kit.sweep.config import SweepConfig
+from kit.sweep.files import load_sweep
 from kit.sweep.hours import Hours
 from kit.sweep.promote import promote
 from kit.sweep.status import render, status

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from kit.config import Count, FolderName, Positive, RecipeConfig, Section, Share, load_recipe, parse, read_toml
-from kit.errors import ConfigError, did_you_mean
+from kit.config import Count, FolderName, Positive, Section, Share
+from kit.errors import did_you_mean
 
 LEFT_OUT = "left_out_family"
 SCORES = ("clean", "shifted", "worst_family", LEFT_OUT)
@@ -184,23 +183,3 @@ def _check_condition(key: str, other: str, values: tuple[Any, ...], seen: dict[s
         raise ValueError(
             f"space.{key}: when must hold choices of {other} ({list(choices)}), but got {impossible or list(values)}"
         )
-
-
-def load_sweep(name: str | Path) -> tuple[SweepConfig, RecipeConfig]:
-    """The sweep of that name or path, named after its file, and its base recipe; ConfigError breaks it off.
-
-    Every end of every axis is tried on the base, so that an unknown key is met now and not at night.
-    """
-    from kit.sweep.space import changed
-
-    values, path = read_toml("sweeps", name)
-    sweep = parse(SweepConfig, {"name": path.stem} | values, path)
-    base = load_recipe(sweep.base)
-    for key, axis in sweep.space.items():
-        for end in axis.ends:
-            try:
-                changed(base, {key: end})
-            except ConfigError as error:
-                if "unknown key" in str(error) or not axis.when:
-                    raise ConfigError(f"{path}: [space] {error}") from error
-    return sweep, base

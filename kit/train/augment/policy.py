@@ -68,8 +68,7 @@ def _flips(x: Tensor, generator: Generator) -> Tensor:
 
 
 def _strong(x: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
-    total = len(geometry.NAMES) + len(PIXEL_OPERATORS)
-    drawn = _draw(len(x), total, config, generator).to(x.device)
+    drawn = _draw(len(x), config, generator).to(x.device)
     x = geometry.warp(x, drawn[:, : len(geometry.NAMES)], config.magnitude, generator)
     order = torch.randperm(len(PIXEL_OPERATORS), generator=generator, device=generator.device).tolist()
     for index in order:
@@ -79,13 +78,13 @@ def _strong(x: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
     return x
 
 
-def _draw(batch: int, total: int, config: AugmentConfig, generator: Generator) -> Tensor:
-    """(batch, total) bool: which operators each picture goes through."""
+def _draw(batch: int, config: AugmentConfig, generator: Generator) -> Tensor:
+    """(batch, operators) bool: which operators each picture goes through."""
     low, high = config.operators
     device = generator.device
     count = torch.randint(low, high + 1, (batch, 1), generator=generator, device=device)
     clean = torch.rand(batch, 1, generator=generator, device=device) < config.clean_share
-    lot = torch.rand(batch, total, generator=generator, device=device)
+    lot = torch.rand(batch, len(FAMILY_OF), generator=generator, device=device)
     left_out = torch.tensor([family in config.without for family in FAMILY_OF], device=device)
     rank = lot.masked_fill(left_out, 2.0).argsort(1).argsort(1)
     return (rank < torch.where(clean, 0, count)) & ~left_out
