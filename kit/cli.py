@@ -19,6 +19,8 @@ COMMANDS = {
     "labels": ("labels", "Rows whose label the recipes contradict; drop or down-weight them on request."),
     "sweep": ("sweeping", "Search recipes overnight; test the winners on what the search did not see."),
     "leaderboard": ("training", "Out-of-fold scores of all complete runs."),
+    "compare": ("compare", "Recipes and techniques held against each other, in tables and a figure."),
+    "adapt": ("adapt", "Try adaptation at prediction time on trained recipes, and decide."),
     "blend": ("ensembles", "Combine runs into an ensemble with a nested score."),
     "soup": ("ensembles", "Average the weights of runs of one network; kept where that helps."),
     "distill": ("ensembles", "Train one recipe on what a blend answers."),

@@ -185,6 +185,8 @@ class AugmentConfig(Section):
     mixup: Annotated[float, Field(ge=0.0)] = 0.0
     cutmix: Annotated[float, Field(ge=0.0)] = 0.0
     """Beta parameters; 0 is off."""
+    cutout: Share = 0.0
+    """Side, as a share of the picture's, of a square that is blanked in every picture; 0: none."""
     mix_share: Share = 0.5
     """Share of batches that are mixed, where mixup or cutmix is on."""
     policy: str | tuple[dict[str, Any], ...] = ()
@@ -209,6 +211,12 @@ class TrainConfig(Section):
 
     epochs: Positive = 20
     batch_size: Count = 64
+    accumulate: Count = 1
+    """Parts in which a batch is computed, their gradients added up: for batches that memory does not hold."""
+    start_size: Annotated[int, Field(ge=0)] = 0
+    """Progressive resizing: height and width of the first training pictures; 0: `size` from the start."""
+    grow: Annotated[float, Field(gt=0.0, le=1.0)] = 0.75
+    """Share of the fit after which they have grown to `size`."""
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "lion"] = "adamw"
     lr: Positive = 2e-3
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.05
@@ -308,9 +316,11 @@ class RecipeConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _soup_has_rows(self) -> RecipeConfig:
+    def _agrees_with_itself(self) -> RecipeConfig:
         if self.train.soup != "none" and self.train.swa == 0:
             raise ValueError(f'train.soup = "{self.train.soup}" needs train.swa, the share of the fit it is made of')
+        if self.train.start_size > self.size:
+            raise ValueError(f"train.start_size must be at most size = {self.size}, but got {self.train.start_size}")
         if self.train.soup == "greedy" and self.stopping.share == 0:
             raise ValueError('train.soup = "greedy" needs stopping.share: it is chosen on rows that are not scored')
         return self

@@ -187,15 +187,17 @@ def pack(
     console: Console,
     prepared: Callable[[], Prepared] | None = None,
     notebook: Notebook | None = None,
+    adapt: bool = False,
 ) -> PackedZip:
     """The zip; beside the other submissions where `out` is not given."""
     console.rule("package", align="left")
     target = out or workspace.submissions / f"{contest.name}-{made.name}-{platform.name}.zip"
+    echo = make_echo(console)
     packed = package(
-        made, contest, workspace, platform, target, prepared=prepared, notebook=notebook, echo=make_echo(console)
+        made, contest, workspace, platform, target, prepared=prepared, notebook=notebook, adapt=adapt, echo=echo
     )
     record_zip(workspace, packed, made)
-    make_echo(console)(f"{packed.path}: {packed.size_mb:.1f} MB, {len(packed.manifest['members'])} networks")
+    echo(f"{packed.path}: {packed.size_mb:.1f} MB, {len(packed.manifest['members'])} networks")
     return packed
 
 

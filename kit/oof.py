@@ -95,6 +95,12 @@ def _check(run: OofRun, path: Path, rerun: str) -> None:
         raise OofError(f"{path}: logits must be finite, but some are NaN or infinite. Rerun: {rerun}")
 
 
+def finished_at(path: Path) -> float:
+    """When the newest fold of the complete run in `path` was finished, in seconds; another time is another run."""
+    folds = read_json(path / RUN)["folds_done"]
+    return max(float(read_json(path / f"fold{fold}" / FOLD)["time"]) for fold in folds)
+
+
 def load_runs(workspace: Workspace, contest: str, recipes: list[str] | None = None) -> list[OofRun]:
     """Complete runs of a contest by name, or of `recipes` in their order; OofError where two do not belong together.
 

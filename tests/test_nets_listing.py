@@ -1,4 +1,5 @@
-from kit.nets.listing import net_rows
+from kit.config import list_names, load_recipe
+from kit.nets.listing import LISTED, net_rows
 
 
 def test_rows_say_parameters_sizes_and_source():
@@ -12,3 +13,12 @@ def test_a_name_that_is_not_among_the_listed_is_still_found():
     rows = net_rows("timm/mobilenetv2_035")
     assert [row["name"] for row in rows] == ["timm/mobilenetv2_035"]
     assert rows[0]["source"] == "timm"
+
+
+def test_every_network_of_a_recipe_is_listed():
+    """And so goes through the contract that all listed ones keep."""
+    listed = {name for name, _ in LISTED}
+    for name in list_names("recipes"):
+        net = load_recipe(name).net
+        used = [f"timm/{one}" for one in net.args.get("backbones", ())] or [net.name]
+        assert {one.partition(".")[0] for one in used} <= listed, name

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,29 @@ def test_another_config_under_the_same_name_is_refused(trained: Toy) -> None:
     folder = trained.workspace.run("toy", TINY)
     assert f"{folder}/fold0/fold.json: made with another config than now" in str(error.value)
     assert f"Delete {folder} to train it again (kit train tiny --contest toy --fold 0)" in str(error.value)
+
+
+def rewritten(toy: Toy, change: Callable[[dict[str, Any]], object]) -> None:
+    """The markers of all folds, their recorded recipe changed."""
+    for marker in toy.workspace.run("toy", TINY).glob("fold*/fold.json"):
+        made = read_json(marker)
+        change(made["config"])
+        write_json(marker, made)
+
+
+def test_a_run_that_was_made_before_a_key_existed_is_kept(trained: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    rewritten(trained, lambda config: config["train"].pop("start_size"))
+    no_training(monkeypatch)
+    train(trained, trained.recipe(TINY))
+    with pytest.raises(TrainError, match="made with another config than now"):
+        train(trained, changed(trained.recipe(TINY), start_size=8))
+
+
+@pytest.mark.parametrize("change", [lambda c: c.update(gone=1), lambda c: c.pop("net"), lambda c: c.update(size="x")])
+def test_a_run_of_what_is_no_recipe_any_more_is_refused(change: Callable[..., object], trained: Toy) -> None:
+    rewritten(trained, change)
+    with pytest.raises(TrainError, match="made with another config than now"):
+        train(trained, trained.recipe(TINY))
 
 
 def test_another_shift_battery_is_refused(trained: Toy) -> None:

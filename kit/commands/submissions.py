@@ -40,6 +40,7 @@ from kit.workspace import Workspace
 )
 @click.option("--dataset", default="", help="Kaggle notebook: user/slug of the data set that the zip becomes.")
 @click.option("--competition", default="", help="Kaggle notebook: slug of the contest.")
+@click.option("--adapt", is_flag=True, help="Recipes adapt to the pictures of a call, where kit adapt found a winner.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The zip to write.")
 def package(
     name: str,
@@ -51,6 +52,7 @@ def package(
     max_seconds: float | None,
     dataset: str,
     competition: str,
+    adapt: bool,
     out: Path | None,
 ) -> None:
     """Pack the blend NAME (see `kit blend`) into a zip."""
@@ -67,6 +69,7 @@ def package(
         console,
         lambda: prepare(planned(config, workspace), data, workspace, make_echo(console)),
         Notebook(dataset, competition),
+        adapt,
     )
 
 

@@ -29,9 +29,11 @@ LISTED: tuple[tuple[str, dict[str, Any]], ...] = (
     ("timm/legacy_xception", {}),
     ("timm/vgg16", {}),
     ("timm/convnext_tiny", {}),
+    ("timm/convnext_base", {}),
     ("timm/convnext_xlarge", {}),
     ("timm/vit_small_patch16_224", {}),
     ("timm/swin_tiny_patch4_window7_224", {}),
+    ("timm/swin_base_patch4_window7_224", {}),
     ("torchvision/resnet18", {}),
     ("torchvision/vit_b_16", {}),
 )

@@ -157,7 +157,7 @@ def _fitting(name: str, args: dict[str, Any], size: int) -> dict[str, Any] | Non
     if name.startswith("timm/"):
         # Some of timm's take a size without saying in their configuration that they need it.
         candidates.append({"img_size": size} | args)
-    return next((given for given in candidates if _takes(name, given, size)), None)
+    return next((given for given in candidates if takes(name, given, size)), None)
 
 
 def _completed(name: str, args: dict[str, Any], size: int) -> dict[str, Any]:
@@ -206,7 +206,7 @@ def build_on_meta(name: str, args: Mapping[str, Any]) -> nn.Module:
         return build(name, 2, args).eval()
 
 
-def _takes(name: str, args: Mapping[str, Any], size: int) -> bool:
+def takes(name: str, args: Mapping[str, Any], size: int) -> bool:
     """Whether a forward pass at `size` works, tried without weights or arithmetic."""
     try:
         build_on_meta(name, args)(torch.empty(2, 3, size, size, device="meta"))

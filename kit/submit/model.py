@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence
 
 import numpy as np
 
@@ -476,7 +476,33 @@ class Model:
             logits = run(X[first : first + rows], spec)
             merge = spec.get("merge", "mean")
             parts.append(merge_views(logits.astype(np.float64), spec["temperature"], merge))
-        return np.concatenate(parts) if parts else np.zeros((0, self.manifest["num_classes"]))
+        proba = np.concatenate(parts) if parts else np.zeros((0, self.manifest["num_classes"]))
+        return self.adapted_proba(X, number, proba, start, end) if spec.get("adapt") else proba
+
+    def adapted_proba(
+        self, X: np.ndarray, number: int, proba: np.ndarray, start: float, end: Optional[float]
+    ) -> np.ndarray:
+        """proba (N, C) of a member in runtime timm, or what it becomes by the manifest's "adapt" (see `adapt.py`).
+
+        Left as it is where the time that it took since `start`, some five times over, does not end before `end`.
+        """
+        now = time.time()
+        if end is not None and now + 5 * (now - start) > end:
+            self.say("not adapted: no time")
+            return proba
+        spec, module = self.members[number], load_module(sibling("adapt.py", self.folder))
+        rows = rows_a_batch(spec["size"], module.PIXELS)
+
+        def batches() -> Iterator[torch.Tensor]:
+            for first in range(0, len(X), rows):
+                yield preprocess(as_batch(X[first : first + rows]), spec["size"], spec["mean"], spec["std"])
+
+        def predict(net: torch.nn.Module) -> np.ndarray:
+            logits = net_logits(net, X, spec).astype(np.float64)
+            return merge_views(logits, spec["temperature"], spec.get("merge", "mean"))
+
+        net = load_net(spec, self.folder)
+        return module.guarded_proba(net, batches, proba, predict, spec["adapt"], self.say)
 
     def member_logits(self, X: Any, member: int) -> np.ndarray:
         """Logits (N, V, C) float32 of one member (its place in the manifest), a slice a view."""

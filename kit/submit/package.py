@@ -15,6 +15,7 @@ from kit.data.prepared import Prepared
 from kit.ensemble.blend import Blend
 from kit.errors import PackagingError
 from kit.submit import model
+from kit.submit.adaptation import adapting
 from kit.submit.archive import write_zip
 from kit.submit.fastest import fastest
 from kit.submit.ladder import Rung, rungs
@@ -56,17 +57,21 @@ def package(
     *,
     prepared: Callable[[], Prepared] | None = None,
     notebook: Notebook | None = None,
+    adapt: bool = False,
     echo: Echo = print,
 ) -> PackedZip:
     """Pack `blend` into the zip `out`; PackagingError when a piece is missing or it is too big.
 
     Of several runtimes that the platform allows, the fastest here that agrees with the first is taken. Where
     the platform's max_mb does not hold all, the size ladder is gone down and `echo` told of every rung;
-    `prepared` gives the pictures that eight bits are measured on.
+    `prepared` gives the pictures that eight bits are measured on. With `adapt`, recipes for which `kit adapt`
+    found a method that wins adapt to the pictures of a call.
     """
     if platform.artefact == "predictions":
         raise PackagingError(f"{platform.name} takes predictions, not code. Make them: kit predict")
     members = read_members(blend, contest.name, workspace)
+    if adapt:
+        members, platform = adapting(members, platform)
     runtime = fastest(platform.runtimes, members, workspace.cache / "runtimes.json")
     fixed = {"model.py": _model_file(platform)}
     if platform.artefact == "notebook":

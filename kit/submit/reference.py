@@ -40,6 +40,8 @@ class Reference:
     """(R,) int64."""
     num_classes: int
     members: tuple[MemberRows, ...] = field(default=())
+    adapts: bool = False
+    """Whether networks adapt to the other pictures of a call."""
 
 
 def make_reference(
@@ -65,6 +67,7 @@ def make_reference(
         prepared.labels[chosen],
         len(prepared.class_names),
         members,
+        manifest is not None and any("adapt" in entry for entry in manifest["members"]),
     )
 
 

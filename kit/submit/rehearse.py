@@ -20,7 +20,7 @@ from kit.data.prepared import Prepared
 from kit.errors import RehearsalError
 from kit.oof import load_runs
 from kit.submit import archive
-from kit.submit.answers import Answers, read_results
+from kit.submit.answers import ADAPTED_AGREE, LABELS_AGREE, Answers, read_results
 from kit.submit.checks import NO_SCORES, Check, Surroundings, failed, judge, passed
 from kit.submit.codabench import Scored, run_hidden
 from kit.submit.environment import platform_python
@@ -204,7 +204,8 @@ def _judge(
 ) -> list[Check]:
     files = [str(path.relative_to(submission)) for path in submission.rglob("*") if path.is_file()]
     around = Surroundings(files, platform.class_name, tuple(platform.packages))
-    answers = Answers(read_results(output), output, around)
+    agree = ADAPTED_AGREE if questions.reference.adapts else LABELS_AGREE
+    answers = Answers(read_results(output), output, around, agree)
     if outcome.killed:
         return [_killed(outcome, platform)]
     if "load" not in answers.results:

@@ -15,7 +15,7 @@ from kit import nets
 from kit.artefact import sha256_bytes
 from kit.errors import PackagingError
 from kit.nets.registry import describe
-from kit.submit import runtimes
+from kit.submit import adapt, runtimes
 from kit.submit.graph import export_graph
 from kit.submit.members import Member
 from kit.submit.onnx_file import onnx_bytes
@@ -38,6 +38,8 @@ def _timm(members: Sequence[Member]) -> tuple[Entries, Files]:
     for member in members:
         for name in describe(member.spec["net"]["name"], member.spec["net"]["args"]).files:
             files[name] = (NETS / name).read_bytes()
+    if any("adapt" in member.entry for member in members):
+        files["adapt.py"] = Path(adapt.__file__).read_bytes()
     return [member.entry for member in members], files
 
 

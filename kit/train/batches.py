@@ -11,8 +11,9 @@ from torch import Generator, Tensor
 from kit.config import AugmentConfig
 from kit.train.augment.policy import augment
 from kit.train.device import Precision
-from kit.train.mixing import mix_batch
+from kit.train.mixing import cutout, mix_batch
 from kit.train.policy import Policy, policy_steps
+from kit.train.resizing import resized_batch
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Batches:
         self.policy = Policy(policy_steps(config.policy), workers=os.cpu_count() or 1) if config.policy else None
         spread = torch.tensor([material.mean, material.std], device=device).view(2, 1, 3, 1, 1)
         self.mean, self.std = spread[0], spread[1]
+        self.size: int = material.pictures.shape[-1]
+        """Height and width that augmented pictures are brought to; the fit lets it grow."""
 
     def mixed(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Augmented pictures (B, 3, S, S), mixed where the recipe says so, and their soft targets (B, C)."""
@@ -73,7 +76,8 @@ class Batches:
         pictures = self.material.pictures[rows]
         if self.policy is not None:
             pictures = self.policy(pictures, self.generator)
-        return augment(self._scaled(pictures), self.config, self.generator)
+        x = augment(resized_batch(self._scaled(pictures), self.size), self.config, self.generator)
+        return cutout(x, self.config.cutout, self.generator) if self.config.cutout else x
 
     def _scaled(self, pictures: Tensor) -> Tensor:
         return pictures.to(self.device).float().div_(255)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from kit.artefact import read_json, sha256_bytes, write_json
-from kit.train.memory import keep_freed_memory
+from kit.train.memory import keep_freed_memory, ran_out
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,23 @@ def choose_precision(
     if path.exists():
         known = read_json(path, rerun=f"rm {path}")
         return Precision(known["bf16"], known["channels_last"], known["reason"])
-    speeds = {candidate: _images_per_second(build(), batch, device, *candidate) for candidate in CANDIDATES}
+    speeds = _speeds(build, batch, device)
     best = max(speeds, key=lambda candidate: speeds[candidate])
     listed = ", ".join(f"{Precision(*c, '').name} {speed:.0f}" for c, speed in speeds.items())
     chosen = Precision(*best, f"fastest of: {listed} images/s")
     write_json(path, {"bf16": best[0], "channels_last": best[1], "reason": chosen.reason, "key": key})
     return chosen
+
+
+def _speeds(build: Callable[[], nn.Module], batch: Tensor, device: torch.device) -> dict[tuple[bool, bool], float]:
+    """Images per second of every candidate; of a part of the batch where memory does not hold it."""
+    while True:
+        try:
+            return {candidate: _images_per_second(build(), batch, device, *candidate) for candidate in CANDIDATES}
+        except (RuntimeError, MemoryError) as error:
+            if not ran_out(error) or len(batch) < 4:
+                raise
+        batch = batch[: len(batch) // 2]
 
 
 def _images_per_second(

@@ -22,8 +22,10 @@ from kit.train.device import Precision
 from kit.train.embedded import with_embeddings
 from kit.train.objective import Objective
 from kit.train.optimiser import make_optimizer
+from kit.train.parts import InParts
 from kit.train.pictures import epoch_batches, steps_per_epoch
 from kit.train.progress import FitDisplay
+from kit.train.resizing import size_at
 from kit.train.schedule import lr_factor
 from kit.train.stopping import EarlyStopping
 from kit.train.tail import Tail
@@ -47,6 +49,7 @@ class Fit:
         self.batches = Batches(material, recipe.augment, precision, device, recipe.train.seed)
         self.objective = Objective(recipe, self.net, self.batches, precision)
         self.optimizer = self._optimizer()
+        self.parts = InParts(self.objective, self.optimizer, recipe.train.accumulate)
         self.base_lrs = [group["lr"] for group in self.optimizer.param_groups]
         self.ema = Ema(self.net, recipe.train.ema_decay) if recipe.train.ema_decay else None
         self.stopping = EarlyStopping(recipe.stopping) if material.watched is not None else None
@@ -65,6 +68,7 @@ class Fit:
 
     def run(self, keep: Callable[[dict[str, Any]], None], display: FitDisplay) -> nn.Module:
         """Trains to the end, handing its state to `keep` after every epoch; the network to be scored, on the CPU."""
+        self.parts.say = display.echo
         while self.step < self.total and not self.ended:
             started = time.perf_counter()
             self._epoch(display)
@@ -113,17 +117,17 @@ class Fit:
     def train_step(self, rows: Tensor) -> tuple[float, float]:
         """One optimiser step on a batch of row numbers; its loss and its accuracy on the augmented pictures."""
         progress = self.step / self.total
-        loss, score = self.objective(rows, progress)
+        self.batches.size = size_at(self.recipe, progress)
         self._set_rates(self.objective.stage(progress)[1])
         self.optimizer.zero_grad()
-        loss.backward()
+        loss, score = self.parts.backward(rows, progress)
         if self.recipe.train.clip_grad:
             clip_grad_norm_(self.net.parameters(), self.recipe.train.clip_grad)
         self.optimizer.step()
         if self.ema is not None:
             self.ema.update(self.net)
         self.step += 1
-        return loss.item(), score
+        return loss, score
 
     def _set_rates(self, progress: float) -> None:
         factor = lr_factor(self.recipe.train, progress) * (self.stopping.factor if self.stopping else 1.0)
@@ -143,6 +147,7 @@ class Fit:
             self.stopping.restore(net)
         watched = self.material.watched is not None
         self.tail.finish(net, (lambda one: -self.objective.watched_loss(one)) if watched else None)
+        self.batches.size = self.recipe.size
         if self.recipe.train.recalibrate_bn:
             rows = self.material.rows
             parts = rows[rows < len(self.material.pictures)].split(self.recipe.train.batch_size)
@@ -154,6 +159,7 @@ class Fit:
         return {
             "net": self.net.state_dict(),
             "objective": self.objective.state_dict(),
+            "parts": self.parts.count,
             "optimizer": self.optimizer.state_dict(),
             "ema": self.ema.state_dict() if self.ema is not None else None,
             "stopping": self.stopping.state_dict() if self.stopping is not None else None,
@@ -167,6 +173,7 @@ class Fit:
         """Goes on from `state`, which a fit of the same recipe and rows gave."""
         self.net.load_state_dict(state["net"])
         self.objective.load_state_dict(state["objective"])
+        self.parts.count = state["parts"]
         self.optimizer.load_state_dict(state["optimizer"])
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])

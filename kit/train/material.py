@@ -26,7 +26,7 @@ def make_material(
     """The material of `fold`; pictures (N, 3, S, S) uint8 are all of the contest. Held-out rows enter nothing."""
     count = len(prepared.class_names)
     labels = np.array(prepared.labels)
-    train, watched = _parts(prepared, recipe, fold)
+    train, watched = fold_rows(prepared, recipe, fold)
     weights = class_weights(recipe.train.class_weights, torch.from_numpy(labels[train]), count)
     if recipe.train.sampling == "oversample":
         train = train[oversample(labels[train], recipe.train.seed)]
@@ -46,7 +46,7 @@ def make_material(
     )
 
 
-def _parts(prepared: Prepared, recipe: RecipeConfig, fold: int) -> tuple[np.ndarray, np.ndarray | None]:
+def fold_rows(prepared: Prepared, recipe: RecipeConfig, fold: int) -> tuple[np.ndarray, np.ndarray | None]:
     """Rows to train on, and rows to watch where the recipe stops early: the contest's inner rows, if it has some."""
     part = split(prepared.folds, fold)
     if not recipe.stopping.share:

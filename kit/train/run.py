@@ -32,7 +32,9 @@ from kit.train.fit import Fit
 from kit.train.material import make_material
 from kit.train.member import member_spec, write_member
 from kit.train.pictures import resized
+from kit.train.policy import compose, policy_steps
 from kit.train.progress import Echo, FitDisplay, fit_bars
+from kit.train.resizing import check_growth
 from kit.train.scoring import score_rows
 from kit.workspace import Workspace
 
@@ -266,9 +268,11 @@ def scored_folds(prepared: Prepared) -> list[int]:
 
 
 def check_names(contest: ContestConfig, recipe: RecipeConfig) -> None:
-    """ConfigError or NetError for a view, shift or network that there is not: scoring would meet it after the fit."""
+    """ConfigError or NetError for a view, shift, network or transform that there is not: hours later is too late."""
     Battery.from_config(contest.shift)
     member_spec(recipe, len(contest.classes))
+    check_growth(recipe)
+    compose(policy_steps(recipe.augment.policy))
 
 
 def versions() -> dict[str, Any]:

@@ -1,0 +1,68 @@
+"""Batches computed in parts whose gradients add up; where memory runs out, in more of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from kit.errors import TrainError
+from kit.train.memory import ran_out
+from kit.train.objective import Objective
+
+
+class InParts:
+    """Puts the gradients of a batch in place, in `count` parts of it; the weights move once a batch all the same.
+
+    A batch loss is the mean over its parts, so only what looks across a batch notices: BatchNorm's statistics,
+    MixUp's partners, contrastive pairs and the normalisation of class weights are those of a part.
+    """
+
+    def __init__(self, objective: Objective, optimizer: torch.optim.Optimizer, count: int) -> None:
+        self.objective, self.optimizer, self.count = objective, optimizer, count
+        self.say: Callable[[str], None] = lambda line: None
+        """Told when memory runs out."""
+
+    def backward(self, rows: Tensor, progress: float) -> tuple[float, float]:
+        """Adds the gradients of the batch `rows` (B,) at `progress` of the fit; its loss and its accuracy.
+
+        TrainError where even parts of two rows are too large.
+        """
+        generator = self.objective.batches.generator
+        before = generator.get_state()
+        while True:
+            try:
+                return self._once(rows, progress)
+            except (RuntimeError, MemoryError) as error:
+                if not ran_out(error):
+                    raise
+            # Outside of the handler, whose traceback would keep the tensors of the failed pass alive.
+            self._halve(len(rows))
+            generator.set_state(before)
+
+    def _once(self, rows: Tensor, progress: float) -> tuple[float, float]:
+        total = score = 0.0
+        for part in rows.tensor_split(min(self.count, max(1, len(rows) // 2))):
+            share = len(part) / len(rows)
+            loss, right = self.objective(part, progress)
+            (loss * share).backward()
+            total += loss.item() * share
+            score += right * share
+        return total, score
+
+    def _halve(self, rows: int) -> None:
+        recipe = self.objective.recipe
+        if 2 * self.count > max(1, rows // 2):
+            raise TrainError(
+                f"{recipe.name}: memory runs out even with parts of {max(1, rows // self.count)} pictures of "
+                f"{recipe.size} px. Lower size, or take a smaller network"
+            )
+        self.count *= 2
+        self.optimizer.zero_grad()
+        if self.objective.batches.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.say(
+            f"{recipe.name}: out of memory with a batch of {rows}; it is now computed in {self.count} parts of about "
+            f"{rows // self.count}, and the gradients are added up"
+        )
