@@ -99,7 +99,8 @@ def compare(peer: str | None, members: int, rows: int, classes: int) -> None:
             found = measure(python, code, how, Path(folder))
             weights = np.asarray(found["weights"])
             losses = f"{log_loss(*fit, weights):9.5f} {log_loss(*fresh, weights):9.5f}"
-            print(f"{name + ', ' + how:32} {found['seconds']:9.2f} {found['cpu']:8.2f} {found['peak_mb']:8.0f} {losses}")
+            taken = f"{found['seconds']:9.2f} {found['cpu']:8.2f} {found['peak_mb']:8.0f}"
+            print(f"{name + ', ' + how:32} {taken} {losses}", flush=True)
     weights = np.full(members, 1 / members)
     print(f"{'equal weights':59} {log_loss(*fit, weights):9.5f} {log_loss(*fresh, weights):9.5f}")
 
