@@ -32,7 +32,9 @@ def test_a_probe_that_fails_is_said(tmp_path: Path) -> None:
         total_speed(Mistaken(), device(1), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_recipe_is_measured_once_with_every_number_of_workers(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starts three processes: about ten seconds on an idle core."""
     monkeypatch.setattr("kit.cluster.threads.usable_cores", lambda: 2)
     said: list[str] = []
     arguments = (toy.contest(), toy.prepared(), toy.recipe("tiny"), toy.workspace, said.append)

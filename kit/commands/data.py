@@ -12,7 +12,6 @@ from rich.table import Table
 
 from kit.config import load_contest
 from kit.data.prepared import prepare
-from kit.data.report import data_report
 from kit.options import contest_options, json_option, make_console, make_echo
 from kit.plan import planned
 from kit.workspace import Workspace
@@ -40,6 +39,8 @@ def clean(contest: str, data: Path | None, root: Path, yes: bool, as_json: bool)
 @json_option
 def data(contest: str, data: Path | None, root: Path, test: Path | None, as_json: bool) -> None:
     """Report on the training data, and on how far the test images differ where the contest has some."""
+    from kit.data.report import data_report  # it brings classifiers, which the other commands do without
+
     config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console(as_json)
     echo = make_echo(console)
     report = data_report(config, data, workspace, test, echo)

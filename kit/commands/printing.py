@@ -13,13 +13,15 @@ Row = dict[str, Any]
 
 
 def print_rows(console: Console, rows: Sequence[Row], title: str = "") -> None:
-    """`rows` as a table with the keys of the first as columns."""
-    table = Table(title=title or None, title_justify="left")
-    for name in rows[0] if rows else ():
+    """`rows` as a table with the keys of the first as columns; numbers stay whole, whatever the width."""
+    cells = [[_cell(value) for value in row.values()] for row in rows]
+    table = Table(title=title or None, title_justify="left", padding=(0, 1, 0, 0))
+    for place, name in enumerate(rows[0] if rows else ()):
         number = isinstance(rows[0][name], (int, float))
-        table.add_column(name.replace("_", " "), justify="right" if number else "left")
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
+        least = max(len(row[place]) for row in cells) if number else None
+        table.add_column(name.replace("_", " "), justify="right" if number else "left", min_width=least)
+    for row in cells:
+        table.add_row(*row)
     console.print(table)
 
 

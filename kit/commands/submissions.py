@@ -144,7 +144,7 @@ def ledger(context: click.Context, contest: str, root: Path, as_json: bool) -> N
 @ledger.command("add-score")
 @click.argument("zip_path", metavar="ZIP", type=click.Path(path_type=Path, exists=True))
 @click.argument("score", type=float)
-@click.option("--phase", default="development", show_default=True)
+@click.option("--phase", default="development", show_default=True, help="Phase of the score.")
 @click.pass_obj
 def add_score(workspace: Workspace, zip_path: Path, score: float, phase: str) -> None:
     """Record a SCORE of ZIP (0.8712 for 87.12 %) that was read off the web page."""

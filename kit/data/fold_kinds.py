@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
 
 from kit.config import FoldsConfig
 from kit.data.grouping import label_counts
 from kit.errors import DataError
+
+if TYPE_CHECKING:
+    from sklearn.model_selection import StratifiedGroupKFold
 
 TRAIN_ONLY = -1
 """Rows in every training part."""
@@ -57,6 +61,8 @@ def _enough(labels: np.ndarray, groups: np.ndarray, n_splits: int, names: tuple[
 
 def _large_groups(labels: np.ndarray, groups: np.ndarray, n_splits: int, shuffle: bool, seed: int) -> np.ndarray:
     """Folds of the rows in groups of several; too few groups, or classes, for scikit-learn go round robin."""
+    from sklearn.model_selection import StratifiedGroupKFold  # slow to import, and folds are mostly there
+
     _, numbers = np.unique(groups, return_inverse=True)
     if numbers.max() + 1 < n_splits or np.bincount(labels).max() < n_splits:
         return numbers.astype(np.int64) % n_splits

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.spatial import cKDTree
-from sklearn.decomposition import PCA
 
 from kit.data.quality import Suspicion, robust_z
 from kit.shifts.descriptors import describe as describe_looks
@@ -46,6 +45,8 @@ def suspicion(images: np.ndarray, described: np.ndarray) -> Suspicion:
 
 def _main_directions(images: np.ndarray, described: np.ndarray) -> np.ndarray:
     """(N, DIMENSIONS) float32."""
+    from sklearn.decomposition import PCA  # half a second that a second start can do without
+
     features = np.concatenate([described, describe_looks(images)], axis=1)
     middle = np.median(features, axis=0)
     spread = 1.4826 * np.median(np.abs(features - middle), axis=0) + 0.05 * features.std(axis=0) + 1e-3

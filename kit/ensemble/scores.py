@@ -81,11 +81,13 @@ def shifted_se(values: np.ndarray, operators: np.ndarray, weights: np.ndarray | 
     """
     size = values.size
     error = (values - values.mean()) / size
+    counted = operators
     if weights is not None:
         error = weights * (values - (weights * values).mean()) / size
+        counted = operators[weights > 0]
     by_row = error.sum(axis=1)
     by_operator = np.bincount(operators.ravel(), weights=error.ravel())
-    rows, count = float((by_row**2).sum()), len(np.unique(operators))
+    rows, count = float((by_row**2).sum()), len(np.unique(counted))
     over_operators = float((by_operator**2).sum()) * count / max(count - 1, 1) if count > 1 else 0.0
     both = rows + over_operators - float((error**2).sum())
     return float(np.sqrt(max(both, rows, over_operators)))

@@ -22,8 +22,8 @@ from kit.sweep.objective import FoldResult
 from kit.sweep.owners import Owner, Watcher, requeue
 from kit.sweep.pruning import BLOCKS, EPOCHS, best_trial
 from kit.sweep.space import changed, decode, draw
-from kit.sweep.storage import patiently
-from kit.sweep.study import EXCESS
+from kit.sweep.storage import patiently, settled
+from kit.sweep.study import EXCESS, make_sampler
 
 Value = TypeVar("Value")
 SAME_FAILURES = 10
@@ -85,6 +85,8 @@ class Search:
 
     def _ask(self, scheduler: Scheduler) -> None:
         trial = self._stored(self.study.ask)
+        with settled():  # a seed of its own for every trial: processes that start together would draw the same
+            self.study.sampler = make_sampler(self.sweep, trial.number)
         self._stored(partial(self.owner.claim, trial))
         try:
             values = self._stored(partial(draw, trial, self.sweep.space))
