@@ -23,7 +23,7 @@ def test_imports_nothing_of_the_kit_and_is_python_3_7() -> None:
     names = [n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
     names += [alias.name for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names]
     assert {name.split(".")[0] for name in names} <= {
-        "__future__", "functools", "importlib", "json", "numpy", "os", "sys", "time", "typing",
+        "__future__", "ctypes", "functools", "importlib", "json", "numpy", "os", "sys", "time", "typing",
         "tensorflow", "timm", "torch", "torchvision",
     }  # fmt: skip
 

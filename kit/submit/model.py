@@ -6,6 +6,7 @@ differs between submissions is data in `manifest.json`, which lies beside this f
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import importlib.util
 import json
@@ -44,6 +45,9 @@ TINTS = {"darker": (1.0, -0.2), "lighter": (1.0, 0.2), "flatter": (0.85, 0.0), "
 
 PIXELS_A_BATCH = 16 * 96 * 96
 """Most input pixels a network sees at once on a CPU: more of them leave its caches, and take up to twice as long."""
+
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+"""Parameters of glibc's mallopt(3)."""
 
 PIXELS_A_GPU_BATCH = 256 * 96 * 96
 
@@ -259,6 +263,21 @@ def fill_net(net: Dict[str, Any], folder: str, arrays: Dict[str, np.ndarray]) ->
     return built.float().eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
+def keep_freed_memory() -> bool:
+    """Tells glibc to keep the memory that a process frees; whether it took it. Other C libraries are left alone.
+
+    Else every large activation goes back to the kernel, and comes again page by page, zeroed: networks of many
+    small layers then take twice as long (`python benchmarks/allocator.py`).
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 256 << 20))
+    taken = [mallopt(name, value) == 1 for name, value in settings]
+    return all(taken)
+
+
 def rows_a_batch(size: int, pixels: int = PIXELS_A_BATCH) -> int:
     """Most pictures that a network sees at once; more than 256 make nothing faster."""
     return max(1, min(256, pixels // size**2))
@@ -410,6 +429,7 @@ class Model:
 
     def __init__(self, path: Optional[str] = None) -> None:
         """path: folder of the submission, where a platform passes it; else the folder of this file."""
+        keep_freed_memory()
         self.folder = find_folder(path)
         with open(os.path.join(self.folder, "manifest.json"), encoding="utf-8") as file:
             self.manifest = json.load(file)

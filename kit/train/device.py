@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from kit.artefact import read_json, sha256_bytes, write_json
-from kit.train.memory import keep_freed_memory, ran_out
+from kit.submit.model import keep_freed_memory
+from kit.train.memory import ran_out
 
 
 @dataclass(frozen=True)
