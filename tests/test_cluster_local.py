@@ -38,6 +38,30 @@ def test_results_errors_and_deaths_come_back(backend: LocalBackend, tmp_path: Pa
     assert any("starts again" in line for line in said)
 
 
+def test_a_death_is_told_after_another_unit_was_started(backend: LocalBackend, tmp_path: Path) -> None:
+    (place,) = backend.devices
+    backend.start(place, 1, Unit("dies", Dies(tmp_path / "always", 9)), 1.0)
+    backend.workers[0].process.join()
+    backend.start(place, 2, Unit("lives", Sleep(0, "fine")), 1.0)
+    ends: dict[int, str] = {}
+    until = time.monotonic() + 30
+    while len(ends) < 2 and time.monotonic() < until:
+        ends |= {event.key: event.kind for event in backend.events(1.0)}
+    assert ends == {1: "lost", 2: "done"}
+
+
+def test_a_unit_given_to_a_process_that_died_idle_is_lost(backend: LocalBackend) -> None:
+    (place,) = backend.devices
+    backend.start(place, 1, Unit("first", Sleep(0)), 1.0)
+    while not backend.events(1.0):
+        pass
+    (worker,) = backend.workers
+    worker.process.kill()
+    worker.process.join()
+    worker.start(2, Unit("late", Sleep(0)), 1.0)
+    assert [event.kind for event in backend.events(5.0)] == ["lost"]
+
+
 def test_two_units_run_at_once(backend: LocalBackend) -> None:
     scheduler = Scheduler(backend)
     scheduler.run([Unit(str(n), Sleep(0)) for n in range(2)])  # the processes are there

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import connection, get_context
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -31,7 +31,8 @@ class Worker:
     def start(self, key: int, unit: Unit, share: float) -> None:
         """Hands it a unit."""
         self.key = key
-        self.pipe.send((key, unit, share))
+        with suppress(OSError):  # it died while it was idle: `events` says that the unit is lost
+            self.pipe.send((key, unit, share))
 
     def events(self) -> list[Event]:
         """What it said; a process that is gone has lost its unit."""
@@ -77,15 +78,17 @@ class LocalBackend:
     def start(self, device: Device, key: int, unit: Unit, share: float) -> None:
         worker = next((one for one in self.workers if one.device is device and one.key is None and one.alive), None)
         if worker is None:
-            self.workers = [one for one in self.workers if one.alive]
+            # One that died with its unit stays until `events` has told of it: the scheduler would wait for ever
+            self.workers = [one for one in self.workers if one.alive or one.key is not None]
             worker = Worker(device, self.logs / f"worker{len(self.workers)}.log")
             self.workers.append(worker)
         worker.start(key, unit, share)
 
     def answer(self, key: int, go_on: bool) -> None:
         for worker in self.workers:
-            if worker.key == key and worker.alive:
-                worker.pipe.send(go_on)
+            if worker.key == key:
+                with suppress(OSError):  # it died meanwhile
+                    worker.pipe.send(go_on)
 
     def events(self, timeout: float) -> list[Event]:
         pipes = [worker.pipe for worker in self.workers if worker.key is not None]
