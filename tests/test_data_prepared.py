@@ -1,8 +1,10 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import Toy
 from data_toy import contest, pictures
 
 from kit.data.prepared import prepare
@@ -94,3 +96,15 @@ def test_split_and_repeats(given):
     assert prepared.fold_numbers == (0, 1, 2)
     with pytest.raises(DataError, match=r"numbered 0..1, but got 2. Set \[folds\] repeats = 3"):
         prepared.repeat(2)
+
+
+def test_rows_that_are_taken_keep_their_fold_and_weight(toy: Toy) -> None:
+    whole = toy.prepared()
+    whole = replace(whole, weights=np.linspace(0.5, 1, len(whole.ids), dtype=np.float32), repeats=(whole.folds,))
+    rows = np.array([5, 2, 40])
+    some = whole.take(rows)
+    for name in ("ids", "images", "labels", "folds", "groups", "weights"):
+        np.testing.assert_array_equal(getattr(some, name), getattr(whole, name)[rows])
+    assert some.repeats == ()
+    assert some.fold_digest != whole.fold_digest
+    assert whole.take(np.arange(len(whole.ids))).fold_digest == whole.with_folds(whole.folds).fold_digest

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from kit.config import ContestConfig, FinetuneConfig, NetConfig, RecipeConfig
-from kit.data.folds import fold_digest, make_folds
+from kit.data.folds import make_folds
 from kit.data.prepared import Prepared
 from kit.errors import ConfigError, NetError
 from kit.nets.pretrained import find_weights, read_hints
@@ -62,23 +62,11 @@ class Scale:
             keep = stratified(prepared.labels, prepared.groups, self.rows, contest.seed)
         elif not self.folds and contest.folds.shuffle:
             return prepared
-        ids, labels, groups = prepared.ids[keep], prepared.labels[keep], prepared.groups[keep]
-        folds = prepared.folds[keep]
-        if contest.folds.kind == "group_kfold":
-            table = make_folds(ids, labels, groups, contest.folds, contest.seed, prepared.class_names)
-            folds = table["fold"].to_numpy()
-        weights = None if prepared.weights is None else prepared.weights[keep]
-        return replace(
-            prepared,
-            ids=ids,
-            images=np.ascontiguousarray(prepared.images[keep]),
-            labels=labels,
-            folds=folds,
-            groups=groups,
-            fold_digest=fold_digest(ids, folds, weights),
-            repeats=(),
-            weights=weights,
-        )
+        kept = prepared.take(keep)
+        if contest.folds.kind != "group_kfold":
+            return kept
+        table = make_folds(kept.ids, kept.labels, kept.groups, contest.folds, contest.seed, kept.class_names)
+        return kept.with_folds(table["fold"].to_numpy())
 
     def recipe(self, recipe: RecipeConfig) -> RecipeConfig:
         """The recipe under a name that tells what was changed."""

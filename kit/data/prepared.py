@@ -73,9 +73,24 @@ class Prepared:
                 f"repeats of k-fold are numbered 0..{len(self.repeats)}, but got {number}. "
                 f"Set [folds] repeats = {number + 1}"
             )
-        folds = self.repeats[number - 1]
+        return self.with_folds(self.repeats[number - 1])
+
+    def with_folds(self, folds: np.ndarray) -> Prepared:
+        """The same rows in other folds (N,) int64; further repeats, which belong to the old ones, are gone."""
         digest = fold_digest(self.ids, folds, self.weights)
         return replace(self, folds=folds, fold_digest=digest, repeats=())
+
+    def take(self, rows: np.ndarray) -> Prepared:
+        """The row numbers `rows` (n,) alone, in memory, each in the fold that it had."""
+        kept = replace(
+            self,
+            ids=self.ids[rows],
+            images=np.ascontiguousarray(self.images[rows]),
+            labels=self.labels[rows],
+            groups=self.groups[rows],
+            weights=None if self.weights is None else self.weights[rows],
+        )
+        return kept.with_folds(self.folds[rows])
 
 
 def prepare(

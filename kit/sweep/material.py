@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
 from kit.config import ContestConfig
-from kit.data.folds import fold_digest, make_folds
+from kit.data.folds import make_folds
 from kit.data.prepared import Prepared
 
 
@@ -23,26 +22,12 @@ def subset(prepared: Prepared, share: float, seed: int) -> Prepared:
     for stratum in np.unique(strata):
         mine = heads[strata[heads] == stratum]
         kept += prepared.groups[mine[: math.ceil(share * len(mine))]].tolist()
-    return _rows(prepared, np.flatnonzero(np.isin(prepared.groups, kept)))
+    return prepared.take(np.flatnonzero(np.isin(prepared.groups, kept)))
 
 
 def _strata(prepared: Prepared) -> np.ndarray:
     """(N,) int64: class and fold of each row in one number."""
     return prepared.labels * (int(prepared.folds.max()) + 4) + prepared.folds + 3
-
-
-def _rows(prepared: Prepared, rows: np.ndarray) -> Prepared:
-    ids, folds = prepared.ids[rows], prepared.folds[rows]
-    return replace(
-        prepared,
-        ids=ids,
-        images=np.ascontiguousarray(prepared.images[rows]),
-        labels=prepared.labels[rows],
-        folds=folds,
-        groups=prepared.groups[rows],
-        fold_digest=fold_digest(ids, folds),
-        repeats=(),
-    )
 
 
 def refolded(prepared: Prepared, contest: ContestConfig, seed: int) -> Prepared:
@@ -51,5 +36,4 @@ def refolded(prepared: Prepared, contest: ContestConfig, seed: int) -> Prepared:
         return prepared
     config = contest.folds.model_copy(update={"repeats": 1, "shuffle": True})
     table = make_folds(prepared.ids, prepared.labels, prepared.groups, config, seed, contest.classes)
-    folds = table["fold"].to_numpy()
-    return replace(prepared, folds=folds, fold_digest=fold_digest(prepared.ids, folds), repeats=())
+    return prepared.with_folds(table["fold"].to_numpy())
