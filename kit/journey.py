@@ -17,9 +17,10 @@ from kit.cluster.training import train_all
 from kit.config import ContestConfig, PlatformConfig, RecipeConfig
 from kit.data.prepared import Prepared, prepare
 from kit.data.sources import load_test
-from kit.ensemble.blend import Blend
+from kit.ensemble.blend import Blend, Wish, wished_pool
 from kit.ensemble.blend import blend as make_blend
 from kit.ensemble.kinds import kind
+from kit.ensemble.pool import Pool
 from kit.ensemble.recalibrate import recalibrated
 from kit.ensemble.shares import shares_in_test
 from kit.ensemble.tables import score_lines
@@ -144,17 +145,24 @@ def shares_expected(
 
 
 def blend(
-    contest: ContestConfig, runs: list[OofRun], name: str, workspace: Workspace, console: Console, **more: Any
+    contest: ContestConfig,
+    runs: list[OofRun],
+    name: str,
+    workspace: Workspace,
+    console: Console,
+    pool: Pool | None = None,
+    **more: Any,
 ) -> Blend:
     """The ensemble, with its nested scores and the score to expect; written as blend.json.
 
-    more: further fields of `kit.ensemble.blend.Wish`.
+    pool: `wished_pool` of the runs, where the caller has it. more: further fields of `kit.ensemble.blend.Wish`.
     """
     console.rule("blend", align="left")
     echo = make_echo(console)
-    made = make_blend(runs, name, contest.expects, contest.metric, **more)
+    pool = wished_pool(runs, Wish(contest.expects, contest.metric, **more)) if pool is None else pool
+    made = make_blend(runs, name, contest.expects, contest.metric, pool, **more)
     if re.fullmatch(r"best\d+", name) and len(runs) > 1 and len(runs[0].ids) >= ENOUGH_ROWS:
-        made = _unless_beaten(made, make_blend(runs, "auto", contest.expects, contest.metric, **more), echo)
+        made = _unless_beaten(made, make_blend(runs, "auto", contest.expects, contest.metric, pool, **more), echo)
     earlier = remote_scores(workspace, contest.name, contest.expects)
     made = replace(made, expected=recalibrated(made.expected, *earlier))
     path = workspace.oof(contest.name) / "blends" / f"{name}.json"

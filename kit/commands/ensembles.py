@@ -17,14 +17,13 @@ from kit.config import AugmentConfig, ContestConfig, load_contest
 from kit.data.prepared import prepare
 from kit.ensemble.auto import candidates
 from kit.ensemble.auto import compare as compare_kinds
-from kit.ensemble.blend import Blend
+from kit.ensemble.blend import Blend, Wish, wished_pool
 from kit.ensemble.budget import Budget, Cost
 from kit.ensemble.costs import measure_costs
 from kit.ensemble.distill import distill as teach
 from kit.ensemble.external import with_external
 from kit.ensemble.front import draw, front, pick
 from kit.ensemble.pool import Pool, make_pool
-from kit.ensemble.shares import with_shares
 from kit.ensemble.soup import cook
 from kit.ensemble.tables import calibration_rows, diversity_rows, front_rows, kind_rows, view_rows
 from kit.ensemble.view_choice import best_views
@@ -78,10 +77,8 @@ def blend(
         more["shares"] = journey.shares_expected(config, prepared, workspace, console, test)
     if figure or limit != Budget():
         more["costs"] = measure_costs(runs, workspace, config.name, config.image_size)
-    made = journey.blend(config, runs, name, workspace, console, **more)
-    pool = make_pool(runs, config.expects, config.metric, merges=more.get("merges"), trained=more.get("trained"))
-    if more.get("shares"):
-        pool = with_shares(pool, more["shares"])
+    pool = wished_pool(runs, Wish(config.expects, config.metric, **more))
+    made = journey.blend(config, runs, name, workspace, console, pool, **more)
     if "costs" in more:
         _show_front(pool, more["costs"], limit, figure, console)
     if compare:

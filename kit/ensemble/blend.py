@@ -129,17 +129,26 @@ class Wish:
         return {key: value for key, value in values.items() if value}
 
 
+def wished_pool(runs: Sequence[OofRun], wish: Wish) -> Pool:
+    """The runs as a blend under that wish sees them; EnsembleError names a run that cannot enter."""
+    pool = make_pool(runs, wish.expects, wish.metric, merges=wish.merges, trained=wish.trained)
+    return with_shares(pool, wish.shares) if wish.shares and pool.expects == "shifted" else pool
+
+
 def blend(
-    runs: Sequence[OofRun], name: str = "best5", expects: str = "shifted", metric: str = "accuracy", **more: Any
+    runs: Sequence[OofRun],
+    name: str = "best5",
+    expects: str = "shifted",
+    metric: str = "accuracy",
+    pool: Pool | None = None,
+    **more: Any,
 ) -> Blend:
     """The ensemble of that name over the runs; EnsembleError names a run that cannot enter.
 
-    more: further fields of `Wish`.
+    pool: `wished_pool` of the same runs and wish, where the caller has it. more: further fields of `Wish`.
     """
     wish = Wish(expects, metric, **more)
-    pool = make_pool(runs, expects, metric, merges=wish.merges, trained=wish.trained)
-    if wish.shares and pool.expects == "shifted":
-        pool = with_shares(pool, wish.shares)
+    pool = wished_pool(runs, wish) if pool is None else pool
     return describe(name, find(name, pool, wish)[0], pool, _digests(runs), wish)
 
 
