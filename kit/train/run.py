@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +173,7 @@ class Trainer:
         """
         train = self.recipe.train.model_copy(update={"sampling": "natural"})
         plain = self.recipe.model_copy(update={"train": train})
-        fit = Trainer(self.contest, self.prepared, plain, self.workspace, self.device).new_fit(-1, pictures)
+        fit = replace(self, recipe=plain).new_fit(-1, pictures)
         fit.step = fit.total // 2  # where layers that are frozen at first have been let go
         rows = torch.arange(self.recipe.train.batch_size) % len(pictures)
         seconds = []
