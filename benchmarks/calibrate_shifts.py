@@ -39,7 +39,7 @@ LADDER = np.array([0.1, 0.25, 0.45, 0.7, 1.0])
 """Damage of the severities as shares of that of the last."""
 
 NEARLY_NONE = 0.02
-"""Damage at the end of its range below which an operator gets even steps of strength."""
+"""Damage at the end of its range below which an operator keeps the strengths that it has."""
 
 Curve = dict[str, list[float]]
 
@@ -98,11 +98,11 @@ def ladder(curve: Curve, last: float) -> np.ndarray:
     return LADDER * min(last, float(rising(curve)[1][-1]))
 
 
-def calibrated(curve: Curve, last: float) -> np.ndarray:
+def calibrated(name: str, curve: Curve, last: float) -> np.ndarray:
     """Strengths of the five severities."""
     strength, damage = rising(curve)
     if damage[-1] < NEARLY_NONE:
-        return strength[0] + (strength[-1] - strength[0]) * np.arange(1, 6) / 5
+        return np.array(STRENGTHS[name])
     return np.interp(ladder(curve, last), damage, strength)
 
 
@@ -129,12 +129,12 @@ def main() -> None:
     last = brentq(lambda top: np.mean([ladder(curve, top) for curve in curves.values()]) - mean, 0.01, 1.0)
     print(f"mean damage {mean:.4f}; severity 5 does {last:.3f}")
     for name, curve in curves.items():
-        strengths = calibrated(curve, last)
+        strengths = calibrated(name, curve, last)
         then, now = (" ".join(f"{x:.2f}" for x in d) for d in (before[name], done_by(curve, strengths)))
         bounded = ", bounded" if rising(curve)[1][-1] < last else ""
         print(f'    "{name}": ({", ".join(f"{x:.3g}" for x in strengths)}),  # {now}, was {then}{bounded}')
     spread = {title: np.std(list(values), axis=0) for title, values in (
-        ("was", before.values()), ("is", (done_by(c, calibrated(c, last)) for c in curves.values()))
+        ("was", before.values()), ("is", (done_by(c, calibrated(n, c, last)) for n, c in curves.items()))
     )}  # fmt: skip
     for title, values in spread.items():
         print(f"standard deviation over operators, by severity, {title}: {np.round(values, 3).tolist()}")
