@@ -14,7 +14,7 @@ from kit.cluster.training import train_all
 from kit.config import load_contest
 from kit.data.prepared import prepare
 from kit.journey import chosen_recipes
-from kit.oof import load_runs
+from kit.oof import check_shifts, load_runs
 from kit.options import (
     cluster_option,
     contest_option,
@@ -61,7 +61,9 @@ def train(
 def leaderboard(contest: str, root: Path, as_json: bool) -> None:
     """Out-of-fold scores of all complete runs of a contest, clean and shifted."""
     config, workspace = load_contest(contest), Workspace(root.resolve())
-    rows = board.rows(load_runs(workspace, config.name), config)
+    runs = load_runs(workspace, config.name)
+    check_shifts(runs, config.shift)
+    rows = board.rows(runs, config)
     if as_json:
         print(json.dumps(rows))
         return
