@@ -119,3 +119,8 @@ def test_which_pictures_a_file_is_about(tmp_path: Path) -> None:
     np.savez(tmp_path / "none.npz", x=np.arange(3))
     with pytest.raises(RehearsalError, match="must hold ids"):
         hidden_pictures(tmp_path / "none.npz", CSV, contest)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RehearsalError, match=r"gone.csv: there is no such file. Write it: kit predict"):
+        look(tmp_path / "gone.csv", CSV)

@@ -11,7 +11,7 @@ import pytest
 
 from kit.config import PlatformConfig, load_platform
 from kit.errors import PackagingError
-from kit.submit.predictions import write_predictions
+from kit.submit.predictions import as_in_sample, write_predictions
 
 IDS = np.array(["b", "a", "c"])
 LABELS = np.array([0, 2, 1])
@@ -23,6 +23,21 @@ def test_a_csv_has_exactly_the_samples_columns_ids_and_order(tmp_path: Path) -> 
     sample = pd.DataFrame({"id": ["a", "b", "c"], "label": 0})
     write_predictions(IDS, LABELS, NAMES, CSV, tmp_path / "s.csv", sample)
     assert (tmp_path / "s.csv").read_text() == "id,label\na,2\nb,0\nc,1\n"
+
+
+def test_ids_may_be_file_names_without_their_endings(tmp_path: Path) -> None:
+    files = np.array(["00002.png", "00001.png", "00003.jpg"])
+    sample = pd.DataFrame({"id": ["00001", "00002", "00003"], "label": 0})
+    assert as_in_sample(files, sample, CSV).tolist() == ["00002", "00001", "00003"]
+    write_predictions(files, LABELS, NAMES, CSV, tmp_path / "s.csv", sample)
+    assert (tmp_path / "s.csv").read_text() == "id,label\n00001,2\n00002,0\n00003,1\n"
+    whole = sample.assign(id=["00001.png", "00002.png", "00003.jpg"])
+    assert as_in_sample(files, whole, CSV).tolist() == files.tolist()
+
+
+def test_a_sample_of_other_columns_is_told(tmp_path: Path) -> None:
+    with pytest.raises(PackagingError, match="no column 'id', but file, label"):
+        as_in_sample(IDS, pd.DataFrame({"file": ["a"], "label": 0}), CSV)
 
 
 def test_labels_may_be_names(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from kit.submit.codabench import run_prediction
 from kit.submit.environment import platform_python
 from kit.submit.interpreter import missing_packages, this_python
 from kit.submit.package import MANIFEST
-from kit.submit.predictions import write_predictions
+from kit.submit.predictions import as_in_sample, write_predictions
 from kit.submit.upload import SERVER, Submitted
 from kit.submit.upload import upload as hand_in
 from kit.workspace import Workspace
@@ -166,6 +166,9 @@ def predict(
     config, platform = load_contest(contest), load_platform(platform_name)
     source = load_platform(runs_on or _packed_for(zip_path))
     ids, images = _read_pictures(pictures, config.image_size)
+    table = pd.read_csv(sample, dtype={platform.id_column: str}) if sample else None
+    if table is not None and platform.predictions_file.endswith(".csv"):
+        ids = as_in_sample(ids, table, platform)  # before the minutes that predicting takes
     echo = make_echo(make_console())
     python = platform_python(source, echo) if missing_packages(source) else this_python(source)
     with tempfile.TemporaryDirectory(prefix="kit-") as folder:
@@ -177,7 +180,6 @@ def predict(
                 f"{zip_path}: gave no labels ({outcome.stderr[-300:].strip()}). Run: kit rehearse {zip_path}"
             )
         labels = np.load(answer, allow_pickle=False)
-    table = pd.read_csv(sample, dtype={platform.id_column: str}) if sample else None
     write_predictions(ids, labels, tuple(config.classes), platform, out, table)
     echo(f"{out}: labels of {len(labels):,} pictures")
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kit.config import PlatformConfig
-from kit.errors import did_you_mean
+from kit.errors import RehearsalError, did_you_mean
 from kit.submit.archive import escapes
 from kit.submit.checks import Check, failed, judge, passed
 
@@ -22,6 +22,8 @@ def check_predictions(
     path: Path, platform: PlatformConfig, class_names: Sequence[str], ids: np.ndarray
 ) -> tuple[list[Check], np.ndarray | None]:
     """The checks of a file, and its labels (N,) int64 in the order of `ids` where all hold."""
+    if not path.is_file():
+        raise RehearsalError(f"{path}: there is no such file. Write it: kit predict ZIP PICTURES --out {path}")
     size = path.stat().st_size / 1e6
     fits = not platform.max_mb or size <= platform.max_mb
     figure = f"{size:.1f} MB" + (f" (limit {platform.max_mb:g} MB)" if platform.max_mb else "")

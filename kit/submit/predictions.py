@@ -28,6 +28,32 @@ def predictions_table(
     return pd.DataFrame({platform.id_column: ids, platform.label_column: values})
 
 
+def as_in_sample(ids: np.ndarray, sample: pd.DataFrame, platform: PlatformConfig) -> np.ndarray:
+    """The ids (N,) as sample_submission.csv spells them: as they are, or file names without their endings.
+
+    PackagingError where they are not those of the sample, each once.
+    """
+    if platform.id_column not in sample.columns:
+        raise PackagingError(
+            f"the sample has no column {platform.id_column!r}, but {', '.join(sample.columns)}. Mend id_column in the "
+            f"platform file"
+        )
+    ours, theirs = pd.Series(ids).astype(str), set(sample[platform.id_column].astype(str))
+    bare = ours.str.replace(r"\.[A-Za-z0-9]+$", "", regex=True)
+    if set(ours) != theirs and set(bare) == theirs:
+        ours = bare
+    if ours.duplicated().any():
+        raise PackagingError(f"every id must be there once, but {ours[ours.duplicated()].iloc[0]!r} is there twice")
+    missing, foreign = theirs - set(ours), set(ours) - theirs
+    if missing or foreign:
+        which = (
+            f"{len(missing):,} of {len(theirs):,} ids are missing" if missing else f"{len(foreign):,} ids are unknown"
+        )
+        example = sorted(missing or foreign)[0]
+        raise PackagingError(f"ids must be those of the sample, but {which} (such as {example!r}). Predict those files")
+    return ours.to_numpy(dtype=str)
+
+
 def fit_sample(table: pd.DataFrame, sample: pd.DataFrame, platform: PlatformConfig) -> pd.DataFrame:
     """The table in the order of sample_submission.csv; PackagingError for other columns or ids."""
     if list(table.columns) != list(sample.columns):
@@ -35,18 +61,9 @@ def fit_sample(table: pd.DataFrame, sample: pd.DataFrame, platform: PlatformConf
             f"columns must be {', '.join(sample.columns)}, but are {', '.join(table.columns)}. Mend id_column and "
             f"label_column in the platform file"
         )
-    ours, theirs = table[platform.id_column].astype(str), sample[platform.id_column].astype(str)
-    if ours.duplicated().any():
-        raise PackagingError(f"every id must be there once, but {ours[ours.duplicated()].iloc[0]!r} is there twice")
-    missing, foreign = set(theirs) - set(ours), set(ours) - set(theirs)
-    if missing or foreign:
-        which = (
-            f"{len(missing):,} of {len(theirs):,} ids are missing" if missing else f"{len(foreign):,} ids are unknown"
-        )
-        example = sorted(missing or foreign)[0]
-        raise PackagingError(f"ids must be those of the sample, but {which} (such as {example!r}). Predict those files")
-    order = pd.Series(range(len(ours)), index=ours).loc[theirs]
-    return table.iloc[order.to_numpy()].reset_index(drop=True)
+    table = table.assign(**{platform.id_column: as_in_sample(table[platform.id_column].to_numpy(), sample, platform)})
+    places = pd.Series(range(len(table)), index=table[platform.id_column])
+    return table.iloc[places.loc[sample[platform.id_column].astype(str)].to_numpy()].reset_index(drop=True)
 
 
 def write_predictions(
