@@ -111,6 +111,15 @@ def test_the_cache_is_used_until_a_file_changes(tmp_path, read, monkeypatch):
     np.testing.assert_array_equal(changed.images[0], IMAGES[29])
 
 
+def test_sources_of_the_same_pictures_keep_their_own_groups(tmp_path, read):
+    slides, sites = np.arange(30) % 5, np.arange(30) % 2
+    np.savez(tmp_path / "a.npz", images=IMAGES, labels=LABELS, slide=slides, site=sites)
+    for column, wanted in (("slide", slides), ("site", sites), ("slide", slides)):
+        np.testing.assert_array_equal(read(tmp_path / "a.npz", group_column=column).groups, wanted.astype(str))
+    assert read(tmp_path / "a.npz").groups is None
+    np.testing.assert_array_equal(read(tmp_path / "a.npz", group_column="slide").groups, slides.astype(str))
+
+
 def test_a_broken_cache_is_made_again(tmp_path, read):
     write_folder(tmp_path / "data", IMAGES, LABELS)
     first = read(tmp_path / "data", kind="folder")
