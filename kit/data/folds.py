@@ -118,7 +118,7 @@ def _uneven(folds: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...])
     off = np.abs(counts - even).max(axis=1)
     return [
         f"class {class_names[label] if class_names else label}: {off[label]:.1f} images off even in some fold "
-        f"({counts[label].tolist()}); its groups are too coarse"
+        f"({counts[label].tolist()}); as its groups or the fold column have it"
         for label in np.flatnonzero(off > 1)
     ]
 
