@@ -1,4 +1,7 @@
 import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -148,6 +151,41 @@ def test_medmnist_npz_with_its_own_splits(tmp_path, read):
     everything = read(tmp_path / "m.npz", kind="medmnist", splits=("train", "val", "test"))
     np.testing.assert_array_equal(everything.images, IMAGES)
     np.testing.assert_array_equal(everything.labels, LABELS)
+
+
+class Downloads:
+    """Stands for a class of the medmnist package: fetches its npz, or cannot."""
+
+    def __init__(self, split, download, root, size):
+        assert (split, download) == ("train", True)
+        if size == 224:
+            raise RuntimeError("\n   Automatic download failed!\n")
+        medmnist_npz(Path(root) / ("bloodmnist.npz" if size == 28 else f"bloodmnist_{size}.npz"))
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    info = {"bloodmnist": {"python_class": "BloodMNIST"}}
+    monkeypatch.setitem(sys.modules, "medmnist", SimpleNamespace(INFO=info, BloodMNIST=Downloads))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+@pytest.mark.parametrize(("size", "file"), [(16, "bloodmnist.npz"), (29, "bloodmnist_64.npz")])
+def test_medmnist_by_name_is_downloaded_by_its_package(package, size, file):
+    config = contest(kind="medmnist", path="bloodmnist", size=size)
+    assert len(load(config, None, Workspace(package / "work"))) == 24
+    assert (package / "home" / ".medmnist" / file).is_file()
+    config = contest(kind="medmnist", path="bloodmnist", size=size, images=str(package / "own"))
+    assert len(load(config, None, Workspace(package / "work"))) == 24
+    assert (package / "own" / file).is_file()
+
+
+def test_a_medmnist_name_that_cannot_be_had_is_said(package):
+    with pytest.raises(DataError, match="got 'blodmnist'. Did you mean 'bloodmnist'"):
+        load(contest(kind="medmnist", path="blodmnist"), None, Workspace(package))
+    with pytest.raises(DataError, match="bloodmnist: Automatic download failed! Or give the npz by --data"):
+        load(contest(kind="medmnist", path="bloodmnist", size=300), None, Workspace(package))
 
 
 def test_practice_is_loaded_like_any_other(tmp_path):
