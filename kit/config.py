@@ -46,7 +46,10 @@ class DataConfig(Section):
     path: str = ""
     """The file or folder; csv: the table; medmnist: the npz, or a name that the `medmnist` package downloads."""
     images: str = ""
-    """npz: key of the images; csv: folder or zip of the images, beside the table. Guessed, and said, when empty."""
+    """npz: key of the images; csv: folder or zip of the images, beside the table; medmnist: folder of its downloads.
+
+    Guessed, and said, when empty.
+    """
     labels: str = ""
     """npz: key of the labels; csv: column of the labels; npy: the file of the labels, beside the images."""
     id_column: str = ""

@@ -63,7 +63,9 @@ def test_coarse_groups_stay_whole_and_unevenness_is_said():
     patients = np.arange(len(ids)) // 20
     table = make_folds(ids, labels, patients, FoldsConfig(), 0)
     assert table.groupby("group")["fold"].nunique().max() == 1
-    assert any("off even" in remark for remark in check_folds(table, labels))
+    assert check_folds(table, labels)[0].startswith("class 0: ")
+    assert "images off even in some fold" in check_folds(table, labels, ("cat", "dog", "emu"))[0]
+    assert check_folds(table, labels, ("cat", "dog", "emu"))[0].startswith("class cat: ")
 
 
 @pytest.mark.parametrize("shares", [(0.7, 0.3), (0.7, 0.15, 0.15)])
@@ -92,7 +94,7 @@ def test_column_of_numbers_and_of_names():
 def test_column_that_splits_a_group_is_refused():
     ids, labels, groups = rows(count=60, duplicates=2)
     column = np.array(["0", "1"] * 30)
-    with pytest.raises(DataError, match="no group may straddle, but 2 do"):
+    with pytest.raises(DataError, match=r"2 of 58 groups straddle \(0000 in 0, 0001 in 1; .*set keep to False"):
         make_folds(ids, labels, groups, FoldsConfig(kind="column"), 0, column=column)
 
 

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -52,7 +53,7 @@ def test_an_edit_makes_the_folds_anew_and_names_stale_runs(given):
     file.write_text(file.read_text().replace("60,False", "60,True"))
     edited, said = run(given)
     assert len(edited.ids) == 61
-    assert "made anew, because which rows are kept" in said
+    assert "made anew, because of a change in the rows that are kept" in said
     assert "1 overruled by hand" in said
     assert "It will not be blended. Train it again: kit train tiny --contest toy" in said
 
@@ -60,8 +61,24 @@ def test_an_edit_makes_the_folds_anew_and_names_stale_runs(given):
 def test_a_change_of_config_is_said(given):
     run(given)
     _, said = run(given, folds={"n_splits": 4})
-    assert "because the section of the contest file changed" in said
+    assert "because of a change in [folds] of the contest file" in said
     assert "folds of 15, 15, 15, 15" in said
+
+
+def test_holdout_parts_are_named(given):
+    _, said = run(given, folds={"kind": "holdout", "shares": (0.5, 0.25, 0.25)})
+    assert re.search(r"60 rows in folds of 1\d; 30 train only; 1\d inner validation", said)
+
+
+def test_junk_does_not_join_the_patients_it_lies_under(tmp_path):
+    images = np.concatenate([pictures(60), np.repeat(pictures(1, seed=9), 12, axis=0)])
+    patients = np.append(np.arange(60) // 3, np.arange(12))
+    np.savez(tmp_path / "set.npz", images=images, labels=np.arange(72) % 3, patient=patients)
+    config = contest(kind="npz", group_column="patient", clean={"near_duplicates": False})
+    prepared = prepare(config, tmp_path / "set.npz", Workspace(tmp_path), lambda _: None)
+    assert len(prepared.ids) == 60
+    assert len(np.unique(prepared.groups)) == 20
+    assert np.bincount(prepared.folds).max() <= 21
 
 
 def test_changed_data_say_so(given):
@@ -69,7 +86,7 @@ def test_changed_data_say_so(given):
     images = pictures(62, seed=5)
     np.savez(given[0], images=images, labels=np.arange(62) % 3)
     second, said = run(given)
-    assert "because the data (ids, pictures or labels) changed" in said
+    assert "because of a change in the data (ids, pictures or labels)" in said
     assert first.data_digest != second.data_digest
 
 

@@ -1,4 +1,7 @@
 import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -111,6 +114,15 @@ def test_the_cache_is_used_until_a_file_changes(tmp_path, read, monkeypatch):
     np.testing.assert_array_equal(changed.images[0], IMAGES[29])
 
 
+def test_sources_of_the_same_pictures_keep_their_own_groups(tmp_path, read):
+    slides, sites = np.arange(30) % 5, np.arange(30) % 2
+    np.savez(tmp_path / "a.npz", images=IMAGES, labels=LABELS, slide=slides, site=sites)
+    for column, wanted in (("slide", slides), ("site", sites), ("slide", slides)):
+        np.testing.assert_array_equal(read(tmp_path / "a.npz", group_column=column).groups, wanted.astype(str))
+    assert read(tmp_path / "a.npz").groups is None
+    np.testing.assert_array_equal(read(tmp_path / "a.npz", group_column="slide").groups, slides.astype(str))
+
+
 def test_a_broken_cache_is_made_again(tmp_path, read):
     write_folder(tmp_path / "data", IMAGES, LABELS)
     first = read(tmp_path / "data", kind="folder")
@@ -139,6 +151,41 @@ def test_medmnist_npz_with_its_own_splits(tmp_path, read):
     everything = read(tmp_path / "m.npz", kind="medmnist", splits=("train", "val", "test"))
     np.testing.assert_array_equal(everything.images, IMAGES)
     np.testing.assert_array_equal(everything.labels, LABELS)
+
+
+class Downloads:
+    """Stands for a class of the medmnist package: fetches its npz, or cannot."""
+
+    def __init__(self, split, download, root, size):
+        assert (split, download) == ("train", True)
+        if size == 224:
+            raise RuntimeError("\n   Automatic download failed!\n")
+        medmnist_npz(Path(root) / ("bloodmnist.npz" if size == 28 else f"bloodmnist_{size}.npz"))
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    info = {"bloodmnist": {"python_class": "BloodMNIST"}}
+    monkeypatch.setitem(sys.modules, "medmnist", SimpleNamespace(INFO=info, BloodMNIST=Downloads))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+@pytest.mark.parametrize(("size", "file"), [(16, "bloodmnist.npz"), (29, "bloodmnist_64.npz")])
+def test_medmnist_by_name_is_downloaded_by_its_package(package, size, file):
+    config = contest(kind="medmnist", path="bloodmnist", size=size)
+    assert len(load(config, None, Workspace(package / "work"))) == 24
+    assert (package / "home" / ".medmnist" / file).is_file()
+    config = contest(kind="medmnist", path="bloodmnist", size=size, images=str(package / "own"))
+    assert len(load(config, None, Workspace(package / "work"))) == 24
+    assert (package / "own" / file).is_file()
+
+
+def test_a_medmnist_name_that_cannot_be_had_is_said(package):
+    with pytest.raises(DataError, match="got 'blodmnist'. Did you mean 'bloodmnist'"):
+        load(contest(kind="medmnist", path="blodmnist"), None, Workspace(package))
+    with pytest.raises(DataError, match="bloodmnist: Automatic download failed! Or give the npz by --data"):
+        load(contest(kind="medmnist", path="bloodmnist", size=300), None, Workspace(package))
 
 
 def test_practice_is_loaded_like_any_other(tmp_path):

@@ -1,3 +1,4 @@
+import shutil
 import zipfile
 
 import numpy as np
@@ -48,8 +49,27 @@ def test_ids_without_suffix_in_the_order_of_the_table(kaggle):
 @pytest.mark.parametrize("form", ["{}.png", "train/{}.png", "./train/{}.png", "train\\{}.png", "train/{}"])
 def test_ids_with_suffix_and_folder(kaggle, form):
     rewrite(kaggle, lambda frame: frame.assign(image_id=[form.format(one) for one in frame["image_id"]]))
-    images = "." if "train" in form else ""
-    np.testing.assert_array_equal(read(kaggle, images=images).images, IMAGES)
+    np.testing.assert_array_equal(read(kaggle).images, IMAGES)
+    if "train" in form:
+        np.testing.assert_array_equal(read(kaggle, images=".").images, IMAGES)
+
+
+def test_an_id_with_another_folder_leads_to_no_picture(kaggle):
+    rewrite(kaggle, lambda frame: frame.assign(image_id="other/" + frame["image_id"]))
+    with pytest.raises(DataError, match="every row must have a picture, but 12 of 12 have none"):
+        read(kaggle)
+
+
+def test_what_the_kit_writes_beside_the_table_is_no_data(kaggle, monkeypatch):
+    config, workspace = contest(kind="csv", images="."), Workspace(kaggle)
+    shutil.rmtree(kaggle / "test")
+    first = load(config, kaggle / "train.csv", workspace)
+    for name in ("oof/toy/clean.png", "submissions/page.png"):
+        (kaggle / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(IMAGES[0]).save(kaggle / name)
+    monkeypatch.setattr("kit.data.table_source.decode_all", lambda *_: pytest.fail("decoded twice"))
+    assert load(config, kaggle / "train.csv", workspace).notes == first.notes
+    assert first.notes == ("id taken from the column 'image_id'", "labels taken from the column 'label'")
 
 
 def test_a_folder_leads_to_its_table_and_a_zip_holds_the_pictures(kaggle):

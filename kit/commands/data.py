@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kit.config import load_contest
+from kit.data.folds import PART_NAMES
 from kit.data.prepared import prepare
 from kit.options import contest_options, json_option, make_console, make_echo
 from kit.plan import planned
@@ -30,6 +31,7 @@ def clean(contest: str, data: Path | None, root: Path, yes: bool, as_json: bool)
     if as_json:
         print(json.dumps(counts.to_dict("records")))
         return
+    counts.loc[~counts["keep"] & (counts["reason"] == ""), "reason"] = "by hand"
     _print(console, counts.replace({"keep": {True: "yes", False: "no"}}), "clean.csv")
 
 
@@ -60,7 +62,7 @@ def folds(contest: str, data: Path | None, root: Path, as_json: bool) -> None:
     prepared = prepare(planned(config, workspace), data, workspace, make_echo(console))
     names = pd.Series([prepared.class_names[label] for label in prepared.labels], name="class")
     counts = pd.crosstab(names, pd.Series(prepared.folds, name="fold")).reset_index()
-    counts.columns = [str(column) for column in counts.columns]
+    counts.columns = [str(PART_NAMES.get(column, column)) for column in counts.columns]
     if as_json:
         print(json.dumps({"digest": prepared.fold_digest, "rows": counts.to_dict("records")}))
         return

@@ -21,6 +21,8 @@ TEST_KEYS = ("test_images", "x_test", "images_test")
 IMAGE_KEYS = ("images", "image", "x_train", "train_images", "x", "data", "arr_0")
 LABEL_KEYS = ("labels", "label", "y_train", "train_labels", "y", "targets", "target", "arr_1")
 MEDMNIST_SPLITS = ("train", "val", "test")
+MEDMNIST_SIZES = (28, 64, 128, 224)
+"""Pixels a side; of those the smallest that the contest's pictures fit in is downloaded."""
 
 
 def read_npz(request: Request) -> ImageSet:
@@ -184,7 +186,12 @@ def _package_file(request: Request) -> Path:
             f"[data] path must be an npz or a MedMNIST name, but got {flag!r}."
             f"{did_you_mean(flag, medmnist.INFO)} Names: {', '.join(medmnist.INFO)}."
         )
-    root = request.config.images or medmnist.INFO_ROOT
-    size = request.size if request.size in (64, 128, 224) else 28
-    getattr(medmnist, medmnist.INFO[flag]["python_class"])(split="train", download=True, root=root, size=size)
-    return Path(root) / (f"{flag}.npz" if size == 28 else f"{flag}_{size}.npz")
+    root = Path(request.config.images or "~/.medmnist").expanduser()
+    root.mkdir(parents=True, exist_ok=True)
+    size = next((size for size in MEDMNIST_SIZES if size >= request.size), MEDMNIST_SIZES[-1])
+    try:
+        getattr(medmnist, medmnist.INFO[flag]["python_class"])("train", download=True, root=str(root), size=size)
+    except RuntimeError as error:
+        said = " ".join(str(error).split())
+        raise DataError(f"{flag}: {said} Or give the npz by --data or [data] path.") from error
+    return root / (f"{flag}.npz" if size == MEDMNIST_SIZES[0] else f"{flag}_{size}.npz")

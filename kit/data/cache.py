@@ -1,8 +1,9 @@
 """Decoded pictures on disk as one memory-mapped uint8 array, so that the second start is quick.
 
-`<cache>/data/<digest>/` holds images.npy, rest.npz and notes.json; `<cache>/data/<key>.json` leads from a
-source, as it lies on disk, to its digest. The key changes with any file's path, size or time, with the
-contest's [data] section, classes and image size, and with `VERSION`. Everything is safe to delete.
+`<cache>/data/<digest>/` holds the pictures, ids and labels of that digest, shared by all sources that yield
+them; `<cache>/data/<key>/` what one source says beyond (groups, splits, sizes, notes) and its digest. The key
+changes with any file's path, size or time, with the contest's [data] section, classes and image size, and with
+`VERSION`. Everything is safe to delete.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +22,22 @@ import numpy as np
 
 from kit import artefact
 from kit.data.decoding import Allocate
+from kit.data.files import picture_paths
 from kit.data.imageset import ImageSet
 from kit.errors import ArtefactError
 
-VERSION = 1
+VERSION = 2
 """Raised when the rules of decoding change."""
 
 Make = Callable[[Allocate], ImageSet]
 
 
 def fingerprint(path: Path) -> str:
-    """Hex digest of the names, sizes and times of a file, or of all files under a folder; nothing is read."""
-    if path.is_dir():
-        stats = [(name, os.stat(name)) for name in sorted(_all_files(str(path)))]
-    else:
-        stats = [(str(path), os.stat(path))]
+    """Hex digest of the names, sizes and times of a file, or of all pictures under a folder; nothing is read."""
+    files = sorted(str(file) for _, file in picture_paths(path)) if path.is_dir() else [str(path)]
+    stats = [(name, os.stat(name)) for name in files]
     lines = [f"{name!r} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}" for name, stat in stats]
     return artefact.sha256_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))
-
-
-def _all_files(folder: str) -> list[str]:
-    return [os.path.join(where, file) for where, _, files in os.walk(folder) for file in files]
 
 
 def key_of(*parts: Any) -> str:
@@ -50,33 +47,32 @@ def key_of(*parts: Any) -> str:
 
 def cached(folder: Path, key: str, make: Make, class_names: tuple[str, ...]) -> ImageSet:
     """What `make` yields, from `folder` where it was made before; a broken cache is made again."""
-    pointer = folder / f"{key}.json"
-    if pointer.exists():
-        with contextlib.suppress(ArtefactError, OSError, ValueError, KeyError):
-            return _open(folder / artefact.read_json(pointer)["digest"], class_names)
+    source = folder / key
+    with contextlib.suppress(ArtefactError, OSError, ValueError, KeyError):
+        return _read(folder, source, class_names)
     folder.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".decoding-", dir=folder))
     try:
-        digest = _fill(temporary, make)
-        target = folder / digest
+        image_set = _fill(temporary, make)
+        target = folder / image_set.digest
         if target.exists():
             shutil.rmtree(target)
         temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    artefact.write_json(pointer, {"digest": digest})
-    return _open(target, class_names)
+    _write_beyond(source, image_set)
+    return _read(folder, source, class_names)
 
 
 def by_digest(folder: Path, digest: str, class_names: tuple[str, ...]) -> ImageSet | None:
     """The pictures with that digest of content, None where `folder` does not hold them whole."""
     try:
-        return _open(folder / digest, class_names)
+        return _open(folder / digest, digest, class_names)
     except (ArtefactError, OSError, ValueError, KeyError):
         return None
 
 
-def _fill(folder: Path, make: Make) -> str:
+def _fill(folder: Path, make: Make) -> ImageSet:
     file = folder / "images.npy"
 
     def allocate(shape: tuple[int, ...]) -> np.ndarray:
@@ -86,28 +82,30 @@ def _fill(folder: Path, make: Make) -> str:
             raise ArtefactError(f"{file}: cannot be written ({error}). Free space and run again.") from error
 
     image_set = make(allocate)
-    optional = {"labels": image_set.labels, "groups": image_set.groups, "splits": image_set.splits}
-    optional["sizes"] = image_set.sizes
-    arrays = {name: array for name, array in optional.items() if array is not None}
-    artefact.write_npz(folder / "rest.npz", ids=image_set.ids, **arrays)
-    artefact.write_json(folder / "notes.json", {"digest": image_set.digest, "notes": image_set.notes})
-    return image_set.digest
+    labels = {} if image_set.labels is None else {"labels": image_set.labels}
+    artefact.write_npz(folder / "rows.npz", ids=image_set.ids, **labels)
+    return image_set
 
 
-def _open(folder: Path, class_names: tuple[str, ...]) -> ImageSet:
-    rest = artefact.read_npz(folder / "rest.npz")
-    notes = artefact.read_json(folder / "notes.json")
-    images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)[: len(rest["ids"])]
-    if len(images) != len(rest["ids"]):
-        raise ValueError(f"{folder}: {len(images)} images and {len(rest['ids'])} ids")
-    return ImageSet(
-        ids=rest["ids"],
-        images=images,
-        labels=rest.get("labels"),
-        class_names=class_names,
-        notes=tuple(notes["notes"]),
-        groups=rest.get("groups"),
-        splits=rest.get("splits"),
-        sizes=rest.get("sizes"),
-        digest=notes["digest"],
-    )
+def _open(folder: Path, digest: str, class_names: tuple[str, ...]) -> ImageSet:
+    rows = artefact.read_npz(folder / "rows.npz")
+    images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)[: len(rows["ids"])]
+    if len(images) != len(rows["ids"]):
+        raise ValueError(f"{folder}: {len(images)} images and {len(rows['ids'])} ids")
+    return ImageSet(rows["ids"], images, rows.get("labels"), class_names, digest=digest)
+
+
+def _write_beyond(source: Path, image_set: ImageSet) -> None:
+    """What a source says beyond pictures and labels, which another source of the same pictures may say differently."""
+    beyond = {"groups": image_set.groups, "splits": image_set.splits, "sizes": image_set.sizes}
+    given = {name: values for name, values in beyond.items() if values is not None}
+    source.mkdir(exist_ok=True)
+    artefact.write_npz(source / "beyond.npz", **given)
+    artefact.write_json(source / "source.json", {"digest": image_set.digest, "notes": image_set.notes})
+
+
+def _read(folder: Path, source: Path, class_names: tuple[str, ...]) -> ImageSet:
+    said = artefact.read_json(source / "source.json")
+    digest = str(said["digest"])
+    pictures = _open(folder / digest, digest, class_names)
+    return replace(pictures, notes=tuple(said["notes"]), **artefact.read_npz(source / "beyond.npz"))

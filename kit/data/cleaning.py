@@ -13,6 +13,9 @@ from kit.data.imageset import ImageSet
 from kit.data.near_duplicates import NearDuplicates
 from kit.data.quality import Suspicion
 
+SUSPICIONS = ("outlier", "blank", "dark", "bright", "shape")
+"""Reasons that drop no more than [clean] max_share of the rows."""
+
 
 def clean(
     image_set: ImageSet, config: CleanConfig, previous: pd.DataFrame | None = None, yes: bool = False

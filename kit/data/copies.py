@@ -62,8 +62,8 @@ def _outvoted(labels: np.ndarray, pictures: np.ndarray, same: np.ndarray, verdic
 
 def _open_conflicts(ids: np.ndarray, labels: np.ndarray, groups: np.ndarray, verdicts: Verdicts) -> None:
     left = np.flatnonzero(verdicts.conflict & ~verdicts.drop)
-    for group in np.unique(groups[left]):
-        rows = left[groups[left] == group]
+    left = left[np.argsort(groups[left], kind="stable")]
+    for rows in np.split(left, np.flatnonzero(np.diff(groups[left])) + 1):
         if len(np.unique(labels[rows])) > 1:
             shown = ", ".join(f"{ids[row]}: {labels[row]}" for row in rows[:6])
             verdicts.note(rows, f"one picture, labels differ ({shown})")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -17,6 +17,8 @@ from typing import Protocol
 from kit.data.decode import SUFFIXES
 from kit.errors import DataError
 
+OWN_FOLDERS = frozenset(["oof", "submissions"])
+"""What the kit writes beside the data of a contest that lies in the current folder, pictures among it."""
 LARGEST_FILE = 256 << 20
 """Bytes of one picture file inside a zip, unpacked; more is taken for an attack."""
 
@@ -43,6 +45,17 @@ def is_picture(name: str) -> bool:
     return path.suffix.lower() in SUFFIXES and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
 
 
+def picture_paths(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Name and path of every picture file under `folder`, in no order, without those that the kit wrote there."""
+    for where, folders, files in os.walk(folder):
+        if Path(where) == folder:
+            folders[:] = sorted(set(folders) - OWN_FOLDERS)
+        for file in files:
+            path = Path(where, file)
+            if is_picture(name := printable(path.relative_to(folder).as_posix())):
+                yield name, path
+
+
 @dataclass(frozen=True)
 class FolderFiles:
     """Picture files under a folder, at any depth."""
@@ -52,14 +65,7 @@ class FolderFiles:
     @classmethod
     def open(cls, folder: Path) -> FolderFiles:
         """All picture files under `folder`."""
-        found: dict[str, Path] = {}
-        for where, folders, files in os.walk(folder):
-            folders.sort()
-            for file in files:
-                path = Path(where, file)
-                if is_picture(name := printable(path.relative_to(folder).as_posix())):
-                    found[name] = path
-        return cls(dict(sorted(found.items())))
+        return cls(dict(sorted(picture_paths(folder))))
 
     @property
     def names(self) -> list[str]:

@@ -17,6 +17,8 @@ TRAIN_ONLY = -1
 """Rows in every training part."""
 INNER = -2
 """Rows that early stopping may watch: neither trained on nor scored."""
+PART_NAMES = {TRAIN_ONLY: "train only", INNER: "inner validation"}
+"""What those fold numbers are called."""
 
 
 def group_kfold(

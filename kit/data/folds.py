@@ -13,11 +13,11 @@ import pandas as pd
 
 from kit.artefact import sha256_arrays
 from kit.config import FoldsConfig
-from kit.data.fold_kinds import INNER, TRAIN_ONLY, from_column, group_kfold, holdout
+from kit.data.fold_kinds import INNER, PART_NAMES, TRAIN_ONLY, from_column, group_kfold, holdout
 from kit.data.grouping import by_key
 from kit.errors import DataError
 
-__all__ = ["INNER", "TRAIN_ONLY", "Split", "check_folds", "fold_digest", "make_folds", "split"]
+__all__ = ["INNER", "PART_NAMES", "TRAIN_ONLY", "Split", "check_folds", "fold_digest", "make_folds", "split"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _one(
     return group_kfold(labels, by_key(groups), config.n_splits, config.shuffle, seed, names)
 
 
-def check_folds(table: pd.DataFrame, labels: np.ndarray) -> list[str]:
+def check_folds(table: pd.DataFrame, labels: np.ndarray, class_names: tuple[str, ...] = ()) -> list[str]:
     """DataError when an id repeats, a group straddles or a fold is empty; else remarks on uneven classes.
 
     A remark names every class whose share in some fold is more than one image off even.
@@ -84,12 +84,12 @@ def check_folds(table: pd.DataFrame, labels: np.ndarray) -> list[str]:
         raise DataError(f"folds: every row must occur once, but {twice!r} occurs twice. Make them again: kit folds")
     spread = table.groupby("group")["fold"].nunique()
     if (spread > 1).any():
-        group = spread.index[spread > 1][0]
-        rows = table.loc[table["group"] == group, ["id", "fold"]].head(4)
-        shown = ", ".join(f"{row.id} in {row.fold}" for row in rows.itertuples())
+        straddling = spread.index[spread > 1]
         raise DataError(
-            f"folds: no group may straddle, but {(spread > 1).sum():,} do (group {group}: {shown}). "
-            f"Give the rows of a group one fold, or make the folds again: kit folds"
+            f"folds: rows of one group (duplicates, patients) must lie in one fold, but {len(straddling):,} of "
+            f"{len(spread):,} groups straddle ({_straddlers(table, straddling[:5])}). Give their rows one fold in the "
+            f"fold column, or keep one side of each: set keep to False in clean.csv. A folds.csv that was edited "
+            f"is made anew when it is deleted: kit folds"
         )
     folds = table["fold"].to_numpy()
     held = folds[folds >= 0]
@@ -98,10 +98,18 @@ def check_folds(table: pd.DataFrame, labels: np.ndarray) -> list[str]:
             f"folds: numbers must run from 0 without a gap, but are {sorted(set(held.tolist()))}. "
             f"Make the folds again: kit folds"
         )
-    return _uneven(folds, labels)
+    return _uneven(folds, labels, class_names)
 
 
-def _uneven(folds: np.ndarray, labels: np.ndarray) -> list[str]:
+def _straddlers(table: pd.DataFrame, groups: pd.Index) -> str:
+    """Rows of those groups, four of each, with their folds."""
+    listed = [table.loc[table["group"] == group, ["id", "fold"]].head(4) for group in groups]
+    return "; ".join(
+        ", ".join(f"{row.id} in {PART_NAMES.get(row.fold, row.fold)}" for row in rows.itertuples()) for rows in listed
+    )
+
+
+def _uneven(folds: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]) -> list[str]:
     if (folds < 0).any():
         return []
     counts = np.zeros((int(labels.max()) + 1, int(folds.max()) + 1), dtype=np.int64)
@@ -109,8 +117,8 @@ def _uneven(folds: np.ndarray, labels: np.ndarray) -> list[str]:
     even = counts.sum(axis=1, keepdims=True) / counts.shape[1]
     off = np.abs(counts - even).max(axis=1)
     return [
-        f"class {label}: {off[label]:.1f} images off even in some fold ({counts[label].tolist()}); its "
-        "groups are too coarse"
+        f"class {class_names[label] if class_names else label}: {off[label]:.1f} images off even in some fold "
+        f"({counts[label].tolist()}); as its groups or the fold column have it"
         for label in np.flatnonzero(off > 1)
     ]
 

@@ -1,7 +1,7 @@
 """Rows that show nearly the same picture: candidates from a learned metric, each checked by aligning the two.
 
-No step looks at all pairs: candidates are the few nearest neighbours in a k-d tree, within the distance that
-simulated copies keep from their originals.
+No step looks at all pairs: candidates are the few nearest neighbours, within the distance that simulated
+copies keep from their originals.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from kit.data.alignment import likeness
 from kit.data.descriptors import Metric
+from kit.data.neighbours import nearest
 
 NEIGHBOURS = 4
 """Candidates a row."""
@@ -43,10 +43,7 @@ def find(images: np.ndarray, described: np.ndarray, metric: Metric, threshold: f
 
 def _candidates(points: np.ndarray, radius: float) -> np.ndarray:
     """Pairs (M, 2) int64 of rows among each other's nearest within `radius`, each pair once."""
-    count = min(NEIGHBOURS + 1, len(points))
-    tree = cKDTree(points)
-    distances, rows = tree.query(points, k=count, distance_upper_bound=radius, workers=-1)
-    own = np.repeat(np.arange(len(points)), count)
-    near = np.isfinite(distances.ravel()) & (rows.ravel() != own)
-    pairs = np.stack([own[near], rows.ravel()[near]], axis=1)
+    distances, rows = nearest(points, NEIGHBOURS)
+    own, place = np.nonzero(distances < radius)
+    pairs = np.stack([own, rows[own, place]], axis=1)
     return np.unique(np.sort(pairs, axis=1), axis=0)

@@ -8,8 +8,8 @@ picture lies from its ten nearest neighbours is compared with how far pictures u
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import cKDTree
 
+from kit.data.neighbours import nearest
 from kit.data.quality import Suspicion, robust_z
 from kit.shifts.descriptors import describe as describe_looks
 
@@ -56,6 +56,4 @@ def _main_directions(images: np.ndarray, described: np.ndarray) -> np.ndarray:
 
 def _neighbour_distances(points: np.ndarray) -> np.ndarray:
     """(N,) float64 mean distance of each point to its nearest ones."""
-    count = min(NEIGHBOURS, len(points) - 1)
-    distances, _ = cKDTree(points).query(points, k=count + 1, workers=-1)
-    return distances[:, 1:].mean(axis=1)
+    return nearest(points, NEIGHBOURS)[0].mean(axis=1, dtype=np.float64)

@@ -17,10 +17,10 @@ import pandas as pd
 from kit import artefact
 from kit.config import ContestConfig
 from kit.data import decisions
-from kit.data.cleaning import clean
+from kit.data.cleaning import SUSPICIONS, clean
 from kit.data.cleaning_sheet import cleaning_blocks
 from kit.data.contact_sheet import write_sheet
-from kit.data.folds import Split, check_folds, fold_digest, make_folds, split
+from kit.data.folds import PART_NAMES, Split, check_folds, fold_digest, make_folds, split
 from kit.data.grouping import merge_keys
 from kit.data.imageset import ImageSet
 from kit.data.sources import load
@@ -134,7 +134,7 @@ def cleaned(
         echo(f"  {file}: {_summary(previous)}")
         return image_set, previous
     if previous is not None and (changed := record.changes(now)):
-        echo(f"  {file}: made anew, because {changed} changed")
+        echo(f"  {file}: made anew, because of a change in {changed}")
     table = _decided(image_set, contest, previous, yes, echo)
     artefact.write_csv(file, table)
     write_sheet(folder / "clean.png", cleaning_blocks(image_set, table))
@@ -168,11 +168,13 @@ def _summary(table: pd.DataFrame) -> str:
     dropped = table[~table["keep"]]
     reasons = dropped["reason"].replace("", "by hand").value_counts()
     named = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
+    suspected = int((table["keep"] & table["reason"].isin(SUSPICIONS) & ~table["overruled"]).sum())
     overruled = int(table["overruled"].sum())
-    return (
-        f"{len(dropped):,} dropped{f' ({named})' if named else ''}, {int(table['keep'].sum()):,} kept, "
-        f"{int(table['conflict'].sum()):,} in conflict" + (f", {overruled:,} overruled by hand" if overruled else "")
-    )
+    parts = [f"{len(dropped):,} dropped{f' ({named})' if named else ''}, {int(table['keep'].sum()):,} kept"]
+    parts += [f"{int(table['conflict'].sum()):,} in conflict"]
+    parts += [f"{suspected:,} suspected but kept, being over [clean] max_share (kit clean --yes)"] if suspected else []
+    parts += [f"{overruled:,} overruled by hand"] if overruled else []
+    return ", ".join(parts)
 
 
 def _folds(
@@ -185,36 +187,43 @@ def _folds(
 ) -> pd.DataFrame:
     """`folds.csv` for the kept rows, made anew when they, their groups, [folds] or the seed changed."""
     file = folder / "folds.csv"
-    groups = _groups(image_set, decided)[keep]
+    groups = _groups(image_set, decided, keep)
     ids, labels = image_set.ids[keep], image_set.need_labels()[keep]
     column = image_set.splits[keep] if image_set.splits is not None else None
     record = Record.read(folder / "prepared.json")
     now = record.with_folds(ids, labels, groups, column, contest)
     if file.exists() and now.folds == record.folds:
         table = _read_folds(file, ids)
-        check_folds(table, labels)
+        check_folds(table, labels, contest.classes)
         echo(f"  {file}: {_fold_summary(table)}")
         return table
     table = make_folds(ids, labels, groups, contest.folds, contest.seed, contest.classes, column)
     if file.exists():
-        echo(f"  {file}: made anew, because {record.changes(now) or 'the record beside it is gone'} changed")
+        changed = record.changes(now)
+        echo(f"  {file}: made anew, because {f'of a change in {changed}' if changed else 'its record is gone'}")
     artefact.write_csv(file, table)
     now.write(folder / "prepared.json")
     echo(f"  {file}: {_fold_summary(table)}")
-    for remark in check_folds(table, labels):
+    for remark in check_folds(table, labels, contest.classes):
         echo(f"  {remark}")
     return table
 
 
-def _groups(image_set: ImageSet, decided: pd.DataFrame) -> np.ndarray:
-    """Duplicate groups, joined where the user's own groups (patient, slide) say so."""
-    groups = decided["group"].to_numpy().astype(np.int64)
-    return groups if image_set.groups is None else merge_keys(groups, image_set.groups)
+def _groups(image_set: ImageSet, decided: pd.DataFrame, keep: np.ndarray) -> np.ndarray:
+    """Duplicate groups of the rows `keep`, joined where the user's own groups (patient, slide) say so.
+
+    Rows that were dropped join nothing: junk under many patients would make one group of them all.
+    """
+    groups = decided["group"].to_numpy().astype(np.int64)[keep]
+    return groups if image_set.groups is None else merge_keys(groups, image_set.groups[keep])
 
 
 def _fold_summary(table: pd.DataFrame) -> str:
-    counts = table["fold"].value_counts().sort_index()
-    return f"{len(table):,} rows in folds of " + ", ".join(f"{count:,}" for count in counts)
+    counts = table["fold"].value_counts().sort_index(ascending=False)
+    held_out = counts[counts.index >= 0].sort_index()
+    parts = [f"{len(table):,} rows in folds of " + ", ".join(f"{count:,}" for count in held_out)]
+    parts += [f"{count:,} {PART_NAMES[int(fold)]}" for fold, count in counts[counts.index < 0].items()]
+    return "; ".join(parts)
 
 
 def _read_folds(file: Path, ids: np.ndarray) -> pd.DataFrame:

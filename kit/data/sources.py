@@ -79,17 +79,19 @@ def _cached(contest: ContestConfig, kind: str, place: Path, workspace: Workspace
         return check(READERS[kind](Request(contest, place, allocate, labelled)))
 
     data = contest.data.model_dump(mode="json")
-    key = cache.key_of(_source(kind, place, contest), data, contest.classes, contest.image_size, labelled)
+    key = cache.key_of(_source(kind, place, contest, labelled), data, contest.classes, contest.image_size, labelled)
     return cache.cached(workspace.cache / "data", key, make, contest.classes)
 
 
-def _source(kind: str, place: Path, contest: ContestConfig) -> str:
+def _source(kind: str, place: Path, contest: ContestConfig, labelled: bool) -> str:
     """What the pictures depend on, as text that changes whenever they may."""
     if kind == "practice":
         return "".join(sha256_file(file) for file in sorted(Path(__file__).parent.glob("practice*.py")))
     if not place.exists():
         return str(place)
-    beside = place.parent if kind == "csv" or place.suffix == ".npy" else place
-    named = Path(contest.data.images).expanduser()
-    elsewhere = cache.fingerprint(named) if kind == "csv" and named.is_absolute() and named.exists() else ""
-    return str(place.resolve()) + cache.fingerprint(beside) + elsewhere
+    read = [place]
+    if kind == "csv":
+        read = table_source.paths(place, contest.data, labelled)
+    elif place.suffix == ".npy" and labelled:
+        read.append(place.parent / contest.data.labels)
+    return str(place.resolve()) + "".join(cache.fingerprint(one) for one in read if one.exists())

@@ -14,10 +14,9 @@ from kit.errors import ArtefactError
 
 NAMES = {
     "data": "the data (ids, pictures or labels)",
-    "config": "the section of the contest file",
-    "rows": "which rows are kept",
-    "groups": "the duplicate or user's groups",
-    "column": "the user's fold column",
+    "rows": "the rows that are kept",
+    "groups": "the groups",
+    "column": "the fold column",
     "seed": "the seed",
 }
 
@@ -66,8 +65,13 @@ class Record:
 
     def changes(self, now: Record) -> str:
         """What differs between this record and `now`, in words; empty when this one says nothing."""
-        pairs = [(self.clean, now.clean), (self.folds, now.folds)]
-        names = [NAMES[name] for old, new in pairs if old for name in new if old.get(name) != new[name]]
+        pairs = {"clean": (self.clean, now.clean), "folds": (self.folds, now.folds)}
+        names = [
+            NAMES.get(name, f"[{section}] of the contest file")
+            for section, (old, new) in pairs.items()
+            for name in new
+            if old and old.get(name) != new[name]
+        ]
         return ", ".join(dict.fromkeys(names))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
+from kit.config import DataConfig
 from kit.data.decoding import decode_all
 from kit.data.files import Files, open_files
 from kit.data.imageset import ImageSet
@@ -49,10 +50,10 @@ def read_csv(request: Request) -> ImageSet:
     Ids without a picture and rows without a label are errors, or skipped with a note when `on_error` is
     "skip". Pictures without a row are left out with a note.
     """
-    path = _table_path(request)
-    files = open_files(_pictures(path, request))
+    path, pictures = paths(request.path, request.config, request.labelled)
+    files = open_files(pictures)
     rows = _read_rows(path, request)
-    names = _match(rows.ids, files)
+    names = _match(rows.ids, files, pictures.stem)
     found = np.flatnonzero([name is not None for name in names])
     notes = list(rows.notes)
     _left_out(rows.ids, "row", "a picture", np.setdiff1d(np.arange(len(names)), found), path, request, notes)
@@ -79,8 +80,13 @@ def _shown(names: Sequence[str]) -> str:
     return ", ".join(map(str, names[:5])) + (", ..." if len(names) > 5 else "")
 
 
-def _table_path(request: Request) -> Path:
-    path = request.path
+def paths(path: Path, config: DataConfig, labelled: bool) -> list[Path]:
+    """The table, and the folder or zip of its pictures; DataError where `path` leads to no table."""
+    table = _table_path(path)
+    return [table, _pictures(table, config, labelled)]
+
+
+def _table_path(path: Path) -> Path:
     if path.is_dir():
         path = next((path / name for name in TABLES if (path / name).is_file()), path)
     if not path.is_file():
@@ -91,12 +97,12 @@ def _table_path(request: Request) -> Path:
     return path
 
 
-def _pictures(table: Path, request: Request) -> Path:
+def _pictures(table: Path, config: DataConfig, labelled: bool) -> Path:
     """The folder or zip of the pictures: [data] images, or the usual places beside the table."""
-    if request.labelled and request.config.images:
-        named = Path(request.config.images).expanduser()
+    if labelled and config.images:
+        named = Path(config.images).expanduser()
         return named if named.is_absolute() else table.parent / named
-    usual = TRAIN_FOLDERS if request.labelled else TEST_FOLDERS
+    usual = TRAIN_FOLDERS if labelled else TEST_FOLDERS
     return next(table.parent / name for name in usual if (table.parent / name).exists())
 
 
@@ -185,9 +191,10 @@ def _column(
     return guesses[0]
 
 
-def _match(ids: np.ndarray, files: Files) -> list[str | None]:
-    """For each id its picture: by path, by file name, and by both without suffix; None where there is
-    none.
+def _match(ids: np.ndarray, files: Files, folder: str) -> list[str | None]:
+    """For each id its picture: by path, by file name, and by both without suffix; None where there is none.
+
+    An id may begin with the name of the `folder` or zip that holds the pictures.
     """
     tables: list[dict[str, list[str]]] = [{}, {}, {}, {}]
     for name in files.names:
@@ -195,7 +202,8 @@ def _match(ids: np.ndarray, files: Files) -> list[str | None]:
         keys = (name, path.name, str(path.with_suffix("")), path.stem)
         for lookup, key in zip(tables, keys):
             lookup.setdefault(key, []).append(name)
-    return [_find(str(one).replace("\\", "/").removeprefix("./"), tables) for one in ids]
+    plain = [str(one).replace("\\", "/").removeprefix("./") for one in ids]
+    return [_find(one, tables) or _find(one.removeprefix(f"{folder}/"), tables) for one in plain]
 
 
 def _find(one: str, tables: Sequence[Mapping[str, list[str]]]) -> str | None:
