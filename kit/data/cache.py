@@ -21,7 +21,7 @@ import numpy as np
 from kit import artefact
 from kit.data.decoding import Allocate
 from kit.data.imageset import ImageSet
-from kit.errors import ArtefactError
+from kit.errors import ArtefactError, DiskError
 
 VERSION = 1
 """Raised when the rules of decoding change."""
@@ -83,7 +83,7 @@ def _fill(folder: Path, make: Make) -> str:
         try:
             return np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
         except OSError as error:
-            raise ArtefactError(f"{file}: cannot be written ({error}). Free space and run again.") from error
+            raise DiskError(f"{file}: cannot be written ({error}). Free space and run again.") from error
 
     image_set = make(allocate)
     optional = {"labels": image_set.labels, "groups": image_set.groups, "splits": image_set.splits}
