@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from kit.artefact import read_json, read_npz
+from kit.config import ShiftConfig
 from kit.errors import OofError
+from kit.shifts.battery import Battery
 from kit.workspace import Workspace
 
 RUN, FOLD = "run.json", "fold.json"
@@ -114,6 +117,16 @@ def load_runs(workspace: Workspace, contest: str, recipes: list[str] | None = No
     for run in runs[1:]:
         _check_same(runs[0], run)
     return runs
+
+
+def check_shifts(runs: Sequence[OofRun], shift: ShiftConfig) -> None:
+    """OofError for runs that were scored under other shifts than the contest's are now."""
+    wanted = Battery.from_config(shift).digest
+    if stale := [run.recipe for run in runs if run.info["shift"].get("battery", wanted) != wanted]:
+        raise OofError(
+            f"{', '.join(stale)}: scored under other shifts than the contest file and this version of the kit have. "
+            f"Score again, nothing is trained for it: kit train {' '.join(stale)}"
+        )
 
 
 def _check_same(one: OofRun, other: OofRun) -> None:

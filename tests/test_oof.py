@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from kit.artefact import read_json, read_npz, write_json, write_npz
+from kit.config import ShiftConfig
 from kit.errors import ArtefactError, OofError
-from kit.oof import load_run, load_runs
+from kit.oof import check_shifts, load_run, load_runs
+from kit.shifts.battery import Battery
 from kit.workspace import Workspace
 
 IDS = np.array([f"{row:03d}" for row in range(30)])
@@ -206,3 +208,12 @@ def test_runs_of_other_rows_are_refused(workspace: Workspace) -> None:
 def test_run_json_is_what_info_holds(workspace: Workspace) -> None:
     folder = write_run(workspace, "a", minutes=1.5)
     assert load_run(folder).info == read_json(folder / "run.json")
+
+
+def test_runs_scored_under_other_shifts_are_named(workspace: Workspace) -> None:
+    shift = ShiftConfig()
+    write_run(workspace, "now", shift={"battery": Battery.from_config(shift).digest})
+    check_shifts(load_runs(workspace, "toy"), shift)
+    other = ShiftConfig(seed=5)
+    with pytest.raises(OofError, match=r"now: scored under other shifts .*: kit train now"):
+        check_shifts(load_runs(workspace, "toy"), other)

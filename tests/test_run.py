@@ -15,6 +15,7 @@ from kit.artefact import read_json, read_npz, write_json
 from kit.config import ContestConfig, RecipeConfig
 from kit.errors import ArtefactError, ConfigError, NetError, TrainError
 from kit.oof import load_run
+from kit.shifts import strengths
 from kit.submit.model import load_net, net_logits
 from kit.train import checkpoint
 from kit.train.fit import Fit
@@ -174,9 +175,26 @@ def test_a_run_of_what_is_no_recipe_any_more_is_refused(change: Callable[..., ob
         train(trained, trained.recipe(TINY))
 
 
-def test_another_shift_battery_is_refused(trained: Toy) -> None:
-    with pytest.raises(TrainError, match="made with another shift than now"):
-        train(trained, trained.recipe(TINY), shifted_by(trained.contest(), seed=1))
+def test_under_other_shifts_the_same_networks_are_scored_again(trained: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = trained.workspace.run("toy", TINY)
+    before = load_run(folder)
+    weights = {path: path.read_bytes() for path in folder.glob("fold*/*.safetensors")}
+    no_training(monkeypatch)
+    lines = train(trained, trained.recipe(TINY), shifted_by(trained.contest(), seed=1))
+    assert sum("scored again, because the shifts changed" in line for line in lines) == len(weights) > 1
+    assert {path: path.read_bytes() for path in weights} == weights
+    after = load_run(folder)
+    np.testing.assert_array_equal(after.logits, before.logits)
+    assert (after.cells != before.cells).any()
+    assert after.info["shift"] != before.info["shift"]
+    assert train(trained, trained.recipe(TINY), shifted_by(trained.contest(), seed=1)) == []
+
+
+def test_strengths_calibrated_anew_are_other_shifts(trained: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = trained.contest().shift.battery[0].split("@")[0]
+    stronger = tuple(0.9 * strength for strength in strengths.STRENGTHS[name])
+    monkeypatch.setitem(strengths.STRENGTHS, name, stronger)
+    assert any("scored again" in line for line in train(trained, trained.recipe(TINY)))
 
 
 def test_other_folds_are_refused(trained: Toy) -> None:

@@ -28,7 +28,7 @@ from kit.ensemble.soup import cook
 from kit.ensemble.tables import calibration_rows, diversity_rows, front_rows, kind_rows, view_rows
 from kit.ensemble.view_choice import best_views
 from kit.errors import EnsembleError
-from kit.oof import OofRun, load_runs
+from kit.oof import OofRun, check_shifts, load_runs
 from kit.options import contest_options, json_option, make_console, make_echo
 from kit.plan import planned
 from kit.train.augment.policy import trained_families
@@ -65,6 +65,7 @@ def blend(
     """
     config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console(as_json)
     runs = load_runs(workspace, config.name, journey.split_names(recipes) if recipes else None)
+    check_shifts(runs, config.shift)
     runs = with_external(runs, external, config.classes, config.expects)
     limit = Budget(max_seconds, max_mb, max_members)
     more: dict[str, Any] = {"budget": limit, "hidden_prior": _shares(prior) if prior else None}

@@ -15,7 +15,7 @@ from kit.config import load_contest
 from kit.data.prepared import prepare
 from kit.errors import TrainError
 from kit.journey import chosen_recipes
-from kit.oof import load_runs
+from kit.oof import check_shifts, load_runs
 from kit.options import (
     cluster_option,
     contest_option,
@@ -94,7 +94,9 @@ def _of_repeat(workspace: Workspace, repeat: int) -> Workspace:
 def leaderboard(contest: str, root: Path, as_json: bool) -> None:
     """Out-of-fold scores of all complete runs of a contest, clean and shifted."""
     config, workspace = load_contest(contest), Workspace(root.resolve())
-    rows = board.rows(load_runs(workspace, config.name), config)
+    runs = load_runs(workspace, config.name)
+    check_shifts(runs, config.shift)
+    rows = board.rows(runs, config)
     if as_json:
         print(json.dumps(rows))
         return

@@ -51,6 +51,12 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 
 PIXELS_A_GPU_BATCH = 256 * 96 * 96
 
+DOUBT = 0.1
+"""Pictures whose two likeliest classes are nearer than this in bfloat16 are asked about again in float32."""
+
+ENOUGH_FOR_HALF = 256
+"""Fewest pictures for which it is worth finding out whether bfloat16 is faster."""
+
 KEPT_MB = 400
 """Most memory for networks that wait for the next call."""
 
@@ -283,27 +289,56 @@ def rows_a_batch(size: int, pixels: int = PIXELS_A_BATCH) -> int:
     return max(1, min(256, pixels // size**2))
 
 
-def net_logits(net: torch.nn.Module, X: Any, spec: Dict[str, Any], batch_size: Optional[int] = None) -> np.ndarray:
+def net_logits(
+    net: torch.nn.Module, X: Any, spec: Dict[str, Any], batch_size: Optional[int] = None, half: bool = False
+) -> np.ndarray:
     """Logits (N, V, C) float32 of `net` for pictures X (N, H, W, 3), one slice for each of spec["views"].
 
-    spec: "size", "mean", "std", "views". Runs on the device of `net`, in float32, at most `batch_size`
-    pictures at a time; the views of a batch are made one after the other, never all at once.
+    spec: "size", "mean", "std", "views". Runs on the device of `net`, in float32, or with `half` in bfloat16
+    on a CPU, at most `batch_size` pictures at a time; the views of a batch are made one after the other,
+    never all at once.
     """
     import torch
 
     device = next(net.parameters()).device
     pixels = PIXELS_A_BATCH if device.type == "cpu" else PIXELS_A_GPU_BATCH
-    batch_size = batch_size or rows_a_batch(spec["size"], pixels)
+    batch_size = batch_size or rows_a_batch(spec["size"], 2 * pixels if half else pixels)
     parts: List[np.ndarray] = []
     with torch.inference_mode():
         for start in range(0, len(X), batch_size):
             batch = torch.from_numpy(as_batch(X[start : start + batch_size])).to(device)
             x = preprocess(batch, spec["size"], spec["mean"], spec["std"])
-            views = [net(apply_view(x, view)).float() for view in spec["views"]]
+            views = [answer(net, apply_view(x, view), half) for view in spec["views"]]
             parts.append(torch.stack(views, 1).cpu().numpy())
     if not parts:
         return np.zeros((0, len(spec["views"]), spec["net"]["num_classes"]), dtype=np.float32)
     return np.concatenate(parts)
+
+
+def answer(net: torch.nn.Module, x: torch.Tensor, half: bool) -> torch.Tensor:
+    """Logits (n, C) float32; with `half` a CPU convolves and multiplies in bfloat16."""
+    import torch
+
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+        return net(x).float()
+
+
+def half_is_faster(run: Any, X: np.ndarray, spec: Dict[str, Any]) -> bool:
+    """Whether bfloat16 is faster on this processor and says much the same, by one view of a few of X.
+
+    run: a function (X, spec, half) -> logits. A processor without bfloat16 is left after two slow calls.
+    """
+    few, spec = X[: rows_a_batch(spec["size"], 2 * PIXELS_A_BATCH)], dict(spec, views=spec["views"][:1])
+    proba, seconds = [], []
+    for half in (False, True):
+        proba.append(softmax(run(few, spec, half=half)))
+        calls = []
+        while len(calls) < 3 and not (half and calls and calls[-1] > 2 * seconds[0]):
+            start = time.time()
+            run(few, spec, half=half)
+            calls.append(time.time() - start)
+        seconds.append(min(calls))
+    return bool(seconds[1] < 0.9 * seconds[0] and np.abs(proba[1] - proba[0]).max() < DOUBT)
 
 
 def array_logits(run: Any, X: Any, spec: Dict[str, Any], batch_size: Optional[int] = None) -> np.ndarray:
@@ -435,6 +470,7 @@ class Model:
             self.manifest = json.load(file)
         self.members = self.manifest["members"]
         self.kept = {}  # type: Dict[int, Any]
+        self.halves = {}  # type: Dict[str, bool]
 
     def predict(self, X: Any, max_seconds: Optional[float] = None) -> Any:
         """Labels (N,) int64 of pictures X (N, H, W, 3), values 0..255 of any number type.
@@ -452,15 +488,29 @@ class Model:
         """Probabilities (N, C) float32: folds of a recipe are averaged, recipes are blended.
 
         In `max_seconds` (else the manifest's) members are taken in order while the time lasts, the first in
-        any case; those left out are named on stderr.
+        any case; those left out are named on stderr. Where bfloat16 is faster here, all pictures are seen in
+        it first, and those that it leaves in doubt once more in float32: labels are those of float32.
         """
         limit = max_seconds if max_seconds is not None else self.manifest.get("max_seconds")
-        end = None if limit is None else time.time() + 0.9 * limit
+        start = time.time()
+        end = None if limit is None else start + 0.9 * limit
         X = as_array(X)
+        half = len(X) >= ENOUGH_FOR_HALF and self.manifest["combiner"]["kind"] in ("mean", "geometric", "stack")
+        proba = self.blended(X, end, half)
+        if half and any(self.halves.values()):
+            best = np.sort(proba, axis=1)[:, -2:]
+            doubtful = np.flatnonzero(best[:, 1] - best[:, 0] < DOUBT)
+            seconds = 3 * (time.time() - start) * len(doubtful) / len(X)
+            if len(doubtful) and (end is None or time.time() + seconds < end):
+                proba[doubtful] = self.blended(X[doubtful], None, False)
+        return proba
+
+    def blended(self, X: np.ndarray, end: Optional[float], half: bool) -> np.ndarray:
+        """Probabilities (N, C) float32 of the members that answer before `end`; `half`: in bfloat16 where faster."""
         sums = {}  # type: Dict[str, np.ndarray]
         counts = {}  # type: Dict[str, int]
         for number, member in enumerate(self.members):
-            proba = self.member_proba(X, number, end)
+            proba = self.member_proba(X, number, end, half)
             if proba is None:
                 self.say("out of time: members %d to %d left out" % (number + 1, len(self.members)))
                 break
@@ -473,7 +523,7 @@ class Model:
                 total = total + contribution(combiner, place, sums[recipe] / counts[recipe])
         return finish(combiner, total).astype(np.float32)
 
-    def member_proba(self, X: np.ndarray, number: int, end: Optional[float]) -> Optional[np.ndarray]:
+    def member_proba(self, X: np.ndarray, number: int, end: Optional[float], half: bool) -> Optional[np.ndarray]:
         """Probabilities (N, C) of one member, mean over its views; None where the time `end` comes first.
 
         The first member always answers: with its first view alone where time is short, and, after `end`,
@@ -482,6 +532,8 @@ class Model:
         spec = dict(self.members[number])
         run = self.runner(number)
         rows = rows_a_batch(spec["size"])
+        if half and self.halved(number, run, X):
+            run, rows = functools.partial(run, half=True), rows_a_batch(spec["size"], 2 * PIXELS_A_BATCH)
         parts = []  # type: List[np.ndarray]
         start = time.time()
         for first in range(0, len(X), rows):
@@ -498,6 +550,15 @@ class Model:
             parts.append(merge_views(logits.astype(np.float64), spec["temperature"], merge))
         proba = np.concatenate(parts) if parts else np.zeros((0, self.manifest["num_classes"]))
         return self.adapted_proba(X, number, proba, start, end) if spec.get("adapt") else proba
+
+    def halved(self, number: int, run: Any, X: np.ndarray) -> bool:
+        """Whether a member runs in bfloat16: what its recipe's first fold has measured holds for all."""
+        member = self.members[number]
+        if self.manifest["runtime"] not in ("timm", "torch") or member.get("adapt"):
+            return False
+        if member["recipe"] not in self.halves:
+            self.halves[member["recipe"]] = half_is_faster(run, X, member)
+        return self.halves[member["recipe"]]
 
     def adapted_proba(
         self, X: np.ndarray, number: int, proba: np.ndarray, start: float, end: Optional[float]

@@ -24,7 +24,7 @@ from kit.errors import TrainError
 from kit.nets.pretrained import load_pretrained
 from kit.nets.registry import build
 from kit.shifts.battery import Battery
-from kit.submit.model import net_logits
+from kit.submit.model import load_net, net_logits
 from kit.train import checkpoint
 from kit.train.batches import Material
 from kit.train.device import Precision, choose_precision, pick_device, pinned, usable_cores
@@ -70,28 +70,32 @@ class Trainer:
     def identity(self) -> dict[str, Any]:
         """What a finished fold must agree with to be reused."""
         config = self.recipe.model_dump(mode="json")
-        shift = self.contest.shift.model_dump(mode="json")
+        battery = Battery.from_config(self.contest.shift)
         return {
             "config": config,
-            "shift": shift,
+            "shift": self.contest.shift.model_dump(mode="json") | {"battery": battery.digest},
             "digests": {"data": self.prepared.data_digest, "folds": self.prepared.fold_digest},
         }
 
     def rerun(self, fold: int) -> str:
         return f"kit train {self.recipe.name} --contest {self.contest.name} --fold {fold}"
 
-    def finished(self, fold: int) -> bool:
-        """Whether the fold is there; TrainError where it was made from something else."""
+    def trained(self, fold: int) -> bool:
+        """Whether the fold's network is there; TrainError where it was made from something else."""
         path = self.fold_folder(fold) / MARKER
         if not path.exists():
             return False
         self._check_made(path, read_json(path, rerun=self.rerun(fold)), fold)
         return True
 
+    def finished(self, fold: int) -> bool:
+        """Whether it is there and was scored under the battery as it is now; TrainError as for `trained`."""
+        return self.trained(fold) and read_json(self.fold_folder(fold) / MARKER)["shift"] == self.identity()["shift"]
+
     def _check_made(self, path: Path, made: dict[str, Any], fold: int) -> None:
         wanted = self.identity()
         made = made | {"config": _filled(made.get("config"))}
-        changed = [key for key in wanted if made.get(key) != wanted[key]]
+        changed = [key for key in ("config", "digests") if made.get(key) != wanted[key]]
         if changed:
             raise TrainError(
                 f"{path}: made with another {', '.join(changed)} than now. Delete {self.folder} to train it again"
@@ -103,12 +107,25 @@ class Trainer:
         missing = self.ranks.agreed(lambda: [fold for fold in folds if not self.finished(fold)])
         if missing:
             check_names(self.contest, self.recipe)
-            pictures = resized(self.prepared.images, self.recipe.size)
+            again = self.ranks.agreed(lambda: [fold for fold in missing if self.trained(fold)])
             with fit_bars(self.ranks.first) as bars:
-                for fold in missing:
+                for fold in again if self.ranks.first else []:
+                    self._score_again(fold, bars, echo)
+                new = [fold for fold in missing if fold not in again]
+                pictures = resized(self.prepared.images, self.recipe.size) if new else None
+                for fold in new:
+                    assert pictures is not None
                     self._train_fold(fold, pictures, bars, echo)
         if self.ranks.first:
             self.complete()
+
+    def _score_again(self, fold: int, bars: Progress | None, echo: Echo) -> None:
+        """The network stays; the battery is another than the one that it was scored under."""
+        path = self.fold_folder(fold) / MARKER
+        display = FitDisplay(f"{self.recipe.name} fold {fold}", 1, 1, bars, echo)
+        result = self._score(fold, display)
+        write_json(path, read_json(path) | self.identity() | result | versions())
+        display.close(f"scored again, because the shifts changed; {_scores(result)}")
 
     def _train_fold(self, fold: int, pictures: torch.Tensor, bars: Progress | None, echo: Echo) -> None:
         started = time.perf_counter()
@@ -119,17 +136,15 @@ class Trainer:
             net = fit.run(lambda state: self._keep(fold, fit, state), display)
             if not self.ranks.first:
                 return
-            result = self._score(fold, net, display)
+            write_member(self.fold_folder(fold), net, self.spec())
+            result = self._score(fold, display)
         result |= {"train_score": fit.score, "train_seconds": fit.seconds, "images_per_second": fit.images_per_second}
         result |= {"seconds": before + time.perf_counter() - started, "precision": fit.precision.name}
         result |= {"batch_size": fit.recipe.train.batch_size, "threads": usable_cores(), "processes": self.ranks.size}
         write_json(self.fold_folder(fold) / MARKER, self.identity() | result | versions())
         (self.fold_folder(fold) / CHECKPOINT).unlink(missing_ok=True)
-        shifted = "" if result["shifted"] is None else f", shifted {result['shifted']:.4f}"
-        display.close(
-            f"{fit.step} steps, {fit.seconds:.0f} s, {fit.images_per_second:,.0f} img/s; "
-            f"clean {result['clean']:.4f}{shifted}"
-        )
+        speed = f"{fit.step} steps, {fit.seconds:.0f} s, {fit.images_per_second:,.0f} img/s"
+        display.close(f"{speed}; {_scores(result)}")
 
     def _keep(self, fold: int, fit: Fit, state: dict[str, Any]) -> None:
         if not self.ranks.first:
@@ -216,10 +231,10 @@ class Trainer:
             lambda: choose_precision(fresh.new_net, batch, self.device, self.workspace.cache, key)
         )
 
-    def _score(self, fold: int, net: nn.Module, display: FitDisplay) -> dict[str, Any]:
+    def _score(self, fold: int, display: FitDisplay) -> dict[str, Any]:
+        """Writes the fold's out-of-fold rows; the scores."""
         folder = self.fold_folder(fold)
         spec = self.spec()
-        write_member(folder, net, spec)
         rows = np.flatnonzero(self.prepared.folds == fold)
         battery = Battery.from_config(self.contest.shift)
         arrays = score_rows(folder, spec, self.prepared, rows, battery, self.device, display.note)
@@ -230,7 +245,7 @@ class Trainer:
             "clean": float(hit.mean()),
             "shifted": float(shifted_hit.mean()) if shifted_hit.size else None,
             "rows": len(rows),
-            "parameters": sum(p.numel() for p in net.parameters()),
+            "parameters": sum(p.numel() for p in load_net(spec, str(folder)).parameters()),
             "cell_names": [cell.name for cell in battery.cells],
         }
 
@@ -253,6 +268,11 @@ class Trainer:
         }
         write_json(self.folder / RUN, self.identity() | summary | versions())
         return True
+
+
+def _scores(result: dict[str, Any]) -> str:
+    shifted = "" if result["shifted"] is None else f", shifted {result['shifted']:.4f}"
+    return f"clean {result['clean']:.4f}{shifted}"
 
 
 def _filled(config: Any) -> Any:
