@@ -174,10 +174,10 @@ class Trainer:
     def new_fit(self, fold: int, pictures: torch.Tensor) -> Fit:
         """The fit at its first step."""
         recipe = with_batch_share(self.recipe, self.batch_share)
-        material, precision = self.material(fold, pictures), self.precision(pictures)
+        net, material = self.new_net(), self.material(fold, pictures)  # before speeds are measured, which draws too
         if self.ranks.size > 1:
             check_shareable(recipe, len(material.rows), self.ranks)
-        return Fit(recipe, self.new_net(), material, precision, self.device, self.ranks)
+        return Fit(recipe, net, material, self.precision(pictures), self.device, self.ranks)
 
     def material(self, fold: int, pictures: torch.Tensor) -> Material:
         """What the fold is trained on."""
