@@ -19,10 +19,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 PROJECT = Path(__file__).parent.parent
-sys.path.insert(0, str(PROJECT / "tests"))
+sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
 
 from postgres_server import server  # noqa: E402
 from sweep_toy import FakeMaker, night, open_toy, toy_sweep  # noqa: E402
+
+from kit.sweep.storage import opened  # noqa: E402
 
 TRIALS, WORKERS = 1000, 4
 SWEEP = toy_sweep(
@@ -33,7 +35,8 @@ SWEEP = toy_sweep(
 def work(folder: str, log: str, url: str) -> None:
     """One process's part; every fold that it ran is a line of `log`."""
     maker = FakeMaker()
-    night(SWEEP, Path(folder), maker, [], storage=url or None).run()
+    with opened(url, Path(folder)) as storage:
+        night(SWEEP, Path(folder), maker, [], storage=storage).run()
     with open(log, "a") as file:
         file.writelines(f"{name} {fold}\n" for name, fold, stage in maker.made if stage == "search")
 
@@ -43,15 +46,18 @@ def main(kind: str) -> None:
     with tempfile.TemporaryDirectory(prefix="kit-") as scratch, ExitStack() as stack:
         os.chmod(scratch, 0o755)
         url = stack.enter_context(server(Path(scratch) / "server")) if kind == "postgresql" else ""
-        open_toy(SWEEP, Path(scratch) / "study", url or None)
+        study = Path(scratch) / "study"
+        with opened(url, study) as storage:
+            open_toy(SWEEP, study, storage)
         started = time.perf_counter()
         log = str(Path(scratch) / "log")
-        command = [sys.executable, __file__, "work", f"{scratch}/study", log, url]
+        command = [sys.executable, __file__, "work", str(study), log, url]
         env = os.environ | {"PYTHONPATH": str(PROJECT)}
         processes = [subprocess.Popen(command, env=env) for _ in range(WORKERS)]
         assert [process.wait() for process in processes] == [0] * WORKERS
         took = time.perf_counter() - started
-        trials = open_toy(SWEEP, Path(scratch) / "study", url or None).trials
+        with opened(url, study) as storage:
+            trials = open_toy(SWEEP, study, storage).trials
         done = Counter(line for line in Path(log).read_text().splitlines() if "-t" in line)
         states = Counter(trial.state.name for trial in trials)
         twice = sum(count > 1 for count in done.values())

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kit.errors import ArtefactError
+from kit.errors import ArtefactError, DiskError
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` atomically; ArtefactError when it cannot be written, the old file intact."""
+    """Replace `path` by `data` atomically; DiskError when it cannot be written, the old file intact."""
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,8 +42,8 @@ def write_bytes(path: Path, data: bytes) -> None:
         Path(temporary).unlink(missing_ok=True)
 
 
-def _not_written(path: Path, error: OSError) -> ArtefactError:
-    return ArtefactError(
+def _not_written(path: Path, error: OSError) -> DiskError:
+    return DiskError(
         f"{path}: cannot be written ({error.strerror or error}). What stood there before is intact. "
         f"Free space or mend the permissions, then run the same command again."
     )

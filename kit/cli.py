@@ -6,8 +6,8 @@ import importlib
 
 import click
 
-from kit.errors import did_you_mean
-from kit.options import run_guarded
+from kit.errors import KitError, did_you_mean
+from kit.options import launched, run_guarded
 
 COMMANDS = {
     "clean": ("data", "Decide which rows to keep; writes clean.csv."),
@@ -62,11 +62,14 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup)
 @click.version_option(package_name="submission-kit")
-def group() -> None:
+@click.pass_context
+def group(ctx: click.Context) -> None:
     """A submission kit for image-classification contests that judge on a hidden test.
 
     `python make_submission.py` walks all stages; each is a command here.
     """
+    if launched() and ctx.invoked_subcommand != "train":
+        raise KitError(f"torchrun is for kit train alone. Without it: kit {ctx.invoked_subcommand}")
 
 
 def main() -> None:

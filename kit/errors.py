@@ -11,7 +11,8 @@ KitError
 ├── PackagingError   a submission cannot be packed
 ├── RehearsalError   a submission cannot be rehearsed
 ├── UploadError      a platform refused, or cannot be reached
-└── ArtefactError    a file is corrupt, or cannot be written
+├── ArtefactError    a file is corrupt
+└── DiskError        an ArtefactError: a file cannot be written
 
 A message states the rule, the value met, and what to do.
 """
@@ -67,7 +68,11 @@ class UploadError(KitError):
 
 
 class ArtefactError(KitError):
-    """A file is corrupt, or cannot be written."""
+    """A file is corrupt, or cannot be written (DiskError)."""
+
+
+class DiskError(ArtefactError):
+    """A file cannot be written: the disk is full, or not to be written to."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -63,6 +64,11 @@ def _workers(value: str | None) -> str | None:
     if value is None or value == "auto" or (value.isdecimal() and int(value) > 0):
         return value
     raise click.BadParameter(f"must be auto or a number from 1, but got {value!r}")
+
+
+def launched() -> bool:
+    """Whether torchrun started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def run_guarded(command: click.Command) -> None:

@@ -27,6 +27,25 @@ class Sleep:
 
 
 @dataclass(frozen=True)
+class Meets:
+    """Waits in `folder` for `others` units that run at the same time; whether they came."""
+
+    folder: Path
+    name: str
+    others: int
+    patience: float = 120.0
+
+    def __call__(self, talk: Talk, share: float) -> bool:
+        (self.folder / f"{self.name}.here").touch()
+        deadline = time.monotonic() + self.patience
+        while time.monotonic() < deadline:
+            if len(list(self.folder.glob("*.here"))) > self.others:
+                return True
+            time.sleep(0.05)
+        return False
+
+
+@dataclass(frozen=True)
 class NeedsLess:
     """Works with half the batch alone."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from optuna.storages import BaseStorage
 from optuna.study import Study
 
 from kit.cluster.unit import Device, Done, Event, Failure, Talk, Unit
@@ -20,7 +21,7 @@ from kit.sweep.config import SweepConfig
 from kit.sweep.night import Night
 from kit.sweep.objective import FoldResult
 from kit.sweep.pruning import BLOCKS
-from kit.sweep.storage import open_storage
+from kit.sweep.storage import opened
 from kit.sweep.study import identity, open_study
 
 NOISE = 0.002
@@ -157,9 +158,12 @@ class InlineTalk:
         self.backend.said.put(Event(self.key, "keep", (name, data)))
 
 
-def open_toy(sweep: SweepConfig, folder: Path, storage: str | None = None) -> Study:
-    """Its study, in a journal in `folder` or at `storage`."""
-    return open_study(sweep, identity(sweep, BASE, {"name": "c"}), open_storage(storage, folder), f"c/{sweep.name}")
+def open_toy(sweep: SweepConfig, folder: Path, storage: BaseStorage | None = None) -> Study:
+    """Its study, in `storage` or a journal in `folder`, of which nothing stays open."""
+    if storage is None:
+        with opened(None, folder) as journal:
+            return open_toy(sweep, folder, journal)
+    return open_study(sweep, identity(sweep, BASE, {"name": "c"}), storage, f"c/{sweep.name}")
 
 
 def night(sweep: SweepConfig, folder: Path, maker: FakeMaker, said: list[str], **more: Any) -> Night:

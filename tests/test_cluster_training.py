@@ -17,7 +17,8 @@ from kit.cluster.training import train_on
 from kit.config import RecipeConfig
 from kit.errors import TrainError
 from kit.oof import load_run
-from kit.train.run import Trainer, with_batch_share
+from kit.train.memory import with_batch_share
+from kit.train.run import Trainer
 
 
 class Silent:

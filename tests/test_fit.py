@@ -14,6 +14,7 @@ from kit.train.batches import Material
 from kit.train.device import Precision
 from kit.train.finetune import head_names
 from kit.train.fit import Fit
+from kit.train.parallel import ALONE, Ranks
 from kit.train.progress import FitDisplay
 
 ROWS, CLASSES = 36, 3
@@ -38,10 +39,12 @@ def material() -> Material:
     return Material(pictures.to(torch.uint8), targets, torch.arange(ROWS), None, half, half)
 
 
-def new_fit(config: RecipeConfig, given: Material | None = None, precision: Precision = PLAIN) -> Fit:
+def new_fit(
+    config: RecipeConfig, given: Material | None = None, precision: Precision = PLAIN, ranks: Ranks = ALONE
+) -> Fit:
     torch.manual_seed(config.train.seed)
     net = build(config.net.name, CLASSES, config.net.args)
-    return Fit(config, net, given or material(), precision, torch.device("cpu"))
+    return Fit(config, net, given or material(), precision, torch.device("cpu"), ranks)
 
 
 def display(fit: Fit) -> FitDisplay:

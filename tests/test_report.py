@@ -33,6 +33,7 @@ from kit.report.drawing import INK, drawn, short
 from kit.report.material import gather
 from kit.report.page import write_report
 from kit.submit import ledger
+from kit.sweep.morning import Morning
 from kit.workspace import Workspace
 
 SECTIONS = (
@@ -283,6 +284,22 @@ def test_remote_scores_are_shown(tmp_path):
     ledger.record_score(workspace, zip_path, "development", 0.61)
     page = Page(write_report(contest(), workspace))
     assert "achieved on the platform, development 0.610" in page.text
+
+
+def test_sweeps_are_shown_with_their_figures_and_broken_ones_named(tmp_path):
+    workspace = Workspace(tmp_path)
+    folder = workspace.oof("toy") / "sweeps"
+    figures = [("History", "iVBORw0="), ("Slices", "iVBORw1=")]
+    Morning("night <1>", "night <1>: 5 complete\ngiven up, 3 times: fold 0", figures).write(folder / "night1")
+    (folder / "broken").mkdir()
+    (folder / "broken" / "morning.json").write_text('{"sweep": "broken"}')
+    page = Page(write_report(contest(), workspace))
+    assert page.headings == ["Sweeps"]
+    assert "night <1>: 5 complete given up, 3 times: fold 0 History Slices" in page.text
+    assert [address for address in page.addresses if "png" in address] == [
+        f"data:image/png;base64,{data}" for _, data in figures
+    ]
+    assert re.search(r"The sweep broken is left out: .*not a sweep's summary.*kit sweep broken", page.text)
 
 
 def test_the_command_prints_where_the_page_lies(tmp_path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from sweep_toy import BASE, NOISE, FakeMaker, Inline, night, open_toy, toy_sweep
 from kit.errors import SweepError
 from kit.sweep.confirm import Confirmed, read_confirmed, winners
 from kit.sweep.hours import Hours
+from kit.sweep.morning import Morning
 from kit.sweep.noise import read_base
 from kit.sweep.promote import promote
 from kit.sweep.search import SAME_FAILURES, signature, trial_recipe
@@ -281,6 +283,10 @@ def test_the_morning_page_holds_its_figures(tmp_path: Path) -> None:
     shown = page.read_text()
     assert shown.count("data:image/png;base64,") == 3
     assert "8 complete" in shown
+    stored = Morning.read(tmp_path / "morning.json")
+    assert (stored.sweep, stored.text) == (sweep.name, text)
+    assert [title for title, _ in stored.figures] == ["History", "Importances", "Slices"]
+    assert all(base64.b64decode(data).startswith(b"\x89PNG") and data in shown for _, data in stored.figures)
 
 
 # ---------------------------------------------------------------------------------------------------- one figure

@@ -20,7 +20,7 @@ from kit.errors import SweepError
 from kit.sweep import owners, storage
 from kit.sweep.owners import GRACE, Owner, Watcher, requeue
 from kit.sweep.space import draw
-from kit.sweep.storage import JOURNAL, hidden, open_storage, patiently
+from kit.sweep.storage import JOURNAL, hidden, opened, patiently
 
 SWEEP = toy_sweep(budget={"trials": 6}, confirm={"winners": 0, "noise_seeds": 1}, pruning={"folds": "none"})
 SESSION = """
@@ -236,7 +236,7 @@ def test_a_lock_of_a_killed_process_holds_nobody_up(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(SweepError, match="the study cannot be opened"):
-        open_storage(None, tmp_path / "taken" / "in")
+        opened(None, tmp_path / "taken" / "in").__enter__()
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_a_storage_that_is_none_is_said_without_its_password(
 ) -> None:
     monkeypatch.setattr(storage, "PAUSES", (0, 0, 0))
     with pytest.raises(SweepError, match=rule) as error:
-        open_storage(url, tmp_path)
+        opened(url, tmp_path).__enter__()
     assert "secret" not in str(error.value)
 
 

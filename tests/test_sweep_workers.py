@@ -10,15 +10,17 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
 from postgres_server import server
-from sweep_toy import open_toy, toy_sweep
+from sweep_toy import FakeMaker, night, open_toy, toy_sweep
 
 import kit
 from kit.errors import SweepError
+from kit.sweep.storage import opened, patiently
 
 pytestmark = pytest.mark.slow
 TRIALS, WORKERS = 60, 4
@@ -31,6 +33,7 @@ SWEEP = toy_sweep(
 SESSION = """
 import os, sys, time
 from pathlib import Path
+from kit.sweep.storage import opened
 from sweep_toy import FakeFit, FakeMaker, night
 from test_sweep_workers import SWEEP
 import sweep_toy
@@ -44,8 +47,18 @@ def logged(self, talk, share, quick=FakeFit.__call__):
 
 sweep_toy.FakeFit.__call__ = logged
 folder, url = Path(sys.argv[1]), sys.argv[3] or None
-print("there", flush=True)
-night(SWEEP, folder, FakeMaker(), [], storage=url).run()
+with opened(url, folder) as storage:
+    session = night(SWEEP, folder, FakeMaker(), [], storage=storage)
+    print("there", flush=True)
+    session.run()
+"""
+MEET = """
+import sys, time
+from pathlib import Path
+from kit.sweep.storage import opened
+time.sleep(max(0, float(sys.argv[2]) - time.time()))
+with opened(sys.argv[1], Path()) as storage:
+    storage.get_all_studies()
 """
 
 
@@ -68,7 +81,9 @@ def test_four_workers_at_once_and_one_killed(url: str, tmp_path: Path) -> None:
     for number in range(WORKERS):
         command = [sys.executable, "-c", SESSION, str(tmp_path / f"w{number}" if url else tmp_path), str(log), url]
         started.append(subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True))
-        if number == 0:  # makes the study
+        if number == 0:  # makes the study, and measures the base
+            assert started[0].stdout is not None
+            assert started[0].stdout.readline() == "there\n"
             time.sleep(1)
     victim = started[-1]
     while str(victim.pid) not in (log.read_text() if log.exists() else ""):
@@ -81,7 +96,8 @@ def test_four_workers_at_once_and_one_killed(url: str, tmp_path: Path) -> None:
         process.stdout.close()
     assert codes == [0, 0, 0, -signal.SIGKILL]
 
-    trials = open_toy(SWEEP, tmp_path, url or None).trials
+    with opened(url, tmp_path) as storage:
+        trials = open_toy(SWEEP, tmp_path, storage).trials
     states = Counter(trial.state for trial in trials)
     assert states[TrialState.RUNNING] == states[TrialState.WAITING] == 0
     assert TRIALS <= states[TrialState.COMPLETE] < TRIALS + WORKERS, "each may have asked for the last one"
@@ -95,20 +111,30 @@ def test_four_workers_at_once_and_one_killed(url: str, tmp_path: Path) -> None:
     assert sum(count - 1 for count in done.values()) <= 3, "only the killed trial's finished folds are run again here"
 
 
-def test_a_database_that_goes_away_is_said_and_what_is_done_stays(tmp_path: Path) -> None:
+def test_machines_that_start_at_the_same_moment_all_find_the_tables() -> None:
     """About ten seconds."""
-    from sweep_toy import FakeMaker, night
-
-    from kit.sweep import storage
-
     with tempfile.TemporaryDirectory(prefix="kit-pg-") as folder:
         os.chmod(folder, 0o755)
         with server(Path(folder) / "server") as url:
-            session = night(SWEEP, tmp_path, FakeMaker(), [], storage=url)
+            command = [sys.executable, "-c", MEET, url, str(time.time() + 10)]
+            env = os.environ | {"PYTHONPATH": str(Path(kit.__file__).parent.parent)}
+            started = [subprocess.Popen(command, env=env) for _ in range(WORKERS)]
+            assert [process.wait(timeout=120) for process in started] == [0] * WORKERS
+
+
+def test_a_database_that_goes_away_is_said_and_what_is_done_stays(tmp_path: Path) -> None:
+    """About ten seconds."""
+    with tempfile.TemporaryDirectory(prefix="kit-pg-") as folder:
+        os.chmod(folder, 0o755)
+        stack = ExitStack()
+        database = stack.enter_context(server(Path(folder) / "server"))
+        with opened(database, tmp_path) as storage:
+            session = night(SWEEP, tmp_path, FakeMaker(), [], storage=storage)
             session.search.echo = lambda line: None
             study = session.study
             study.tell(study.ask(), 0.5)
             assert len(study.trials) == 1
-        session.search._stored = lambda call: storage.patiently(call, (0, 0))  # type: ignore[method-assign]
-        with pytest.raises(SweepError, match="storage does not answer"):
-            session.run()
+            stack.close()
+            session.search._stored = lambda call: patiently(call, (0, 0))  # type: ignore[method-assign]
+            with pytest.raises(SweepError, match="storage does not answer"):
+                session.run()

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import kit
 from kit.artefact import write_bytes
@@ -24,6 +28,10 @@ from kit.train.run import CHECKPOINT
 
 REFRESH = 5.0
 """Seconds between looks for nodes that joined or left."""
+ANSWERS = 5.0
+"""Seconds that a cluster's address has to take a connection; Ray itself would go on for minutes."""
+CLIENT_PORT = 10001
+"""Where ray://HOST is listened to if it names no port."""
 LIMITLESS_MB = 1e9
 """Ray does not tell the memory of a GPU: there a place is a GPU, and packing is left to its number of places."""
 
@@ -131,16 +139,34 @@ def connect(address: str) -> Any:
     except ImportError as error:
         rule = "--cluster needs Ray, which is not installed. Install it: pip install 'submission-kit[cluster]'"
         raise ConfigError(rule) from error
+    with _answering(address):
+        knock(address)
     paths = os.pathsep.join(filter(None, [str(Path(kit.__file__).parent.parent), os.environ.get("PYTHONPATH")]))
     environment = {"env_vars": {"PYTHONPATH": paths}}  # a checkout that is not installed is found on this machine too
-    try:
+    with _answering(address):
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, runtime_env=environment)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+    return ray
+
+
+@contextmanager
+def _answering(address: str) -> Iterator[None]:
+    """Whatever says that nobody is there becomes a TrainError."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
         raise TrainError(
-            f"--cluster {address}: no cluster answers ({str(error).splitlines()[0]}). "
+            f"--cluster {address}: no cluster answers ({(str(error) or type(error).__name__).splitlines()[0]}). "
             f"Start one: ray start --head, and on the other machines: ray start --address HOST:6379"
         ) from error
-    return ray
+
+
+def knock(address: str, seconds: float = ANSWERS) -> None:
+    """OSError or ValueError where HOST:PORT or ray://HOST:PORT takes no connection; auto is Ray's to find."""
+    scheme, _, place = address.rpartition("://")
+    found = urlsplit(f"//{place}")
+    port = found.port or (CLIENT_PORT if scheme else None)
+    if found.hostname and port:
+        socket.create_connection((found.hostname, port), seconds).close()
 
 
 def _token(home: Path) -> Path:

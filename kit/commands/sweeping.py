@@ -20,7 +20,7 @@ from kit.sweep.files import load_sweep
 from kit.sweep.hours import Hours
 from kit.sweep.promote import promote
 from kit.sweep.status import render, status
-from kit.sweep.storage import open_storage, reachable
+from kit.sweep.storage import opened, reachable
 from kit.sweep.study import identity, open_study
 from kit.sweep.summary import write_summary
 from kit.workspace import Workspace
@@ -47,21 +47,21 @@ def sweep(
     wanted, base = load_sweep(name)
     wanted = _with_budget(wanted, hours, trials)
     folder = workspace.oof(config.name) / "sweeps" / wanted.name
-    study = _open(wanted, base, config, storage, folder)
-    if count is not None:
-        for path in promote(study, wanted, base, count, Path.cwd() / "configs" / "recipes", config.name):
-            make_echo(console)(f"{path}")
-    elif show:
-        left = Hours(folder / "hours.json", wanted.budget.hours).left
-        found = status(study, wanted, left)
-        print_json(found.to_json()) if as_json else console.print(render(found, wanted))
-    else:
-        _run(study, wanted, base, config, data, workspace, workers, cluster, console)
-        text, page = write_summary(study, wanted, folder)
-        console.rule("morning", align="left")
-        make_echo(console)(f"{text}page      {page}")
-        if as_json:
-            print_json(status(study, wanted, 0).to_json())
+    with _opened(wanted, base, config, storage, folder) as study:
+        if count is not None:
+            for path in promote(study, wanted, base, count, Path.cwd() / "configs" / "recipes", config.name):
+                make_echo(console)(f"{path}")
+        elif show:
+            left = Hours(folder / "hours.json", wanted.budget.hours).left
+            found = status(study, wanted, left)
+            print_json(found.to_json()) if as_json else console.print(render(found, wanted))
+        else:
+            _run(study, wanted, base, config, data, workspace, workers, cluster, console)
+            text, page = write_summary(study, wanted, folder)
+            console.rule("morning", align="left")
+            make_echo(console)(f"{text}page      {page}")
+            if as_json:
+                print_json(status(study, wanted, 0).to_json())
 
 
 def _with_budget(wanted: SweepConfig, hours: float | None, trials: int | None) -> SweepConfig:
@@ -69,13 +69,16 @@ def _with_budget(wanted: SweepConfig, hours: float | None, trials: int | None) -
     return wanted.model_copy(update={"budget": wanted.budget.model_copy(update=changed)})
 
 
-def _open(
+@contextmanager
+def _opened(
     wanted: SweepConfig, base: RecipeConfig, config: ContestConfig, storage: str | None, folder: Path
-) -> Study:
+) -> Iterator[Study]:
     keys = {"name", "metric", "seed", "folds", "shift", "clean"}
     made = identity(wanted, base, config.model_dump(mode="json", include=keys))
-    with reachable():
-        return open_study(wanted, made, open_storage(storage, folder), f"{config.name}/{wanted.name}")
+    with opened(storage, folder) as found:
+        with reachable():
+            study = open_study(wanted, made, found, f"{config.name}/{wanted.name}")
+        yield study
 
 
 def _run(

@@ -24,7 +24,7 @@ from kit import artefact
 from kit.data.decoding import Allocate
 from kit.data.files import picture_paths
 from kit.data.imageset import ImageSet
-from kit.errors import ArtefactError
+from kit.errors import ArtefactError, DiskError
 
 VERSION = 2
 """Raised when the rules of decoding change."""
@@ -79,7 +79,7 @@ def _fill(folder: Path, make: Make) -> ImageSet:
         try:
             return np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
         except OSError as error:
-            raise ArtefactError(f"{file}: cannot be written ({error}). Free space and run again.") from error
+            raise DiskError(f"{file}: cannot be written ({error}). Free space and run again.") from error
 
     image_set = make(allocate)
     labels = {} if image_set.labels is None else {"labels": image_set.labels}

@@ -22,6 +22,7 @@ from kit.oof import OofRun
 from kit.report.stored_runs import runs_that_belong
 from kit.report.zips import Submission, newest_first, newest_of, open_submission
 from kit.submit import ledger
+from kit.sweep.morning import Morning, mornings
 from kit.workspace import Workspace
 
 METRICS = {"accuracy": "accuracy", "macro_f1": "macro F1", "balanced_accuracy": "balanced accuracy"}
@@ -62,6 +63,7 @@ class Material:
     """Scores that the platform gave the zip: lines of the ledger."""
     cleaning: pd.DataFrame | None
     """clean.csv."""
+    sweeps: list[Morning]
     images: ImageSet | None
     """All pictures of the source, dropped ones too."""
     notes: list[str]
@@ -79,7 +81,8 @@ def gather(contest: ContestConfig, workspace: Workspace, zip_path: Path | None =
     submission, blend = _subject(contest, workspace, zip_path, blends, notes)
     board = _board(runs_that_belong(folder, blend, notes), contest, blend)
     cleaning = _cleaning(folder / "clean.csv", notes)
-    if board is None and cleaning is None and submission is None:
+    sweeps = mornings(folder, notes)
+    if board is None and cleaning is None and submission is None and not sweeps:
         why = " ".join(["a report needs something to show, but there is nothing.", *notes, "Start: kit train"])
         raise OofError(f"{folder}: {why}")
     return Material(
@@ -91,6 +94,7 @@ def gather(contest: ContestConfig, workspace: Workspace, zip_path: Path | None =
         rehearsal=submission.rehearsal() if submission else None,
         remote=_remote(workspace, submission),
         cleaning=cleaning,
+        sweeps=sweeps,
         images=_images(workspace, contest, board, notes),
         notes=notes,
     )

@@ -52,6 +52,7 @@ def render(material: Material) -> str:
         "shifts": _shifts(material.board, material.proba) if material.board else None,
         "blend": _blend(material),
         "answers": _answers(material, album),
+        "sweeps": material.sweeps,
         "cleaning": _cleaning(material, album),
         "submission": material.submission,
         "rehearsal": material.rehearsal,

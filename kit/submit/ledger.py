@@ -17,7 +17,7 @@ import pandas as pd
 
 from kit.artefact import sha256_file
 from kit.ensemble.blend import Blend
-from kit.errors import ArtefactError, UploadError
+from kit.errors import DiskError, UploadError
 from kit.submit.package import PackedZip
 from kit.workspace import Workspace
 
@@ -35,7 +35,7 @@ def ledger_path(workspace: Workspace) -> Path:
 
 
 def append(workspace: Workspace, event: str, **values: Any) -> dict[str, Any]:
-    """Add one line, synced to disk before this returns; ArtefactError when it cannot be written."""
+    """Add one line, synced to disk before this returns; DiskError when it cannot be written."""
     assert values.keys() <= set(COLUMNS), values.keys() - set(COLUMNS)
     entry = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "event": event, **values}
     path = ledger_path(workspace)
@@ -52,7 +52,7 @@ def append(workspace: Workspace, event: str, **values: Any) -> dict[str, Any]:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise ArtefactError(f"{path}: cannot be added to ({error}). Free space or mend the permissions") from error
+        raise DiskError(f"{path}: cannot be added to ({error}). Free space or mend the permissions") from error
     return entry
 
 

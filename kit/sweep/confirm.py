@@ -16,10 +16,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from kit.cluster.schedule import Scheduler
 from kit.config import RecipeConfig
+from kit.errors import SweepError
 from kit.sweep.config import SweepConfig
 from kit.sweep.maker import Maker
 from kit.sweep.noise import Base, seeded
-from kit.sweep.search import trial_recipe
+from kit.sweep.search import is_full, trial_recipe
 
 CONFIRMED = "confirmed"
 FRESH_SEED = 1000
@@ -100,6 +101,9 @@ def confirm(
     recipes += [trial_recipe(sweep, base, trial) for trial in chosen]
     wanted = [fresh_units(sweep, recipe, maker) for recipe in recipes] if chosen else []
     outcomes = scheduler.run([maker.unit(*one) for units in wanted for one in units])
+    full = [outcome for outcome in outcomes if is_full(outcome.failure)]
+    if full:  # a test of fewer pairs would be kept as if it were whole
+        raise SweepError(f"{sweep.name}: {full[0].failure}")
     step = len(wanted[0]) if wanted else 0
     scores = [[_score(one, sweep.score) for one in outcomes[n * step : (n + 1) * step]] for n in range(len(wanted))]
     place = sweep.objective.index(sweep.score)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from optuna.exceptions import StorageInternalError
 from optuna.study import Study
 
 from kit.cluster.schedule import Scheduler
 from kit.cluster.store import store
 from kit.cluster.unit import Backend, Unit
 from kit.config import RecipeConfig
-from kit.errors import SweepError
+from kit.errors import DiskError, SweepError
 from kit.sweep.config import SweepConfig
 from kit.sweep.confirm import Confirmed, confirm, winners
 from kit.sweep.hours import Hours
@@ -66,9 +68,10 @@ class Night:
             self.search.active.clear()
             raise
         finally:
-            self.search.release("interrupted: its session ended")
             self.backend.close()
-            self.hours.note(now=True)
+            with suppress(OSError, StorageInternalError, DiskError):  # what is not handed back is found later
+                self.search.release("interrupted: its session ended")
+                self.hours.note(now=True)
             self.owner.close()
 
     def _stages(self) -> list[Confirmed]:

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from kit.cluster.schedule import Scheduler
 from kit.cluster.unit import Outcome, Unit
 from kit.config import RecipeConfig
-from kit.errors import KitError, SweepError
+from kit.errors import DiskError, KitError, SweepError
 from kit.sweep.config import COSTS, SweepConfig
 from kit.sweep.maker import Maker
 from kit.sweep.objective import FoldResult
@@ -118,6 +118,10 @@ class Search:
         active = self.active.pop(outcome.unit.name, None)
         if active is None:
             return False
+        if is_full(outcome.failure):
+            self.active[outcome.unit.name] = active
+            self.release("interrupted: the disk is full")
+            raise SweepError(f"{self.study.study_name}: {outcome.failure} The trial goes on from its last epoch then")
         if outcome.failure:
             self._fail(active.trial, outcome.failure)
         elif outcome.value.stopped is not None:
@@ -220,6 +224,11 @@ def trial_recipe(sweep: SweepConfig, base: RecipeConfig, trial: FrozenTrial) -> 
 def means(scores: list[dict[str, float]]) -> dict[str, float]:
     """Mean of each score over folds."""
     return {name: sum(one[name] for one in scores) / len(scores) for name in scores[0]}
+
+
+def is_full(failure: str) -> bool:
+    """Whether a unit failed for want of space, which says nothing of its recipe."""
+    return failure.startswith(f"{DiskError.__name__}: ")
 
 
 def signature(reason: str) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import fcntl
+import json
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
-from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
 from kit.errors import SweepError
@@ -21,6 +23,8 @@ Value = TypeVar("Value")
 JOURNAL = "journal.log"
 PAUSES = (1, 2, 5, 10, 30, 60, 60, 60, 60, 60)
 """Seconds between tries where a storage does not answer: about six minutes in all."""
+MAKING = 5
+"""Seconds that another process may take to make the tables of a database."""
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -50,39 +54,71 @@ class FileLock:
         self._file.close()
 
 
-def open_storage(url: str | None, folder: Path) -> BaseStorage:
-    """The database at `url`, or the journal in `folder`; SweepError where it cannot be reached."""
-    return _database(url) if url else _journal(folder / JOURNAL)
+@contextmanager
+def opened(url: str | None, folder: Path) -> Iterator[BaseStorage]:
+    """The database at `url`, or the journal in `folder`; SweepError where it cannot be reached. Closed at the end."""
+    storage = _database(url) if url else _journal(folder / JOURNAL)
+    try:
+        yield storage
+    finally:
+        if isinstance(storage, RDBStorage):
+            storage.remove_session()
+            storage.engine.dispose()
+
+
+class Journal(JournalFileBackend):
+    """Optuna's journal, in which a line is whole or absent: also on a full disk, and after another process's death.
+
+    A half line is harmless at the end of the file, and breaks the study for good once another stands behind it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path, self.lock = path, FileLock(path)
+        super().__init__(str(path), lock_obj=self.lock)  # type: ignore[arg-type]
+        self.append_logs([])  # may it be written at all
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Adds a line for each of `logs`, or none of them."""
+        text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        self.lock.acquire()
+        try:
+            whole = _mend(self.path)
+            try:
+                with open(self.path, "ab") as file:
+                    file.write(text.encode())
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError:
+                os.truncate(self.path, whole)
+                raise
+        finally:
+            self.lock.release()
 
 
 def _journal(path: Path) -> BaseStorage:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path)
-        lock.acquire()
-        _mend(path)
-        lock.release()
-        return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))  # type: ignore[arg-type]
+        return JournalStorage(Journal(path))
     except (OSError, ValueError) as error:
         raise SweepError(f"{path}: the study cannot be opened ({error}). Free space or mend the permissions") from error
 
 
-def _mend(path: Path) -> None:
-    """Cuts off a last line that was only half written when the power went."""
-    if not path.exists():
-        return
+def _mend(path: Path) -> int:
+    """Cuts off a last line that was only half written when the power went; the bytes that are left."""
     with open(path, "r+b") as file:
-        content = file.read()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            file.truncate(whole)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        if file.read(1) in (b"", b"\n"):
+            return size
+        file.seek(0)
+        whole = file.read().rfind(b"\n") + 1
+        file.truncate(whole)
+        return whole
 
 
-def _database(url: str) -> BaseStorage:
+def _database(url: str) -> RDBStorage:
     try:
-        from optuna.storages import RDBStorage
-
-        return patiently(lambda: RDBStorage(url, engine_kwargs={"pool_pre_ping": True}), PAUSES[:3])
+        return patiently(lambda: _with_tables(url), PAUSES[:3])
     except ImportError as error:
         raise SweepError(f"--storage {hidden(url)}: its driver is not installed ({error}). "
                          "Install it: pip install 'submission-kit[postgres]'") from error  # fmt: skip
@@ -91,6 +127,18 @@ def _database(url: str) -> BaseStorage:
     except Exception as error:  # SQLAlchemy's are many, and are not imported before they are needed
         raise SweepError(f"--storage {hidden(url)}: cannot be opened ({_first_line(error)}). "
                          "Form: postgresql+psycopg://USER:PASSWORD@HOST/DATABASE") from error  # fmt: skip
+
+
+def _with_tables(url: str) -> RDBStorage:
+    """Who comes first makes the tables; who comes while they are made is refused, and finds them a little later."""
+    for _ in range(MAKING):
+        try:
+            return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        except Exception as error:
+            if type(error).__name__ not in ("IntegrityError", "ProgrammingError"):
+                raise
+            time.sleep(1)
+    return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
 
 
 def hidden(url: str) -> str:

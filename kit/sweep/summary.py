@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 import warnings
 from collections import Counter
@@ -15,9 +14,9 @@ import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from kit.artefact import write_bytes, write_text
 from kit.sweep.config import SweepConfig
 from kit.sweep.confirm import read_confirmed, winners
+from kit.sweep.morning import Morning
 from kit.sweep.noise import read_base
 from kit.sweep.search import shown, signature
 
@@ -87,21 +86,9 @@ def _reasons(trials: list[FrozenTrial], state: TrialState, what: str) -> Iterato
 
 # ----------------------------------------------------------------------------------------------------- figures
 def write_summary(study: Study, sweep: SweepConfig, folder: Path) -> tuple[str, Path]:
-    """Writes morning.txt and morning.html, which has the figures in it; the text, and the page's path."""
-    text = summary(study, sweep)
-    write_text(folder / "morning.txt", text)
-    pictures = "".join(
-        f'<h2>{html.escape(title)}</h2><img alt="{html.escape(title)}" src="data:image/png;base64,{data}">'
-        for title, data in figures(study, sweep)
-    )
-    page = folder / "morning.html"
-    style = "body{font-family:sans-serif;max-width:70em;margin:2em auto}pre{white-space:pre-wrap}img{max-width:100%}"
-    write_bytes(
-        page,
-        f"<!doctype html><meta charset=utf-8><title>{html.escape(sweep.name)}</title><style>{style}</style>"
-        f"<h1>{html.escape(sweep.name)}</h1><pre>{html.escape(text)}</pre>{pictures}".encode(),
-    )
-    return text, page
+    """Writes the summary with its figures into the sweep's folder; its text, and the path of its page."""
+    found = Morning(sweep.name, summary(study, sweep), list(figures(study, sweep)))
+    return found.text, found.write(folder)
 
 
 def figures(study: Study, sweep: SweepConfig) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ from kit.config import AugmentConfig
 from kit.train.augment.policy import augment
 from kit.train.device import Precision
 from kit.train.mixing import cutout, mix_batch
+from kit.train.parallel import ALONE, Ranks
 from kit.train.policy import Policy, policy_steps
 from kit.train.resizing import resized_batch
 
@@ -40,9 +41,16 @@ class Batches:
     """Batches of one fit; every random draw is the generator's, so that its state resumes them."""
 
     def __init__(
-        self, material: Material, config: AugmentConfig, precision: Precision, device: torch.device, seed: int
+        self,
+        material: Material,
+        config: AugmentConfig,
+        precision: Precision,
+        device: torch.device,
+        seed: int,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.material, self.config, self.precision, self.device = material, config, precision, device
+        self.ranks = ranks
         self.generator = Generator(device).manual_seed(seed)
         self.policy = Policy(policy_steps(config.policy), workers=os.cpu_count() or 1) if config.policy else None
         spread = torch.tensor([material.mean, material.std], device=device).view(2, 1, 3, 1, 1)
@@ -51,9 +59,12 @@ class Batches:
         """Height and width that augmented pictures are brought to; the fit lets it grow."""
 
     def mixed(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Augmented pictures (B, 3, S, S), mixed where the recipe says so, and their soft targets (B, C)."""
+        """Augmented pictures (B, 3, S, S), mixed where the recipe says so, and their soft targets (B, C).
+
+        Of several processes each is given its share of them.
+        """
         x, targets = mix_batch(self._augmented(rows), self.targets(rows), self.config, self.generator)
-        return self._normalised(x), targets
+        return self._normalised(self.ranks.share(x)), self.ranks.share(targets)
 
     def view(self, rows: Tensor) -> Tensor:
         """One augmented, unmixed draw of the pictures (B, 3, S, S)."""

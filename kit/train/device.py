@@ -43,9 +43,9 @@ CANDIDATES = ((False, True), (True, True), (False, False))
 """(bf16, channels_last), tried in this order; bf16 without channels_last never won."""
 
 
-def pick_device() -> torch.device:
-    """The first GPU, else the CPU."""
-    return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+def pick_device(number: int = 0) -> torch.device:
+    """The GPU of that number, else the CPU."""
+    return torch.device("cuda", number) if torch.cuda.is_available() else torch.device("cpu")
 
 
 def usable_cores() -> int:

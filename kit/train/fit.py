@@ -22,6 +22,7 @@ from kit.train.device import Precision
 from kit.train.embedded import with_embeddings
 from kit.train.objective import Objective
 from kit.train.optimiser import make_optimizer
+from kit.train.parallel import ALONE, Ranks
 from kit.train.parts import InParts
 from kit.train.pictures import epoch_batches, steps_per_epoch
 from kit.train.progress import FitDisplay
@@ -38,18 +39,24 @@ class Fit:
     """One network on its way through at most `total` optimiser steps."""
 
     def __init__(
-        self, recipe: RecipeConfig, net: nn.Module, material: Material, precision: Precision, device: torch.device
+        self,
+        recipe: RecipeConfig,
+        net: nn.Module,
+        material: Material,
+        precision: Precision,
+        device: torch.device,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.recipe, self.precision, self.device = recipe, precision, device
-        self.net = net.to(device).to(memory_format=precision.memory_format)
+        self.recipe, self.precision, self.device, self.ranks = recipe, precision, device, ranks
+        self.net = ranks.network(net, device).to(device).to(memory_format=precision.memory_format)
         if recipe.train.sampling == "smote_embeddings":
             plain = Batches(material, recipe.augment, precision, device, recipe.train.seed)
             material = with_embeddings(material, self.net, plain, recipe.train.seed)
         self.material = material
-        self.batches = Batches(material, recipe.augment, precision, device, recipe.train.seed)
+        self.batches = Batches(material, recipe.augment, precision, device, recipe.train.seed, ranks)
         self.objective = Objective(recipe, self.net, self.batches, precision)
         self.optimizer = self._optimizer()
-        self.parts = InParts(self.objective, self.optimizer, recipe.train.accumulate)
+        self.parts = InParts(self.objective, self.optimizer, recipe.train.accumulate, ranks)
         self.base_lrs = [group["lr"] for group in self.optimizer.param_groups]
         self.ema = Ema(self.net, recipe.train.ema_decay) if recipe.train.ema_decay else None
         self.stopping = EarlyStopping(recipe.stopping) if material.watched is not None else None
@@ -90,6 +97,7 @@ class Fit:
     def _epoch(self, display: FitDisplay) -> None:
         epoch = self.step // self.per_epoch
         seed = self.recipe.train.seed
+        self.ranks.vary(seed, epoch)
         for rows in epoch_batches(self._rows(epoch), self.recipe.train.batch_size, seed, epoch):
             if self.step >= self.total:
                 return
@@ -124,6 +132,7 @@ class Fit:
         if self.recipe.train.clip_grad:
             clip_grad_norm_(self.net.parameters(), self.recipe.train.clip_grad)
         self.optimizer.step()
+        self.ranks.even_out(self.net)
         if self.ema is not None:
             self.ema.update(self.net)
         self.step += 1
@@ -138,7 +147,8 @@ class Fit:
         progress = self.step / self.total
         self.tail.end_epoch(self.averaged, progress)
         if self.stopping is not None and not self.objective.stage(progress)[0]:
-            self.ended = self.stopping.update(self.objective.watched_loss(self.averaged), self.averaged)
+            loss = self.ranks.agreed(lambda: self.objective.watched_loss(self.averaged))
+            self.ended = self.stopping.update(loss, self.averaged)
 
     def _finished(self) -> nn.Module:
         """A copy on the CPU of what the fit came to: the best epoch, the averaged tail, or the last weights."""

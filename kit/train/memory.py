@@ -1,8 +1,10 @@
-"""Memory: whether an error says that it ran out."""
+"""Memory: whether an error says that it ran out, and what a recipe is with less of it."""
 
 from __future__ import annotations
 
 import torch
+
+from kit.config import RecipeConfig
 
 ON_THE_CPU = "can't allocate memory"
 """What torch's allocator says there; it raises a plain RuntimeError."""
@@ -11,3 +13,16 @@ ON_THE_CPU = "can't allocate memory"
 def ran_out(error: BaseException) -> bool:
     """Whether `error` is of memory that ran out, a GPU's or the machine's."""
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or ON_THE_CPU in str(error)
+
+
+def with_batch_share(recipe: RecipeConfig, share: float) -> RecipeConfig:
+    """The recipe with a share of its batch and the learning rate that goes with it.
+
+    In proportion for SGD (Goyal et al., 2017), by the root for adaptive optimisers (Malladi et al., 2022).
+    """
+    if share == 1.0:
+        return recipe
+    batch = max(1, round(recipe.train.batch_size * share))
+    share = batch / recipe.train.batch_size
+    lr = recipe.train.lr * (share if recipe.train.optimizer == "sgd" else share**0.5)
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"batch_size": batch, "lr": lr})})

@@ -10,6 +10,7 @@ from torch import Tensor
 from kit.errors import TrainError
 from kit.train.memory import ran_out
 from kit.train.objective import Objective
+from kit.train.parallel import ALONE, Ranks
 
 
 class InParts:
@@ -19,8 +20,11 @@ class InParts:
     MixUp's partners, contrastive pairs and the normalisation of class weights are those of a part.
     """
 
-    def __init__(self, objective: Objective, optimizer: torch.optim.Optimizer, count: int) -> None:
-        self.objective, self.optimizer, self.count = objective, optimizer, count
+    def __init__(
+        self, objective: Objective, optimizer: torch.optim.Optimizer, count: int, ranks: Ranks = ALONE
+    ) -> None:
+        self.objective, self.optimizer, self.count, self.ranks = objective, optimizer, count, ranks
+        self.step = ranks.together(objective, objective.net, objective.projector)
         self.say: Callable[[str], None] = lambda line: None
         """Told when memory runs out."""
 
@@ -37,18 +41,24 @@ class InParts:
             except (RuntimeError, MemoryError) as error:
                 if not ran_out(error):
                     raise
+                if self.ranks.size > 1:  # the others wait within this step, and do not hear of smaller parts
+                    raise TrainError(
+                        f"{self.objective.recipe.name}: memory runs out in process {self.ranks.rank} of "
+                        f"{self.ranks.size}. Raise train.accumulate (now {self.count}), or take more processes"
+                    ) from error
             # Outside of the handler, whose traceback would keep the tensors of the failed pass alive.
             self._halve(len(rows))
             generator.set_state(before)
 
     def _once(self, rows: Tensor, progress: float) -> tuple[float, float]:
         total = score = 0.0
-        for part in rows.tensor_split(min(self.count, max(1, len(rows) // 2))):
+        for part in rows.tensor_split(min(self.count, max(1, len(rows) // (2 * self.ranks.size)))):
             share = len(part) / len(rows)
-            loss, right = self.objective(part, progress)
+            loss, right = self.step(part, progress)
             (loss * share).backward()
             total += loss.item() * share
             score += right * share
+        total, score = self.ranks.mean(total, score)
         return total, score
 
     def _halve(self, rows: int) -> None:

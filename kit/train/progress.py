@@ -45,10 +45,10 @@ class FitDisplay:
 
 
 @contextmanager
-def fit_bars() -> Iterator[Progress | None]:
-    """A live display on a terminal, None where output goes to a file or a pipe."""
+def fit_bars(wanted: bool = True) -> Iterator[Progress | None]:
+    """A live display on a terminal, None where output goes to a file or a pipe, or none is wanted."""
     console = Console(file=sys.stderr)
-    if not console.is_terminal:
+    if not (wanted and console.is_terminal):
         yield None
         return
     columns = (

@@ -31,6 +31,8 @@ from kit.train.device import Precision, choose_precision, pick_device, pinned, u
 from kit.train.fit import Fit
 from kit.train.material import make_material
 from kit.train.member import member_spec, write_member
+from kit.train.memory import with_batch_share
+from kit.train.parallel import ALONE, Ranks, check_shareable
 from kit.train.pictures import resized
 from kit.train.policy import compose, policy_steps
 from kit.train.progress import Echo, FitDisplay, fit_bars
@@ -55,6 +57,8 @@ class Trainer:
     batch_share: float = 1.0
     """Share of the recipe's batch that fits into this device's memory."""
     after_epoch: AfterEpoch | None = None
+    ranks: Ranks = ALONE
+    """This process among those that train each fit together."""
 
     @property
     def folder(self) -> Path:
@@ -100,18 +104,20 @@ class Trainer:
 
     def train(self, folds: Sequence[int], echo: Echo) -> None:
         """Trains and scores those of `folds` that are missing, then completes the run where it is whole."""
-        missing = [fold for fold in folds if not self.finished(fold)]
+        missing = self.ranks.agreed(lambda: [fold for fold in folds if not self.finished(fold)])
         if missing:
             check_names(self.contest, self.recipe)
-            with fit_bars() as bars:
-                for fold in [fold for fold in missing if self.trained(fold)]:
+            again = self.ranks.agreed(lambda: [fold for fold in missing if self.trained(fold)])
+            with fit_bars(self.ranks.first) as bars:
+                for fold in again if self.ranks.first else []:
                     self._score_again(fold, bars, echo)
-                new = [fold for fold in missing if not self.trained(fold)]
+                new = [fold for fold in missing if fold not in again]
                 pictures = resized(self.prepared.images, self.recipe.size) if new else None
                 for fold in new:
                     assert pictures is not None
                     self._train_fold(fold, pictures, bars, echo)
-        self.complete()
+        if self.ranks.first:
+            self.complete()
 
     def _score_again(self, fold: int, bars: Progress | None, echo: Echo) -> None:
         """The network stays; the battery is another than the one that it was scored under."""
@@ -128,17 +134,21 @@ class Trainer:
             before = self._resume(fit, fold)
             display = FitDisplay(f"{self.recipe.name} fold {fold}", fit.total, fit.step, bars, echo)
             net = fit.run(lambda state: self._keep(fold, fit, state), display)
+            if not self.ranks.first:
+                return
             write_member(self.fold_folder(fold), net, self.spec())
             result = self._score(fold, display)
         result |= {"train_score": fit.score, "train_seconds": fit.seconds, "images_per_second": fit.images_per_second}
         result |= {"seconds": before + time.perf_counter() - started, "precision": fit.precision.name}
-        result |= {"batch_size": fit.recipe.train.batch_size, "threads": usable_cores()}
+        result |= {"batch_size": fit.recipe.train.batch_size, "threads": usable_cores(), "processes": self.ranks.size}
         write_json(self.fold_folder(fold) / MARKER, self.identity() | result | versions())
         (self.fold_folder(fold) / CHECKPOINT).unlink(missing_ok=True)
         speed = f"{fit.step} steps, {fit.seconds:.0f} s, {fit.images_per_second:,.0f} img/s"
         display.close(f"{speed}; {_scores(result)}")
 
     def _keep(self, fold: int, fit: Fit, state: dict[str, Any]) -> None:
+        if not self.ranks.first:
+            return
         kept = {"made": self.identity(), "fit": state, "batch_size": fit.recipe.train.batch_size}
         checkpoint.save(self.fold_folder(fold) / CHECKPOINT, kept)
         if self.after_epoch is not None:
@@ -147,7 +157,7 @@ class Trainer:
     def _resume(self, fit: Fit, fold: int) -> float:
         """Puts `fit` where an interrupted one stopped; the seconds that one took."""
         path = self.fold_folder(fold) / CHECKPOINT
-        state = checkpoint.load(path, self.rerun(fold))
+        state = self.ranks.agreed(lambda: checkpoint.load(path, self.rerun(fold)))
         if state is None:
             return 0.0
         self._check_made(path, state["made"], fold)
@@ -164,7 +174,10 @@ class Trainer:
     def new_fit(self, fold: int, pictures: torch.Tensor) -> Fit:
         """The fit at its first step."""
         recipe = with_batch_share(self.recipe, self.batch_share)
-        return Fit(recipe, self.new_net(), self.material(fold, pictures), self.precision(pictures), self.device)
+        net, material = self.new_net(), self.material(fold, pictures)  # before speeds are measured, which draws too
+        if self.ranks.size > 1:
+            check_shareable(recipe, len(material.rows), self.ranks)
+        return Fit(recipe, net, material, self.precision(pictures), self.device, self.ranks)
 
     def material(self, fold: int, pictures: torch.Tensor) -> Material:
         """What the fold is trained on."""
@@ -214,7 +227,9 @@ class Trainer:
         fresh = Trainer(
             self.contest, self.prepared, self.recipe.model_copy(update={"net": bare}), self.workspace, self.device
         )
-        return choose_precision(fresh.new_net, batch, self.device, self.workspace.cache, key)
+        return self.ranks.agreed(
+            lambda: choose_precision(fresh.new_net, batch, self.device, self.workspace.cache, key)
+        )
 
     def _score(self, fold: int, display: FitDisplay) -> dict[str, Any]:
         """Writes the fold's out-of-fold rows; the scores."""
@@ -268,19 +283,6 @@ def _filled(config: Any) -> Any:
         return config
 
 
-def with_batch_share(recipe: RecipeConfig, share: float) -> RecipeConfig:
-    """The recipe with a share of its batch and the learning rate that goes with it.
-
-    In proportion for SGD (Goyal et al., 2017), by the root for adaptive optimisers (Malladi et al., 2022).
-    """
-    if share == 1.0:
-        return recipe
-    batch = max(1, round(recipe.train.batch_size * share))
-    share = batch / recipe.train.batch_size
-    lr = recipe.train.lr * (share if recipe.train.optimizer == "sgd" else share**0.5)
-    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"batch_size": batch, "lr": lr})})
-
-
 def scored_folds(prepared: Prepared) -> list[int]:
     """Folds that are held out in turn; negative numbers mark rows that never are."""
     return sorted(fold for fold in set(prepared.folds.tolist()) if fold >= 0)
@@ -307,10 +309,15 @@ def train_recipe(
     workspace: Workspace,
     echo: Echo = print,
     folds: Sequence[int] | None = None,
+    ranks: Ranks = ALONE,
 ) -> None:
-    """Trains every missing fold of `recipe` (or of `folds`) on the best device; reuses what is there."""
+    """Trains every missing fold of `recipe` (or of `folds`) on the best device; reuses what is there.
+
+    ranks: this process among those that call it alike, to train each fit together.
+    """
     every = scored_folds(prepared)
     unknown = sorted(set(folds or []) - set(every))
     if unknown:
         raise TrainError(f"fold must be one of {every}, but got {unknown[0]}. See folds.csv, or `kit folds`")
-    Trainer(contest, prepared, recipe, workspace, pick_device()).train(folds or every, echo)
+    trainer = Trainer(contest, prepared, recipe, workspace, pick_device(ranks.local), ranks=ranks)
+    trainer.train(folds or every, echo)
