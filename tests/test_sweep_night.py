@@ -227,6 +227,8 @@ def test_the_book_of_hours_adds_up(tmp_path: Path) -> None:
     second.note(now=True)
     assert json.loads((tmp_path / "hours.json").read_text())["seconds"] == 65.0
     assert second.left == 3600 - 65
+    onlooker = Hours(tmp_path / "hours.json", None, lambda: now[0])
+    assert onlooker.left == 3600 - 65, "--status knows the hours that the sweep was given"
 
 
 # ------------------------------------------------------------------------------------------- several at a time

@@ -52,7 +52,7 @@ def sweep(
             for path in promote(study, wanted, base, count, Path.cwd() / "configs" / "recipes", config.name):
                 make_echo(console)(f"{path}")
         elif show:
-            left = Hours(folder / "hours.json", wanted.budget.hours).left
+            left = Hours(folder / "hours.json", hours).left
             found = status(study, wanted, left)
             print_json(found.to_json()) if as_json else console.print(render(found, wanted))
         else:

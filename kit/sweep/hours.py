@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +14,16 @@ EVERY = 30.0
 
 
 class Hours:
-    """The steady clock of one session over those that went before."""
+    """The steady clock of one session over those that went before.
 
-    def __init__(self, path: Path, hours: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self.path, self.allowed, self.clock = path, hours * 3600, clock
-        self.before = float(read_json(path, rerun=f"rm {path}")["seconds"]) if path.exists() else 0.0
+    hours: allowed over all sessions; None: what the last session was allowed; endless before the first.
+    """
+
+    def __init__(self, path: Path, hours: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+        book = read_json(path, rerun=f"rm {path}") if path.exists() else {"seconds": 0.0, "allowed": math.inf}
+        self.path, self.clock = path, clock
+        self.allowed = float(book["allowed"]) if hours is None else hours * 3600
+        self.before = float(book["seconds"])
         self.began = self.noted = clock()
 
     @property
