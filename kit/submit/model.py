@@ -329,10 +329,11 @@ def half_is_faster(run: Any, X: np.ndarray, spec: Dict[str, Any]) -> bool:
     run: a function (X, spec, half) -> logits. A processor without bfloat16 is left after two slow calls.
     """
     few, spec = X[: rows_a_batch(spec["size"], 2 * PIXELS_A_BATCH)], dict(spec, views=spec["views"][:1])
-    proba, seconds = [], []
+    proba = []  # type: List[np.ndarray]
+    seconds = []  # type: List[float]
     for half in (False, True):
         proba.append(softmax(run(few, spec, half=half)))
-        calls = []
+        calls = []  # type: List[float]
         while len(calls) < 3 and not (half and calls and calls[-1] > 2 * seconds[0]):
             start = time.time()
             run(few, spec, half=half)
