@@ -18,8 +18,15 @@ from kit.data.grouping import by_key
 from kit.errors import DataError
 
 __all__ = [
-    *("INNER", "PART_NAMES", "TRAIN_ONLY", "Split"),
-    *("check_folds", "fold_digest", "fold_summary", "make_folds", "split"),
+    "INNER",
+    "PART_NAMES",
+    "TRAIN_ONLY",
+    "Split",
+    "check_folds",
+    "fold_digest",
+    "fold_summary",
+    "make_folds",
+    "split",
 ]
 
 
