@@ -24,6 +24,8 @@ from kit.workspace import Workspace
 
 SHOWN = 4 * COLUMNS
 """Pictures on the sheet."""
+MOST = 0.1
+"""Largest share of the rows that is acted on at once without a `yes`: weak runs doubt half of all labels."""
 
 
 def rank_labels(
@@ -52,16 +54,28 @@ def _block(image_set: ImageSet, ranking: pd.DataFrame) -> Block:
 
 
 def act(
-    contest: ContestConfig, workspace: Workspace, ranking: pd.DataFrame, ids: Sequence[str], weight: float | None
+    contest: ContestConfig,
+    workspace: Workspace,
+    ranking: pd.DataFrame,
+    ids: Sequence[str],
+    weight: float | None,
+    yes: bool = False,
 ) -> int:
     """Drop the rows `ids`, or those with a doubted label where none is named, or keep them at `weight` in the loss.
 
-    Rewrites `clean.csv` as a person's edit, which stays. Returns how many rows.
+    Rewrites `clean.csv` as a person's edit, which stays. Returns how many rows. DataError for more than the share
+    `MOST` of the rows, none of them named, unless `yes`.
     """
     file = workspace.oof(contest.name) / "clean.csv"
     chosen = list(ids) or ranking.loc[ranking["issue"], "id"].tolist()
     if not chosen:
         raise DataError("labels: none is doubted, so there is nothing to act on. Name rows by --id to act on them.")
+    if not ids and not yes and len(chosen) > MOST * len(ranking):
+        raise DataError(
+            f"labels: at most {MOST:.0%} of the rows are acted on at once, but {len(chosen):,} of {len(ranking):,} are "
+            f"doubted, which says more about the runs than about the labels. Train better recipes, ask the best alone "
+            f"(--recipe), name rows by --id, or add --yes."
+        )
     table = decisions.read(file)
     if weight is None:
         table = label_errors.drop(table, ranking, chosen)

@@ -76,6 +76,22 @@ def test_dropping_is_a_persons_edit_and_makes_the_runs_stale(sure: tuple[Toy, li
     assert set(wrong).isdisjoint(toy.prepared().ids)
 
 
+def test_many_rows_go_only_when_named_or_confirmed(
+    sure: tuple[Toy, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy, wrong = sure
+    monkeypatch.setattr("kit.doubts.MOST", 0.04)
+    before = clean_csv(toy).read_bytes()
+    with pytest.raises(DataError, match=r"at most 4% of the rows are acted on at once, but 3 of 60 are doubted"):
+        run("labels", "--contest", "toy", "--drop")
+    assert clean_csv(toy).read_bytes() == before
+    run("labels", "--contest", "toy", "--drop", *(part for one in wrong for part in ("--id", one)))
+    assert len(toy.prepared().ids) == 57
+    clean_csv(toy).write_bytes(before)
+    run("labels", "--contest", "toy", "--drop", "--yes")
+    assert len(toy.prepared().ids) == 57
+
+
 def test_one_row_is_weighed_down(sure: tuple[Toy, list[str]]) -> None:
     toy, wrong = sure
     run("labels", "--contest", "toy", "--weight", "0.25", "--id", wrong[1])

@@ -61,8 +61,8 @@ def folds(contest: str, data: Path | None, root: Path, as_json: bool) -> None:
     config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console(as_json)
     prepared = prepare(planned(config, workspace), data, workspace, make_echo(console))
     names = pd.Series([prepared.class_names[label] for label in prepared.labels], name="class")
-    counts = pd.crosstab(names, pd.Series(prepared.folds, name="fold")).reset_index()
-    counts.columns = [str(PART_NAMES.get(column, column)) for column in counts.columns]
+    counts = pd.crosstab(names, pd.Series(prepared.folds, name="fold")).rename(columns=PART_NAMES).reset_index()
+    counts.columns = [str(column) for column in counts.columns]
     if as_json:
         print(json.dumps({"digest": prepared.fold_digest, "rows": counts.to_dict("records")}))
         return

@@ -22,6 +22,7 @@ from kit.workspace import Workspace
 @click.option("--drop", is_flag=True, help="Drop the doubted rows from training and scoring.")
 @click.option("--weight", type=click.FloatRange(0, 1, min_open=True), help="Keep them, at this weight in the loss.")
 @click.option("--id", "ids", multiple=True, help="Act on this row alone; may be given more than once.")
+@click.option("--yes", is_flag=True, help="Act on the doubted rows also where they are many.")
 @json_option
 def labels(
     contest: str,
@@ -32,6 +33,7 @@ def labels(
     drop: bool,
     weight: float | None,
     ids: tuple[str, ...],
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Rank the rows by how much out-of-fold predictions contradict their labels (confident learning)."""
@@ -48,6 +50,6 @@ def labels(
     else:
         print_rows(console, rows, "Most doubtful labels")
     if drop or weight is not None:
-        count = act(config, workspace, ranking, ids, weight)
+        count = act(config, workspace, ranking, ids, weight, yes)
         echo(f"{count:,} rows {'dropped' if drop else f'at weight {weight}'} by hand")
         prepare(planned(config, workspace), data, workspace, echo)

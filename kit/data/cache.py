@@ -107,5 +107,7 @@ def _write_beyond(source: Path, image_set: ImageSet) -> None:
 def _read(folder: Path, source: Path, class_names: tuple[str, ...]) -> ImageSet:
     said = artefact.read_json(source / "source.json")
     digest = str(said["digest"])
+    beyond = artefact.read_npz(source / "beyond.npz")
+    groups, splits, sizes = (beyond.get(name) for name in ("groups", "splits", "sizes"))
     pictures = _open(folder / digest, digest, class_names)
-    return replace(pictures, notes=tuple(said["notes"]), **artefact.read_npz(source / "beyond.npz"))
+    return replace(pictures, notes=tuple(said["notes"]), groups=groups, splits=splits, sizes=sizes)

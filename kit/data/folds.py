@@ -17,7 +17,17 @@ from kit.data.fold_kinds import INNER, PART_NAMES, TRAIN_ONLY, from_column, grou
 from kit.data.grouping import by_key
 from kit.errors import DataError
 
-__all__ = ["INNER", "PART_NAMES", "TRAIN_ONLY", "Split", "check_folds", "fold_digest", "make_folds", "split"]
+__all__ = [
+    "INNER",
+    "PART_NAMES",
+    "TRAIN_ONLY",
+    "Split",
+    "check_folds",
+    "fold_digest",
+    "fold_summary",
+    "make_folds",
+    "split",
+]
 
 
 @dataclass(frozen=True)
@@ -121,6 +131,14 @@ def _uneven(folds: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...])
         f"({counts[label].tolist()}); as its groups or the fold column have it"
         for label in np.flatnonzero(off > 1)
     ]
+
+
+def fold_summary(table: pd.DataFrame) -> str:
+    """Rows of each fold that is held out, and of the other parts, in words."""
+    folds = table["fold"].to_numpy()
+    parts = [f"{len(table):,} rows in folds of " + ", ".join(f"{count:,}" for count in np.bincount(folds[folds >= 0]))]
+    parts += [f"{np.sum(folds == fold):,} {name}" for fold, name in PART_NAMES.items() if (folds == fold).any()]
+    return "; ".join(parts)
 
 
 def fold_digest(ids: np.ndarray, folds: np.ndarray, weights: np.ndarray | None = None) -> str:

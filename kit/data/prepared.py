@@ -20,7 +20,7 @@ from kit.data import decisions
 from kit.data.cleaning import SUSPICIONS, clean
 from kit.data.cleaning_sheet import cleaning_blocks
 from kit.data.contact_sheet import write_sheet
-from kit.data.folds import PART_NAMES, Split, check_folds, fold_digest, make_folds, split
+from kit.data.folds import Split, check_folds, fold_digest, fold_summary, make_folds, split
 from kit.data.grouping import merge_keys
 from kit.data.imageset import ImageSet
 from kit.data.sources import load
@@ -195,7 +195,7 @@ def _folds(
     if file.exists() and now.folds == record.folds:
         table = _read_folds(file, ids)
         check_folds(table, labels, contest.classes)
-        echo(f"  {file}: {_fold_summary(table)}")
+        echo(f"  {file}: {fold_summary(table)}")
         return table
     table = make_folds(ids, labels, groups, contest.folds, contest.seed, contest.classes, column)
     if file.exists():
@@ -203,7 +203,7 @@ def _folds(
         echo(f"  {file}: made anew, because {f'of a change in {changed}' if changed else 'its record is gone'}")
     artefact.write_csv(file, table)
     now.write(folder / "prepared.json")
-    echo(f"  {file}: {_fold_summary(table)}")
+    echo(f"  {file}: {fold_summary(table)}")
     for remark in check_folds(table, labels, contest.classes):
         echo(f"  {remark}")
     return table
@@ -216,14 +216,6 @@ def _groups(image_set: ImageSet, decided: pd.DataFrame, keep: np.ndarray) -> np.
     """
     groups = decided["group"].to_numpy().astype(np.int64)[keep]
     return groups if image_set.groups is None else merge_keys(groups, image_set.groups[keep])
-
-
-def _fold_summary(table: pd.DataFrame) -> str:
-    counts = table["fold"].value_counts().sort_index(ascending=False)
-    held_out = counts[counts.index >= 0].sort_index()
-    parts = [f"{len(table):,} rows in folds of " + ", ".join(f"{count:,}" for count in held_out)]
-    parts += [f"{count:,} {PART_NAMES[int(fold)]}" for fold, count in counts[counts.index < 0].items()]
-    return "; ".join(parts)
 
 
 def _read_folds(file: Path, ids: np.ndarray) -> pd.DataFrame:
