@@ -13,7 +13,9 @@ from ensemble_toy import make_runs
 
 from kit import artefact
 from kit.config import CleanConfig, ContestConfig, RecipeSets
+from kit.data import cache
 from kit.data.cleaning import clean
+from kit.data.decoding import Allocate
 from kit.data.imageset import ImageSet
 from kit.ensemble.blend import Blend, blend
 from kit.oof import OofRun
@@ -42,11 +44,13 @@ def image_set(run: OofRun) -> ImageSet:
 
 def write_data(workspace: Workspace, images: ImageSet) -> None:
     """The cache, clean.csv and prepared.json."""
-    folder = workspace.cache / "data" / images.digest
-    folder.mkdir(parents=True)
-    np.save(folder / "images.npy", images.images)
-    artefact.write_npz(folder / "rest.npz", ids=images.ids, labels=images.need_labels())
-    artefact.write_json(folder / "notes.json", {"digest": images.digest, "notes": []})
+
+    def decode(allocate: Allocate) -> ImageSet:
+        decoded = allocate(images.images.shape)
+        decoded[:] = images.images
+        return replace(images, images=decoded)
+
+    cache.cached(workspace.cache / "data", "toy", decode, images.class_names)
     artefact.write_csv(workspace.oof("toy") / "clean.csv", clean(images, CleanConfig()))
     record = {"clean": {"data": images.digest}, "folds": {}}
     artefact.write_json(workspace.oof("toy") / "prepared.json", record)
