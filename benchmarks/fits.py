@@ -40,9 +40,12 @@ class Quiet:
 
 
 def units(contest: ContestConfig, recipe: RecipeConfig, data: SharedData, root: Path, cache: Path) -> list[Unit]:
-    """The first folds of the recipe, in a store of their own."""
-    rows = len(data.load().ids)
-    return [fit_unit(FitJob(contest, recipe, fold, data, root, cache), rows) for fold in range(FITS)]
+    """Folds of the recipe, in stores of their own."""
+    rows, folds = len(data.load().ids), contest.folds.n_splits
+    return [
+        fit_unit(FitJob(contest, recipe, number % folds, data, root / str(number), cache), rows)
+        for number in range(FITS)
+    ]
 
 
 def bare(wanted: list[Unit]) -> float:
