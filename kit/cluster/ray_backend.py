@@ -139,11 +139,10 @@ def connect(address: str) -> Any:
     except ImportError as error:
         rule = "--cluster needs Ray, which is not installed. Install it: pip install 'submission-kit[cluster]'"
         raise ConfigError(rule) from error
-    with _answering(address):
-        knock(address)
     paths = os.pathsep.join(filter(None, [str(Path(kit.__file__).parent.parent), os.environ.get("PYTHONPATH")]))
     environment = {"env_vars": {"PYTHONPATH": paths}}  # a checkout that is not installed is found on this machine too
     with _answering(address):
+        knock(address)
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, runtime_env=environment)
     return ray
 

@@ -24,7 +24,7 @@ from kit.errors import TrainError
 from kit.nets.pretrained import load_pretrained
 from kit.nets.registry import build
 from kit.shifts.battery import Battery
-from kit.submit.model import load_net, net_logits
+from kit.submit.model import net_logits
 from kit.train import checkpoint
 from kit.train.batches import Material
 from kit.train.device import Precision, choose_precision, pick_device, pinned, usable_cores
@@ -82,15 +82,20 @@ class Trainer:
 
     def trained(self, fold: int) -> bool:
         """Whether the fold's network is there; TrainError where it was made from something else."""
-        path = self.fold_folder(fold) / MARKER
-        if not path.exists():
-            return False
-        self._check_made(path, read_json(path, rerun=self.rerun(fold)), fold)
-        return True
+        return self._marker(fold) is not None
 
     def finished(self, fold: int) -> bool:
         """Whether it is there and was scored under the battery as it is now; TrainError as for `trained`."""
-        return self.trained(fold) and read_json(self.fold_folder(fold) / MARKER)["shift"] == self.identity()["shift"]
+        marker = self._marker(fold)
+        return marker is not None and marker["shift"] == self.identity()["shift"]
+
+    def _marker(self, fold: int) -> dict[str, Any] | None:
+        path = self.fold_folder(fold) / MARKER
+        if not path.exists():
+            return None
+        marker = read_json(path, rerun=self.rerun(fold))
+        self._check_made(path, marker, fold)
+        return dict(marker)
 
     def _check_made(self, path: Path, made: dict[str, Any], fold: int) -> None:
         wanted = self.identity()
@@ -111,11 +116,10 @@ class Trainer:
             with fit_bars(self.ranks.first) as bars:
                 for fold in again if self.ranks.first else []:
                     self._score_again(fold, bars, echo)
-                new = [fold for fold in missing if fold not in again]
-                pictures = resized(self.prepared.images, self.recipe.size) if new else None
-                for fold in new:
-                    assert pictures is not None
-                    self._train_fold(fold, pictures, bars, echo)
+                if new := [fold for fold in missing if fold not in again]:
+                    pictures = resized(self.prepared.images, self.recipe.size)
+                    for fold in new:
+                        self._train_fold(fold, pictures, bars, echo)
         if self.ranks.first:
             self.complete()
 
@@ -138,6 +142,7 @@ class Trainer:
                 return
             write_member(self.fold_folder(fold), net, self.spec())
             result = self._score(fold, display)
+        result |= {"parameters": sum(p.numel() for p in net.parameters())}
         result |= {"train_score": fit.score, "train_seconds": fit.seconds, "images_per_second": fit.images_per_second}
         result |= {"seconds": before + time.perf_counter() - started, "precision": fit.precision.name}
         result |= {"batch_size": fit.recipe.train.batch_size, "threads": usable_cores(), "processes": self.ranks.size}
@@ -224,9 +229,7 @@ class Trainer:
         batch = pictures[: self.recipe.train.batch_size].float() / 255
         key = f"{self.recipe.net.name} {self.recipe.net.args} {tuple(batch.shape)}"
         bare = self.recipe.net.model_copy(update={"pretrained": False})
-        fresh = Trainer(
-            self.contest, self.prepared, self.recipe.model_copy(update={"net": bare}), self.workspace, self.device
-        )
+        fresh = replace(self, recipe=self.recipe.model_copy(update={"net": bare}))
         return self.ranks.agreed(
             lambda: choose_precision(fresh.new_net, batch, self.device, self.workspace.cache, key)
         )
@@ -245,7 +248,6 @@ class Trainer:
             "clean": float(hit.mean()),
             "shifted": float(shifted_hit.mean()) if shifted_hit.size else None,
             "rows": len(rows),
-            "parameters": sum(p.numel() for p in load_net(spec, str(folder)).parameters()),
             "cell_names": [cell.name for cell in battery.cells],
         }
 
