@@ -14,7 +14,7 @@ from kit.ensemble.blend import Blend, blend
 from kit.ensemble.distill import Student, Teacher, distill
 from kit.ensemble.kinds import kind
 from kit.ensemble.pool import make_pool
-from kit.errors import EnsembleError
+from kit.errors import EnsembleError, TrainError
 from kit.oof import load_run, load_runs
 from kit.submit.model import load_net, merge_views, net_logits
 from kit.train.device import pick_device
@@ -104,6 +104,8 @@ def test_a_student_is_a_run_like_any_and_is_reused(trained):
     )
     assert len(lines) == before
     np.testing.assert_array_equal(again.logits, run.logits)
+    with pytest.raises(TrainError, match="made with another teacher than now"):
+        distill(trained.contest(), trained.prepared(), trained.workspace, made, trained.recipe("mini"), share=0.5)
     pool = make_pool(load_runs(trained.workspace, "toy"))
     assert set(pool.names) == {"tiny", "mini", "mini-of-all"}
     assert len(kind("all").fit(pool).members) == 3

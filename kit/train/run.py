@@ -100,7 +100,7 @@ class Trainer:
     def _check_made(self, path: Path, made: dict[str, Any], fold: int) -> None:
         wanted = self.identity()
         made = made | {"config": _filled(made.get("config"))}
-        changed = [key for key in ("config", "digests") if made.get(key) != wanted[key]]
+        changed = [key for key in wanted if key != "shift" and made.get(key) != wanted[key]]
         if changed:
             raise TrainError(
                 f"{path}: made with another {', '.join(changed)} than now. Delete {self.folder} to train it again"
