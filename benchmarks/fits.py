@@ -1,16 +1,19 @@
 """What the scheduler costs, and what two fits at once gain: the practice contest's folds, on this machine's cores.
 
-    python benchmarks/fits.py [RECIPE]
+    python benchmarks/fits.py [RECIPE] [ROUNDS]
 
-Four fits in a row in this process; the same in one worker process; the same in two workers that share the cores.
-Seconds of all four, and pictures trained a second; starting the workers, which happens once a night, is left out.
+A round: two fits in a row in this process; two in one worker process; two in two workers that share the cores. Rounds
+follow one another, so that a machine that slows down slows all three. Every process has made one fit before it is
+timed, as in a night of many fits. Prints each round, and the medians over rounds.
 """
 
 from __future__ import annotations
 
+import statistics
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 from kit.cluster.devices import cpu_device
@@ -23,7 +26,7 @@ from kit.config import ContestConfig, RecipeConfig, load_contest, load_recipe
 from kit.data.prepared import prepare
 from kit.workspace import Workspace
 
-FITS = 4
+FITS = 2
 
 
 class Quiet:
@@ -39,60 +42,65 @@ class Quiet:
         """Nothing."""
 
 
-def units(contest: ContestConfig, recipe: RecipeConfig, data: SharedData, root: Path, cache: Path) -> list[Unit]:
-    """Folds of the recipe, in stores of their own."""
-    rows, folds = len(data.load().ids), contest.folds.n_splits
-    return [
-        fit_unit(FitJob(contest, recipe, number % folds, data, root / str(number), cache), rows)
-        for number in range(FITS)
-    ]
+class Folds:
+    """Makes units of the recipe's folds, each in a store of its own."""
+
+    def __init__(self, contest: ContestConfig, recipe: RecipeConfig, data: SharedData, root: Path, cache: Path) -> None:
+        self.contest, self.recipe, self.data, self.root, self.cache = contest, recipe, data, root, cache
+        self.rows, self.made = len(data.load().ids), 0
+
+    def units(self, count: int = FITS) -> list[Unit]:
+        """So many fits, of folds 0, 1, ...: every way of a round makes the same."""
+        return [self._unit(fold) for fold in range(count)]
+
+    def _unit(self, fold: int) -> Unit:
+        self.made += 1
+        job = FitJob(self.contest, self.recipe, fold, self.data, self.root / str(self.made), self.cache)
+        return fit_unit(job, self.rows)
 
 
 def bare(wanted: list[Unit]) -> float:
-    """Seconds of the fits in a row, after one that warms up."""
-    wanted[0].job(Quiet(), 1.0)
+    """Seconds of the fits in a row."""
     started = time.perf_counter()
-    for unit in wanted[1:]:
+    for unit in wanted:
         unit.job(Quiet(), 1.0)
-    return (time.perf_counter() - started) * FITS / (FITS - 1)
+    return time.perf_counter() - started
 
 
-def scheduled(wanted: list[Unit], workers: int, logs: Path) -> float:
-    """Seconds of the fits on so many workers, once those are there."""
-    backend = LocalBackend((cpu_device(workers),), logs)
-    scheduler = Scheduler(backend)
-    scheduler.run([Unit(f"start {number}", Import(), "start") for number in range(workers)])
+def scheduled(scheduler: Scheduler, wanted: list[Unit]) -> float:
+    """Seconds of the fits on the scheduler's workers."""
     started = time.perf_counter()
     failed = [outcome.failure for outcome in scheduler.run(wanted) if outcome.failure]
-    took = time.perf_counter() - started
-    backend.close()
     assert not failed, failed
-    return took
+    return time.perf_counter() - started
 
 
-class Import:
-    """Makes a worker import what fits need."""
-
-    def __call__(self, talk: object, portion: float) -> None:
-        import kit.train.run  # noqa: F401
-
-
-def main(name: str) -> None:
-    """Measures the three."""
+def main(name: str, rounds: int) -> None:
+    """Measures the three, side by side."""
     contest, recipe = load_contest("practice"), load_recipe(name)
     with tempfile.TemporaryDirectory(prefix="kit-") as scratch:
         workspace = Workspace(Path(scratch))
         data = share(prepare(contest, None, workspace, lambda line: None), workspace.cache)
+        folds = Folds(contest, recipe, data, Path(scratch), workspace.cache)
+        backends = [LocalBackend((cpu_device(workers),), workspace.cache / str(workers)) for workers in (1, 2)]
+        with closing(backends[0]), closing(backends[1]):
+            one, two = (Scheduler(backend) for backend in backends)
+            bare(folds.units(1))
+            scheduled(one, folds.units(1))
+            scheduled(two, folds.units(2))
+            seconds = []
+            for number in range(rounds):
+                ways = bare(folds.units()), scheduled(one, folds.units()), scheduled(two, folds.units())
+                seconds.append(ways)
+                say(f"round {number + 1}", *ways)
+    say(f"{recipe.name}, medians of {rounds} rounds", *map(statistics.median, zip(*seconds)))
 
-        def fresh(what: str) -> list[Unit]:
-            return units(contest, recipe, data, Path(scratch) / what, workspace.cache)
 
-        row = bare(fresh("bare"))
-        one = scheduled(fresh("one"), 1, workspace.cache)
-        two = scheduled(fresh("two"), 2, workspace.cache)
-    print(f"{FITS} fits of {recipe.name}: in a row {row:.1f} s; one worker {one:.1f} s ({one / row - 1:+.1%}); "
-          f"two workers {two:.1f} s ({two / row - 1:+.1%})")  # fmt: skip
+def say(what: str, row: float, one: float, two: float) -> None:
+    """A line of figures."""
+    print(f"{what}: {FITS} fits in a row {row:.1f} s; one worker {one:.1f} s ({one / row - 1:+.1%}); "
+          f"two workers {two:.1f} s ({two / row - 1:+.1%})", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "practice_plain")
+    main(sys.argv[1] if len(sys.argv) > 1 else "practice_strong", int(sys.argv[2]) if len(sys.argv) > 2 else 3)
