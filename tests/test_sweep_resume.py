@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,9 +19,11 @@ from sweep_toy import BASE, SPACE, FakeMaker, Inline, night, open_toy, toy_sweep
 import kit
 from kit.errors import SweepError
 from kit.sweep import owners, storage
+from kit.sweep.confirm import winners
 from kit.sweep.owners import GRACE, Owner, Watcher, requeue
 from kit.sweep.space import draw
 from kit.sweep.storage import JOURNAL, hidden, opened, patiently
+from kit.sweep.summary import summary
 
 SWEEP = toy_sweep(budget={"trials": 6}, confirm={"winners": 0, "noise_seeds": 1}, pruning={"folds": "none"})
 SESSION = """
@@ -79,6 +82,10 @@ def test_a_trial_whose_process_is_gone_is_queued_again_and_goes_on_in_its_folder
     assert (f"toy-t{left.number:04d}", 0, "search") in maker.made, "the recipe of the first try, and so its folder"
     assert sum(trial.state == TrialState.COMPLETE for trial in trials) == 6
     assert any("finished folds are kept" in line for line in said)
+    listed = summary(open_toy(SWEEP, tmp_path), SWEEP)
+    for trial in winners(open_toy(SWEEP, tmp_path), SWEEP, 5):
+        name = f"toy-t{left.number if trial.number == again.number else trial.number:04d}"
+        assert re.search(rf"trial {trial.number}: .*  {name}: ", listed), "a trial is told with its recipe's name"
 
 
 def test_a_trial_that_dies_twice_is_not_tried_a_third_time(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from kit.sweep.config import SweepConfig
 from kit.sweep.confirm import read_confirmed, winners
 from kit.sweep.morning import Morning
 from kit.sweep.noise import read_base
-from kit.sweep.search import shown, signature
+from kit.sweep.search import recipe_name, shown, signature
 
 ENOUGH = 4
 """Finished trials from which importances say something."""
@@ -48,7 +48,8 @@ def _base(study: Study, sweep: SweepConfig) -> Iterator[str]:
 def _best(study: Study, sweep: SweepConfig) -> Iterator[str]:
     for trial in winners(study, sweep, 5):
         values = ", ".join(f"{name} {value:.4f}" for name, value in zip(sweep.objective, trial.values))
-        yield f"  trial {trial.number}: {values}  {shown(trial.params)}"
+        recipe = recipe_name(sweep, trial.number, trial.user_attrs)
+        yield f"  trial {trial.number}: {values}  {recipe}: {shown(trial.params)}"
 
 
 def _tested(study: Study, sweep: SweepConfig) -> Iterator[str]:
