@@ -77,8 +77,8 @@ for _ in range(repeats):
 np.save("proba.npy", model.softmax(logits).mean(axis=1))
 print(min(seconds))
 """
-"""One network in one runtime, warm: a second of conversion is paid once for thousands of pictures. PyTorch is in
-bfloat16 where the submission would be, and asks about doubtful pictures again in float32 as that does; memory is kept as the submission keeps it."""
+"""One network in one runtime, warm: a second of conversion is paid once for thousands of pictures. Memory is
+kept as the submission keeps it; PyTorch is in bfloat16 where that would be, and asks about doubtful pictures again."""
 
 
 def stored_member(folder: Path) -> Member:
