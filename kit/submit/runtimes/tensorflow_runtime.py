@@ -152,14 +152,17 @@ def scaled(x: Value, weight: Optional[Value], bias: Optional[Value]) -> Value:
 
 
 def group_norm(x, groups, weight=None, bias=None, eps=1e-5, cudnn=True):  # type: ignore[no-untyped-def]
+    """By each channel's moments, which TensorFlow finds without moving pixels, and one multiplication and addition."""
     picture = x.to(NHWC)
-    n, h, w, c = picture.shape
-    split = tf.reshape(picture, [n, h * w, groups, c // groups])
-    centred = split - tf.reduce_mean(split, [1, 3], keepdims=True)
-    y = centred * tf.math.rsqrt(tf.reduce_mean(tf.square(centred), [1, 3], keepdims=True) + eps)
-    y = Value(tf.reshape(y, [n, h, w, c]), NHWC)
-    by_channel = [None if v is None else Value(v.plain().reshape(-1, 1, 1)) for v in (weight, bias)]
-    return scaled(y, *by_channel)
+    n, _, _, c = picture.shape
+    means, variances = (tf.reshape(v, [n, groups, c // groups]) for v in tf.nn.moments(picture, [1, 2]))
+    mean = tf.reduce_mean(means, 2, keepdims=True)
+    variance = tf.reduce_mean(variances + tf.square(means - mean), 2, keepdims=True)
+    scale = tf.repeat(tf.math.rsqrt(variance + eps), c // groups, axis=2)
+    scale, mean = (tf.reshape(v, [n, 1, 1, c]) for v in (scale, tf.repeat(mean, c // groups, axis=2)))
+    scale = scale if weight is None else scale * weight.plain()
+    shift = -mean * scale if bias is None else bias.plain() - mean * scale
+    return Value(picture * scale + shift, NHWC)
 
 
 def attention(q, k, v, mask=None, dropout=0.0, causal=False, scale=None, enable_gqa=False):  # type: ignore[no-untyped-def]
