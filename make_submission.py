@@ -52,10 +52,10 @@ def main(contest: str, data: Path | None, root: Path, ensemble: str, platform_na
     blend = journey.blend(config, trained, ensemble, workspace, console, shares=shares)
     packed = journey.pack(config, blend, platform, workspace, out, console, lambda: prepared)
     rehearsal = journey.rehearse(config, packed, prepared, platform, workspace, console)
-    journey.conclude(config, packed, blend, rehearsal, workspace, console)
+    journey.conclude(config, packed, rehearsal, workspace, console)
 
     if as_json:
-        print(json.dumps(journey.summary(config, packed, blend, rehearsal)))
+        print(json.dumps(journey.summary(config, packed, rehearsal)))
     sys.exit(0 if rehearsal.passed else 1)
 
 

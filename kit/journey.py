@@ -197,14 +197,18 @@ def pack(
     notebook: Notebook | None = None,
     adapt: bool = False,
 ) -> PackedZip:
-    """The zip; beside the other submissions where `out` is not given."""
+    """The zip; beside the other submissions where `out` is not given. The blend in it, where it is another, is kept."""
     console.rule("package", align="left")
     target = out or workspace.submissions / f"{contest.name}-{made.name}-{platform.name}.zip"
     echo = make_echo(console)
     packed = package(
         made, contest, workspace, platform, target, prepared=prepared, notebook=notebook, adapt=adapt, echo=echo
     )
-    record_zip(workspace, packed, made)
+    record_zip(workspace, packed)
+    if packed.blend is not made:
+        path = workspace.oof(contest.name) / "blends" / f"{packed.blend.name}.json"
+        packed.blend.to_json(path)
+        echo(f"{made.name} did not fit: {packed.blend.name} was packed in its place, written to {path}")
     echo(f"{packed.path}: {packed.size_mb:.1f} MB, {len(packed.manifest['members'])} networks")
     return packed
 
@@ -227,14 +231,14 @@ def rehearse(
 def conclude(
     contest: ContestConfig,
     packed: PackedZip,
-    made: Blend,
     result: Rehearsal,
     workspace: Workspace,
     console: Console,
 ) -> None:
     """What a contestant wants to know at the end, the page that shows it, and what to do next."""
     console.rule("result", align="left")
-    expected, echo = made.expected, make_echo(console)
+    made, echo = packed.blend, make_echo(console)
+    expected = made.expected
     echo(f"zip       {packed.path}  ({packed.size_mb:.1f} MB, sha256 {packed.sha256[:12]})")
     echo(
         f"expect    {expected.point:.3f} on the hidden test, {expected.low:.3f} to {expected.high:.3f} with "
@@ -251,8 +255,9 @@ def conclude(
     echo(f"next      kit upload {packed.path} --phase PHASE_ID   (or the platform's web page)")
 
 
-def summary(contest: ContestConfig, packed: PackedZip, made: Blend, result: Rehearsal) -> dict[str, Any]:
+def summary(contest: ContestConfig, packed: PackedZip, result: Rehearsal) -> dict[str, Any]:
     """The result as plain values, for --json."""
+    made = packed.blend
     return {
         "contest": contest.name,
         "zip": str(packed.path),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 
 from kit.config import ContestConfig, RecipeConfig, load_contest, load_recipe
 from kit.data.prepared import Prepared, prepare
+from kit.ensemble.blend import Blend, blend
+from kit.oof import load_runs
 from kit.workspace import Workspace
 
 CLASSES = ("red", "green", "blue")
@@ -141,3 +144,27 @@ def trained(trained_once: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     shutil.copytree(trained_once.root, root)
     monkeypatch.chdir(root)
     return Toy(root)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The store of the contest in `submit_toy`: two recipes, whose networks differ in the size that they see."""
+    from submit_toy import toy_prepared, write_store
+
+    made = Workspace(tmp_path_factory.mktemp("toy"))
+    write_store(made, toy_prepared())
+    return made
+
+
+@pytest.fixture(scope="module")
+def both(workspace: Workspace) -> Blend:
+    """Both of its recipes, blended."""
+    return blend(load_runs(workspace, "toy"), "best2")
+
+
+@pytest.fixture(scope="module")
+def small_calls() -> Iterator[None]:
+    """The largest call of a rehearsal is 300 pictures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kit.submit.questions.MANY", 300)
+        yield

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from submit_toy import toy_contest, toy_platform, toy_prepared, write_store
+from submit_toy import toy_contest, toy_platform, toy_prepared
 
-from kit.ensemble.blend import Blend, blend
+from kit.ensemble.blend import Blend
 from kit.errors import PackagingError
-from kit.oof import load_run, load_runs
+from kit.oof import load_run
 from kit.submit import quantise
 from kit.submit.members import read_members
 from kit.submit.model import parse_arrays
@@ -22,24 +22,13 @@ from kit.submit.quantise import eight_bits, measure, quantised
 from kit.submit.rehearse import rehearse
 from kit.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("small_calls")
+
 
 @pytest.fixture(autouse=True)
 def small_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
     """The toy's weights are small; eight bits apply to them too."""
     monkeypatch.setattr(quantise, "SMALL", 64)
-    monkeypatch.setattr("kit.submit.questions.MANY", 300)
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    made = Workspace(tmp_path_factory.mktemp("toy"))
-    write_store(made, toy_prepared())
-    return made
-
-
-@pytest.fixture(scope="module")
-def both(workspace: Workspace) -> Blend:
-    return blend(load_runs(workspace, "toy"), "best2")
 
 
 def pack(workspace: Workspace, both: Blend, max_mb: float | None, said: list[str] | None = None) -> PackedZip:
@@ -140,5 +129,6 @@ def test_where_eight_bits_lose_too_much_folds_give_way(
 
 
 def test_the_end_of_the_ladder_is_a_refusal(workspace: Workspace, both: Blend, tmp_path: Path) -> None:
-    with pytest.raises(PackagingError, match=r"at most 0\.01 MB.*Blend fewer members"):
+    """It says how to make what is smaller still."""
+    with pytest.raises(PackagingError, match=r"at most 0\.01 MB.*Blend fewer members.*kit distill best2 RECIPE --cont"):
         pack(workspace, both, 0.01)

@@ -6,44 +6,24 @@ import json
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.torch
-from submit_toy import toy_contest, toy_platform, toy_prepared, write_store
+from submit_toy import toy_contest, toy_platform, toy_prepared
 
 from kit.artefact import sha256_bytes
-from kit.ensemble.blend import Blend, blend
+from kit.ensemble.blend import Blend
 from kit.errors import ArtefactError, PackagingError, RehearsalError
-from kit.oof import load_runs
 from kit.submit import archive
 from kit.submit.model import softmax
 from kit.submit.package import PackedZip, package
 from kit.submit.rehearse import Rehearsal, rehearse, report_path
 from kit.workspace import Workspace
 
-
-@pytest.fixture(autouse=True, scope="module")
-def small_calls() -> Iterator[None]:
-    """The largest call of a rehearsal is 300 pictures."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kit.submit.questions.MANY", 300)
-        yield
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    made = Workspace(tmp_path_factory.mktemp("toy"))
-    write_store(made, toy_prepared())
-    return made
-
-
-@pytest.fixture(scope="module")
-def both(workspace: Workspace) -> Blend:
-    return blend(load_runs(workspace, "toy"), "best2")
+pytestmark = pytest.mark.usefixtures("small_calls")
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +138,16 @@ def test_the_platform_decides_where_files_lie(workspace: Workspace, both: Blend,
     assert {"model.py", "metadata", "SubmissionModel/manifest.json", "SubmissionModel/residual.py"} <= names
     result = rehearse(found.path, platform, contest=toy_contest(), prepared=toy_prepared(), workspace=workspace)
     assert [check for check in result.checks if not check.passed] == []
+
+
+def test_a_limit_is_one_of_the_whole_zip(workspace: Workspace, both: Blend, packed: PackedZip, tmp_path: Path) -> None:
+    """Of its list of names too, to the byte."""
+    size = packed.path.stat().st_size / 1e6
+    again = package(both, toy_contest(), workspace, toy_platform(max_mb=size), tmp_path / "fits.zip")
+    assert again.sha256 == packed.sha256
+    said: list[str] = []
+    package(both, toy_contest(), workspace, toy_platform(max_mb=size - 1e-6), tmp_path / "less.zip", echo=said.append)
+    assert [line.split(":")[0].strip() for line in said] == ["fp16", "1 fold"]
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x", "C:/x", "..\\x"])

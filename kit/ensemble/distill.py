@@ -11,7 +11,7 @@ Which recipes teach was chosen on all rows, as for any blend.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -61,6 +61,18 @@ class Teacher:
         runs = [_rows(run, run.folds != fold) for run in self.runs]
         pool = make_pool(runs, contest.expects, contest.metric, merges=self.merges)
         return pool, kind(self.kind).fit(pool)
+
+
+def is_student(info: Mapping[str, Any], blend: Blend) -> bool:
+    """Whether run.json's `info` is that of a student of `blend`, whatever share of its targets was the blend's.
+
+    A soup of students is none: it says of its first part alone who taught it.
+    """
+    views = {member.recipe: list(member.views) for member in blend.members}
+    merges = {member.recipe: member.merge for member in blend.members}
+    wanted = {"kind": blend.kind, "views": views, "merges": merges}
+    said = info.get("teacher")
+    return said is not None and "soup" not in info and {key: said.get(key) for key in wanted} == wanted
 
 
 def _rows(run: OofRun, chosen: np.ndarray) -> OofRun:

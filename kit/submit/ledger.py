@@ -11,15 +11,16 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from kit.artefact import sha256_file
-from kit.ensemble.blend import Blend
 from kit.errors import DiskError, UploadError
-from kit.submit.package import PackedZip
 from kit.workspace import Workspace
+
+if TYPE_CHECKING:
+    from kit.submit.package import PackedZip
 
 LEDGER = "ledger.jsonl"
 COLUMNS = (
@@ -70,8 +71,9 @@ def read(workspace: Workspace) -> pd.DataFrame:
     return pd.DataFrame(entries, columns=list(COLUMNS))
 
 
-def record_zip(workspace: Workspace, packed: PackedZip, blend: Blend) -> None:
-    """Record a packed zip with its members and local scores."""
+def record_zip(workspace: Workspace, packed: PackedZip) -> None:
+    """Record a packed zip with the members that it holds and their local scores."""
+    blend = packed.blend
     append(
         workspace,
         "packed",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ from kit.artefact import sha256_bytes, sha256_file
 from kit.config import ContestConfig, PlatformConfig
 from kit.data.prepared import Prepared
 from kit.ensemble.blend import Blend
+from kit.ensemble.substitute import has_student
 from kit.errors import PackagingError
 from kit.submit import model
 from kit.submit.adaptation import adapting
-from kit.submit.archive import write_zip
+from kit.submit.archive import stored_size, write_zip
 from kit.submit.fastest import fastest
-from kit.submit.ladder import Rung, rungs
-from kit.submit.members import read_members
+from kit.submit.ladder import Ladder, Rung
+from kit.submit.members import Member, read_members
 from kit.submit.notebook import notebook_files
 from kit.submit.runtime_files import Entries, Files, runtime_files
 from kit.workspace import Workspace
@@ -38,6 +40,8 @@ class PackedZip:
     sha256: str
     size_mb: float
     manifest: dict[str, Any]
+    blend: Blend
+    """What was packed: the blend asked for, or where that did not fit what stands for it."""
 
 
 @dataclass(frozen=True)
@@ -72,23 +76,77 @@ def package(
     members = read_members(blend, contest.name, workspace)
     if adapt:
         members, platform = adapting(members, platform)
-    runtime = fastest(platform.runtimes, members, workspace.cache / "runtimes.json")
-    fixed = {"model.py": _model_file(platform)}
-    if platform.artefact == "notebook":
-        named = notebook or Notebook()
-        fixed |= notebook_files(contest, platform, named.dataset, named.competition)
-    for rung in rungs(members, contest.name, workspace, prepared):
-        entries, written = runtime_files(runtime, rung.members)
-        files = {**written, **fixed}
-        manifest = _manifest(blend, contest, platform, runtime, entries, files)
-        files[MANIFEST] = (json.dumps(manifest, indent=1, allow_nan=False) + "\n").encode()
-        if _fits(files, platform, rung, echo):
-            break
-    else:
-        raise _too_big(files, platform)
+
+    def read(other: Blend) -> list[Member]:
+        found = read_members(other, contest.name, workspace)
+        return adapting(found, platform)[0] if adapt else found
+
+    ladder = Ladder(contest.name, workspace, read, functools.cache(prepared) if prepared else None, echo)
+    packer = Packer(contest, platform, workspace, _fixed_files(contest, platform, notebook or Notebook()))
+    rung, files, manifest = packer.first_that_fits(blend, ladder.rungs(blend, members), echo)
     _check_syntax(files, platform)
     write_zip(out, lay_out(files, platform))
-    return PackedZip(out, sha256_file(out), out.stat().st_size / 1e6, manifest)
+    return PackedZip(out, sha256_file(out), out.stat().st_size / 1e6, manifest, rung.blend)
+
+
+@dataclass(frozen=True)
+class Packer:
+    """What the rungs of one zip have in common.
+
+    fixed: files that do not depend on the networks. runtimes: by blend, the fastest of those that may be.
+    """
+
+    contest: ContestConfig
+    platform: PlatformConfig
+    workspace: Workspace
+    fixed: Files
+    runtimes: dict[str, str] = field(default_factory=dict)
+
+    def first_that_fits(self, blend: Blend, rungs: Iterable[Rung], echo: Echo) -> tuple[Rung, Files, dict[str, Any]]:
+        """The first rung that is small enough, its files and its manifest; PackagingError where none is.
+
+        A rung with more bytes of weights than one that was too big is passed over. So is one of something else than
+        `blend` that this platform cannot run, and `echo` is told.
+        """
+        files: Files = {}
+        least: int | None = None
+        for rung in rungs:
+            if least is not None and rung.size > least:
+                continue
+            try:
+                files, manifest = self.contents(rung)
+            except PackagingError as error:
+                if rung.blend is blend:
+                    raise
+                echo(f"  {rung.name}: left out. {error}")
+                continue
+            if _fits(files, self.platform, rung, echo):
+                return rung, files, manifest
+            least = rung.size
+        taught = has_student(blend, self.contest.name, self.workspace)
+        teach = "" if taught else f"kit distill {blend.name} RECIPE --contest {self.contest.name}"
+        raise _too_big(files, self.platform, teach)
+
+    def contents(self, rung: Rung) -> tuple[Files, dict[str, Any]]:
+        """All files of a rung, and the manifest among them."""
+        name = rung.blend.name
+        if name not in self.runtimes:
+            remembered = self.workspace.cache / "runtimes.json"
+            self.runtimes[name] = fastest(self.platform.runtimes, rung.members, remembered)
+        runtime = self.runtimes[name]
+        entries, written = runtime_files(runtime, rung.members)
+        files = {**written, **self.fixed}
+        manifest = _manifest(rung.blend, self.contest, self.platform, runtime, entries, files)
+        files[MANIFEST] = (json.dumps(manifest, indent=1, allow_nan=False) + "\n").encode()
+        return files, manifest
+
+
+def _fixed_files(contest: ContestConfig, platform: PlatformConfig, named: Notebook) -> Files:
+    """What does not depend on the networks."""
+    files = {"model.py": _model_file(platform)}
+    if platform.artefact == "notebook":
+        files |= notebook_files(contest, platform, named.dataset, named.competition)
+    return files
 
 
 def _model_file(platform: PlatformConfig) -> bytes:
@@ -149,17 +207,24 @@ def _check_syntax(files: Mapping[str, bytes], platform: PlatformConfig) -> None:
 
 def _fits(files: Mapping[str, bytes], platform: PlatformConfig, rung: Rung, echo: Echo) -> bool:
     """Whether a rung is small enough; said where there is a bound."""
-    size = sum(len(data) for data in files.values()) / 1e6
+    size = _megabytes(files, platform)
     fits = not platform.max_mb or size <= platform.max_mb
     if rung.name != "fp16" or not fits:
         echo(f"  {rung.name}: {size:.1f} MB, {'fits' if fits else 'too big'} ({rung.note})")
     return fits
 
 
-def _too_big(files: Mapping[str, bytes], platform: PlatformConfig) -> PackagingError:
-    size = sum(len(data) for data in files.values()) / 1e6
+def _megabytes(files: Mapping[str, bytes], platform: PlatformConfig) -> float:
+    """What the zip will have, as the platform counts it."""
+    return stored_size(lay_out(files, platform)) / 1e6
+
+
+def _too_big(files: Mapping[str, bytes], platform: PlatformConfig, teach: str) -> PackagingError:
+    """What to say at the end of the ladder; `teach` is the command that makes a student, where there is none."""
+    size = _megabytes(files, platform)
     largest = sorted(files, key=lambda name: -len(files[name]))[:3]
     return PackagingError(
         f"a zip for {platform.name} holds at most {platform.max_mb:g} MB, but this one would have "
         f"{size:.1f} MB (largest: {', '.join(largest)}). Blend fewer members or smaller networks"
+        + (f", or teach one small network what the blend answers: {teach}" if teach else "")
     )
