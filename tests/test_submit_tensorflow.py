@@ -18,6 +18,7 @@ from kit.submit.model import net_logits
 from kit.submit.runtime_files import runtime_files
 from kit.train.member import write_member
 
+HALVES = ("eager", "again", "half")
 VIEWS = ["identity", "rot90", "scale0.9", "darker"]
 
 SCRIPT = """
@@ -31,6 +32,8 @@ for entry in json.load(open("entries.json")):
     run = model.load_runner(entry, ".", "tensorflow")
     np.save(entry["recipe"] + ".eager.npy", run(X, entry))
     network = run.args[0]
+    np.save(entry["recipe"] + ".half.npy", run(X, entry, half=True))
+    np.save(entry["recipe"] + ".again.npy", run(X, entry))
     network.call = network.by_tflite()
     np.save(entry["recipe"] + ".lite.npy", run(X, entry))
 """
@@ -63,3 +66,6 @@ def test_tensorflow_answers_as_torch_does_without_torch(tmp_path: Path) -> None:
         for way in ("eager", "lite"):
             found = np.load(tmp_path / f"{member.entry['recipe']}.{way}.npy")
             np.testing.assert_allclose(found, wanted, atol=1e-3 * max(1.0, np.abs(wanted).max()), err_msg=way)
+        eager, again, half = (np.load(tmp_path / f"{member.entry['recipe']}.{way}.npy") for way in HALVES)
+        np.testing.assert_array_equal(again, eager, err_msg="bfloat16 lasts no longer than its call")
+        np.testing.assert_allclose(half, eager, atol=0.1 * max(1.0, np.abs(eager).max()))

@@ -342,8 +342,11 @@ def half_is_faster(run: Any, X: np.ndarray, spec: Dict[str, Any]) -> bool:
     return bool(seconds[1] < 0.9 * seconds[0] and np.abs(proba[1] - proba[0]).max() < DOUBT)
 
 
-def array_logits(run: Any, X: Any, spec: Dict[str, Any], batch_size: Optional[int] = None) -> np.ndarray:
+def array_logits(
+    run: Any, X: Any, spec: Dict[str, Any], batch_size: Optional[int] = None, half: bool = False
+) -> np.ndarray:
     """`net_logits` without torch: `run` is a function (n, 3, S, S) float32 -> (n, C)."""
+    run = functools.partial(run, half=True) if half else run
     batch_size = batch_size or rows_a_batch(spec["size"])
     parts = [np.zeros((0, len(spec["views"]), spec["net"]["num_classes"]), dtype=np.float32)]
     for start in range(0, len(X), batch_size):
@@ -532,6 +535,8 @@ class Model:
         """
         spec = dict(self.members[number])
         run = self.runner(number)
+        if self.manifest["runtime"] == "tensorflow":
+            run.args[0].expect(len(X) * len(spec["views"]))
         rows = rows_a_batch(spec["size"])
         if half and self.halved(number, run, X):
             run, rows = functools.partial(run, half=True), rows_a_batch(spec["size"], 2 * PIXELS_A_BATCH)
@@ -555,7 +560,7 @@ class Model:
     def halved(self, number: int, run: Any, X: np.ndarray) -> bool:
         """Whether a member runs in bfloat16: what its recipe's first fold has measured holds for all."""
         member = self.members[number]
-        if self.manifest["runtime"] not in ("timm", "torch") or member.get("adapt"):
+        if self.manifest["runtime"] == "onnx" or member.get("adapt"):
             return False
         if member["recipe"] not in self.halves:
             self.halves[member["recipe"]] = half_is_faster(run, X, member)

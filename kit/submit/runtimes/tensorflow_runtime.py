@@ -508,7 +508,7 @@ CHOICES = {}  # type: Dict[str, bool]
 
 
 class Network:
-    """(n, 3, size, size) float32 -> (n, C) logits for n up to `rows`, by TensorFlow or by TFLite.
+    """(n, 3, size, size) float32 -> (n, C) logits for n up to `rows`, by TensorFlow or TFLite; on request in bfloat16.
 
     Traced once for `rows` pictures of fixed sizes, so that shapes are numbers; fewer are filled up with zeros. TFLite
     takes a second or two to convert and then is the faster for most networks of convolutions, so it is tried, once a
@@ -518,15 +518,22 @@ class Network:
     def __init__(self, graph: Dict[str, Any], arrays: Dict[str, np.ndarray], size: int, rows: int) -> None:
         self.graph, self.arrays, self.shape = graph, arrays, (rows, size, size, 3)
         self.key = repr(graph["nodes"])
-        self.seen = 0
+        self.expected = 0
         self.call = self.by_tensorflow()
+        self.half = None  # type: Optional[Call]
         self.settled = False
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        self.seen += len(x)
-        if not self.settled and self.seen > WORTH_CONVERTING:
+    def expect(self, pictures: int) -> None:
+        """Says that so many pictures, views counted, are to come."""
+        self.expected += pictures
+
+    def __call__(self, x: np.ndarray, half: bool = False) -> np.ndarray:
+        if not self.settled and self.expected > WORTH_CONVERTING:
             self.settle(self.filled(x))
-        return self.call(self.filled(x))[: len(x)]
+        if half and self.half is None:
+            self.half = self.by_bfloat16()
+        call = self.half if half else self.call
+        return call(self.filled(x))[: len(x)]  # type: ignore[misc]
 
     def filled(self, x: np.ndarray) -> np.ndarray:
         """The pictures in TensorFlow's layout, zeros behind them."""
@@ -542,6 +549,19 @@ class Network:
     def by_tensorflow(self) -> Call:
         call = self.traced(OPERATORS)
         return lambda picture: call(tf.constant(picture)).numpy()
+
+    def by_bfloat16(self) -> Call:
+        """By TensorFlow, which puts what oneDNN is faster at into bfloat16."""
+        call = self.traced(OPERATORS)
+
+        def run(picture: np.ndarray) -> np.ndarray:
+            tf.config.optimizer.set_experimental_options({HALF: True})
+            try:
+                return call(tf.constant(picture)).numpy()
+            finally:
+                tf.config.optimizer.set_experimental_options({HALF: False})
+
+        return run
 
     def by_tflite(self) -> Call:
         converter = tf.lite.TFLiteConverter.from_concrete_functions([self.traced(DELEGATED)])
@@ -574,6 +594,9 @@ class Network:
         if agrees and CHOICES[self.key]:
             self.call = other
 
+
+HALF = "auto_mixed_precision_onednn_bfloat16"
+"""What TensorFlow calls it; read at every call."""
 
 WORTH_CONVERTING = 1500
 """Pictures, views counted, after which a network's conversion pays."""
