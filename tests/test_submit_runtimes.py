@@ -111,3 +111,20 @@ def test_one_runtime_is_not_measured_and_none_is_an_error(timed: list[str], tmp_
     assert timed == []
     with pytest.raises(PackagingError, match="tensorflow: no tensorflow"):
         fastest(("tensorflow", "tensorflow"), [member(0, tmp_path)], tmp_path / "r.json")
+
+
+@pytest.mark.parametrize(("runtime", "seconds"), [("torch", 1.0), ("onnx", 3.0)])
+def test_a_runtime_is_as_fast_as_in_bfloat16_where_it_has_that(
+    runtime: str, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+
+    def run(X: np.ndarray, entry: object, half: bool = False) -> np.ndarray:
+        clock[0] += 1.0 if half else 3.0
+        return np.full((len(X), 2, 3), 7.0 if half else 5.0)
+
+    monkeypatch.setattr(choosing, "load_runner", lambda entry, folder, runtime: run)
+    monkeypatch.setattr(choosing.time, "perf_counter", lambda: clock[0])
+    found, logits = choosing._time(runtime, [{"recipe": "one"}, {"recipe": "one"}], {})
+    assert found == seconds
+    np.testing.assert_array_equal(logits, np.full((choosing.PICTURES, 6), 5.0))

@@ -13,7 +13,7 @@ import numpy as np
 from kit.artefact import read_json, sha256_bytes, write_json
 from kit.errors import PackagingError
 from kit.submit.members import Member
-from kit.submit.model import load_runner
+from kit.submit.model import keep_freed_memory, load_runner
 from kit.submit.runtime_files import Entries, Files, runtime_files
 
 PICTURES = 64
@@ -43,6 +43,7 @@ def fastest(allowed: Sequence[str], members: Sequence[Member], remembered: Path)
 def _measured(allowed: Sequence[str], members: Sequence[Member]) -> str:
     timed: dict[str, tuple[float, np.ndarray]] = {}
     reasons: list[str] = []
+    keep_freed_memory()  # as the submission does
     for runtime in allowed:
         try:
             timed[runtime] = _time(runtime, *runtime_files(runtime, members))
@@ -56,7 +57,7 @@ def _measured(allowed: Sequence[str], members: Sequence[Member]) -> str:
 
 
 def _time(runtime: str, entries: Entries, files: Files) -> tuple[float, np.ndarray]:
-    """Seconds for one network of every recipe, and their logits (R, V, C) side by side."""
+    """Seconds for one network of every recipe, in bfloat16 where that is faster; their float32 logits side by side."""
     first = {entry["recipe"]: entry for entry in reversed(entries)}
     images = np.random.default_rng(0).integers(0, 256, (PICTURES, 64, 64, 3), dtype=np.uint8)
     seconds, logits = 0.0, []
@@ -65,8 +66,13 @@ def _time(runtime: str, entries: Entries, files: Files) -> tuple[float, np.ndarr
             (Path(folder) / name).write_bytes(data)
         for entry in first.values():
             run = load_runner(entry, folder, runtime)
-            run(images[:8], entry)
-            start = time.perf_counter()
-            logits.append(run(images, entry).reshape(PICTURES, -1))
-            seconds += time.perf_counter() - start
+            taken = []
+            for way in ({},) if runtime == "onnx" else ({}, {"half": True}):
+                run(images[:8], entry, **way)
+                start = time.perf_counter()
+                found = run(images, entry, **way)
+                taken.append(time.perf_counter() - start)
+                if not way:
+                    logits.append(found.reshape(PICTURES, -1))
+            seconds += min(taken)
     return seconds, np.concatenate(logits, axis=1)
