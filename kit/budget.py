@@ -16,12 +16,12 @@ import numpy as np
 
 from kit.config import ContestConfig, RecipeConfig, list_names, load_recipe
 from kit.data.prepared import Prepared
+from kit.echo import Echo
 from kit.errors import ConfigError
 from kit.plan import Plan
 from kit.shifts.battery import Battery
 from kit.train.device import pick_device, pinned
 from kit.train.pictures import resized
-from kit.train.progress import Echo
 from kit.train.run import Trainer, scored_folds
 from kit.workspace import Workspace
 

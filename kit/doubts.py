@@ -16,7 +16,8 @@ from kit.config import ContestConfig
 from kit.data import decisions, label_errors
 from kit.data.contact_sheet import COLUMNS, Block, write_sheet
 from kit.data.imageset import ImageSet
-from kit.data.prepared import Echo, cleaned
+from kit.data.prepared import cleaned
+from kit.echo import Echo
 from kit.ensemble.pool import make_pool
 from kit.errors import DataError
 from kit.oof import load_runs

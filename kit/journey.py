@@ -17,6 +17,7 @@ from kit.cluster.training import train_all
 from kit.config import ContestConfig, PlatformConfig, RecipeConfig
 from kit.data.prepared import Prepared, prepare
 from kit.data.sources import load_test
+from kit.echo import Echo
 from kit.ensemble.blend import Blend, Wish, wished_pool
 from kit.ensemble.blend import blend as make_blend
 from kit.ensemble.kinds import kind
@@ -36,7 +37,6 @@ from kit.submit.package import Notebook, PackedZip, package
 from kit.submit.rehearse import Rehearsal
 from kit.submit.rehearse import rehearse as make_rehearsal
 from kit.train.device import pick_device
-from kit.train.progress import Echo
 from kit.train.run import check_names
 from kit.workspace import Workspace
 

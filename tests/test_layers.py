@@ -12,7 +12,7 @@ import pytest
 
 from kit.workspace import PROJECT
 
-GROUND = ("errors", "artefact", "config", "workspace")
+GROUND = ("errors", "echo", "artefact", "config", "workspace")
 """May be imported by all, and import each other alone."""
 SHIPPED = "submit.model"
 """Runs on the platform and in every stage's scoring: imports nothing of the kit, and may be imported by all."""

@@ -67,7 +67,7 @@ class Scheduler:
     """Runs units on a backend's devices; may be given more of them at any time."""
 
     backend: Backend
-    on_line: Callable[[Unit, str], None] = lambda unit, text: None
+    on_line: Callable[[Unit, str], object] = lambda unit, text: None
     on_report: Callable[[Unit, int, float], bool] = lambda unit, step, value: True
     on_keep: Callable[[Unit, str, bytes], None] = lambda unit, name, data: None
     on_wait: Callable[[], None] = lambda: None

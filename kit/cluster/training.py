@@ -14,9 +14,9 @@ from kit.cluster.store import store
 from kit.cluster.unit import Backend, Outcome, Unit
 from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
+from kit.echo import Echo
 from kit.errors import TrainError
 from kit.train.device import pick_device
-from kit.train.progress import Echo
 from kit.train.run import Trainer, check_names, scored_folds, train_recipe
 from kit.workspace import Workspace
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from kit.comparison.measures import Difference, Measures, difference, measure
@@ -11,13 +11,12 @@ from kit.comparison.techniques import NAMES, SHUFFLING, TECHNIQUES
 from kit.comparison.training_rows import training_accuracy
 from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
+from kit.echo import Echo
 from kit.errors import ConfigError, did_you_mean
 from kit.nets.pretrained import check_weights
 from kit.oof import OofRun, load_run
 from kit.train.run import check_names, train_recipe
 from kit.workspace import Workspace
-
-Echo = Callable[[str], None]
 
 
 @dataclass

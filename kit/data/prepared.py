@@ -7,7 +7,6 @@ says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,10 +24,9 @@ from kit.data.grouping import merge_keys
 from kit.data.imageset import ImageSet
 from kit.data.sources import load
 from kit.data.stale import Record, stale_runs
+from kit.echo import Echo
 from kit.errors import DataError
 from kit.workspace import Workspace
-
-Echo = Callable[[str], object]
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from kit.config import ContestConfig
 from kit.data.adversarial import Adversarial, compare
 from kit.data.contact_sheet import COLUMNS, Block, write_sheet
 from kit.data.imageset import ImageSet
-from kit.data.prepared import Echo, cleaned
+from kit.data.prepared import cleaned
 from kit.data.sources import load_test
+from kit.echo import Echo
 from kit.workspace import Workspace
 
 SAMPLE = 2000

@@ -21,6 +21,7 @@ import torch
 from kit.artefact import read_json, read_npz, sha256_bytes, write_npz
 from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
+from kit.echo import Echo
 from kit.ensemble.blend import Blend
 from kit.ensemble.combine import Combiner
 from kit.ensemble.kinds import kind
@@ -32,7 +33,6 @@ from kit.submit.model import load_net, merge_views, net_logits
 from kit.train.batches import Material
 from kit.train.device import pick_device
 from kit.train.member import SPEC
-from kit.train.progress import Echo
 from kit.train.run import Trainer, scored_folds
 from kit.workspace import Workspace
 

@@ -8,7 +8,7 @@ as a run where it is no worse than the best run in it.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from kit.artefact import read_json, read_npz, write_json, write_npz
 from kit.config import AugmentConfig, ContestConfig
 from kit.data.folds import split
 from kit.data.prepared import Prepared
+from kit.echo import Echo
 from kit.ensemble.nested import difference
 from kit.ensemble.pool import make_pool
 from kit.errors import EnsembleError
@@ -39,7 +40,6 @@ OOF = "oof.npz"
 BATCHES, BATCH = 32, 64
 """Training pictures for BatchNorm's statistics: averaged weights need their own."""
 
-Echo = Callable[[str], object]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from kit.artefact import read_json
 from kit.config import AugmentConfig
+from kit.echo import Echo
 from kit.ensemble.blend import Blend
 from kit.ensemble.blend import blend as make_blend
 from kit.ensemble.distill import is_student
@@ -22,7 +23,6 @@ from kit.oof import RUN, OofRun, load_runs
 from kit.train.augment.policy import trained_families
 from kit.workspace import Workspace
 
-Echo = Callable[[str], object]
 Info = Mapping[str, Any]
 
 GAINS = ("clean", "macro_f1", "shifted", "shifted_macro_f1", "worst")

@@ -13,16 +13,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from kit.artefact import read_json, write_json
 from kit.config import PlatformConfig
+from kit.echo import Echo
 from kit.errors import RehearsalError
 from kit.submit.sandbox import Interpreter
 
 MARKER = "complete.json"
-Echo = Callable[[str], object]
 
 
 def cache_folder() -> Path:

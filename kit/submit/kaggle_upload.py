@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from kit.echo import Echo
 from kit.errors import UploadError
 from kit.submit.upload import check_report
 
-Echo = Callable[[str], object]
 DONE = ("complete", "error")
 
 

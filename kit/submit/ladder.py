@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from kit.data.prepared import Prepared
+from kit.echo import Echo
 from kit.ensemble.blend import Blend
 from kit.ensemble.recalibrate import recalibrated
 from kit.ensemble.substitute import soups, students
@@ -24,7 +25,6 @@ from kit.submit.members import Member
 from kit.submit.quantise import MAY_LOSE, Loss, measure, quantised
 from kit.workspace import Workspace
 
-Echo = Callable[[str], object]
 HALF, EIGHT = "fp16", "int8"
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from kit.artefact import sha256_bytes, sha256_file
 from kit.config import ContestConfig, PlatformConfig
 from kit.data.prepared import Prepared
+from kit.echo import Echo
 from kit.ensemble.blend import Blend
 from kit.ensemble.substitute import has_student
 from kit.errors import PackagingError
@@ -29,7 +30,6 @@ from kit.workspace import Workspace
 FORMAT = 1
 MANIFEST = "manifest.json"
 
-Echo = Callable[[str], object]
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,13 @@ from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from kit.artefact import read_json, sha256_file
+from kit.echo import Echo
 from kit.errors import UploadError
 from kit.submit.rehearse import report_path
 
 SERVER = "https://www.codabench.org"
 SERVICE = "submission-kit"
 DONE = ("Finished", "Failed", "Cancelled")
-Echo = Callable[[str], object]
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from kit.cluster.shared import SharedData, share
 from kit.cluster.unit import Talk, Unit
 from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
+from kit.echo import Echo
 from kit.sweep.config import LEFT_OUT, FidelityConfig, SweepConfig
 from kit.sweep.leave_out import left_out
 from kit.sweep.material import refolded, subset
 from kit.sweep.objective import FoldResult, fold_result
 from kit.sweep.watch import EpochWatch, GivenUp
 from kit.train.member import WEIGHTS
-from kit.train.progress import Echo
 from kit.train.run import CHECKPOINT, OOF, check_names, scored_folds
 from kit.workspace import Workspace
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
+from kit.echo import Echo
 from kit.errors import TrainError
 from kit.train.memory import ran_out
 from kit.train.objective import Objective
@@ -25,7 +24,7 @@ class InParts:
     ) -> None:
         self.objective, self.optimizer, self.count, self.ranks = objective, optimizer, count, ranks
         self.step = ranks.together(objective, objective.net, objective.projector)
-        self.say: Callable[[str], None] = lambda line: None
+        self.say: Echo = lambda line: None
         """Told when memory runs out."""
 
     def backward(self, rows: Tensor, progress: float) -> tuple[float, float]:

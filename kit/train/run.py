@@ -20,6 +20,7 @@ import kit
 from kit.artefact import read_json, write_json, write_npz
 from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
+from kit.echo import Echo
 from kit.errors import TrainError
 from kit.nets.pretrained import load_pretrained
 from kit.nets.registry import build
@@ -35,7 +36,7 @@ from kit.train.memory import with_batch_share
 from kit.train.parallel import ALONE, Ranks, check_shareable
 from kit.train.pictures import resized
 from kit.train.policy import compose, policy_steps
-from kit.train.progress import Echo, FitDisplay, fit_bars
+from kit.train.progress import FitDisplay, fit_bars
 from kit.train.resizing import check_growth
 from kit.train.scoring import score_rows
 from kit.workspace import Workspace

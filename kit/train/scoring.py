@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 
 from kit.data.prepared import Prepared
+from kit.echo import Echo
 from kit.shifts.battery import Battery
 from kit.submit.model import load_net, net_logits
 
@@ -24,7 +24,7 @@ def score_rows(
     rows: np.ndarray,
     battery: Battery,
     device: torch.device,
-    note: Callable[[str], None],
+    note: Echo,
 ) -> dict[str, np.ndarray]:
     """Arrays of `oof.npz` for `rows` (n,) of the contest, predicted by the fold model in `folder`.
 
