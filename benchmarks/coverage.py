@@ -7,7 +7,8 @@ Trains twelve recipes on the practice contest, then draws contests (what is ther
 command goes on after a kill): the cells of one seed under the mixture of another, which no part of the kit has
 seen. Every recipe and blend predicts them as its zip would (the folds' probabilities averaged); its hidden score is
 held against the expected one. Printed: coverage of the 80 % interval, mean absolute miss, and the rank correlation
-over recipes of shifted and of clean out-of-fold scores with the hidden score.
+over recipes of shifted and of clean out-of-fold scores with the hidden score. With --told, best5 also as it is expected
+where the hidden test's pictures are handed out without labels (20 s a contest).
 """
 
 from __future__ import annotations
@@ -20,16 +21,18 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
-from kit.artefact import read_json, read_npz, sha256_bytes, write_npz
+from kit.artefact import read_json, read_npz, sha256_bytes, write_json, write_npz
 from kit.config import ContestConfig, RecipeConfig, load_contest, load_recipe
 from kit.data.practice import hidden_test
-from kit.data.prepared import prepare
+from kit.data.prepared import Prepared, prepare
 from kit.ensemble.combine import Combiner
 from kit.ensemble.expected import Expected, expected_score
 from kit.ensemble.kinds import kind
 from kit.ensemble.nested import evaluate
 from kit.ensemble.pool import Pool, make_pool
+from kit.ensemble.shares import shares_in_test, with_shares
 from kit.oof import OofRun, load_runs
+from kit.shifts.battery import Battery
 from kit.submit.model import load_net, merge_views, net_logits
 from kit.train.run import train_recipe
 from kit.workspace import Workspace
@@ -71,12 +74,12 @@ def hidden_proba(run: OofRun, temperature: float, workspace: Workspace, images: 
     return total / len(folds)
 
 
-def predictors(pool: Pool) -> dict[str, tuple[Combiner, Expected]]:
+def predictors(pool: Pool, rows: int) -> dict[str, tuple[Combiner, Expected]]:
     """Every blend, fitted, with the score to expect of it."""
     found = {}
     for name in BLENDS:
         nested = evaluate(kind(name), pool)
-        found[name] = (nested.combiner, expected_score(nested.proba, pool, hidden_rows=500))
+        found[name] = (nested.combiner, expected_score(nested.proba, pool, hidden_rows=rows))
     return found
 
 
@@ -106,8 +109,24 @@ def answers(
     return labels, proba
 
 
-def report(runs: Sequence[OofRun], pool: Pool, workspace: Workspace, contests: int, rows: int) -> None:
-    made = predictors(pool)
+def expected_when_told(
+    contest: ContestConfig, prepared: Prepared, pool: Pool, workspace: Workspace, seed: int, rows: int
+) -> Expected:
+    """The score to expect of best5 where the pictures of the contest of that seed are known; kept beside the runs."""
+    battery = Battery.from_config(contest.shift)
+    path = workspace.root / "contests" / f"{seed}-{rows}-{battery.digest[:12]}-shares.json"
+    if not path.exists():
+        images, _ = hidden_test(seed=7000 + seed, n=rows, mixture_seed=9000 + seed)
+        write_json(path, shares_in_test(battery, np.asarray(prepared.images), images)[0])
+    told = with_shares(pool, read_json(path))
+    return expected_score(evaluate(kind("best5"), told).proba, told, hidden_rows=rows)
+
+
+def report(
+    runs: Sequence[OofRun], pool: Pool, workspace: Workspace, contests: int, rows: int
+) -> dict[str, np.ndarray]:
+    """Prints how the blends' expected scores turned out; hidden scores (contests,) by blend."""
+    made = predictors(pool, rows)
     combiners = {name: combiner for name, (combiner, _) in made.items()}
     alone, blended = [], []
     for seed in range(contests):
@@ -115,17 +134,23 @@ def report(runs: Sequence[OofRun], pool: Pool, workspace: Workspace, contests: i
         alone.append(found[0])
         blended.append(found[1])
         print(f"contest {seed}: best5 {found[1]['best5']:.4f}", flush=True)
+    scores = {name: np.array([one[name] for one in blended]) for name in made}
     print(f"\n{'blend':12} {'expected':>9} {'interval':>16} {'hidden':>8} {'miss':>7} {'|miss|':>7} {'covered':>8}")
     for name, (_, expected) in made.items():
-        scores = np.array([one[name] for one in blended])
-        inside = (expected.low <= scores) & (scores <= expected.high)
-        miss = scores - expected.point
-        interval = f"{expected.low:.3f} to {expected.high:.3f}"
-        print(
-            f"{name:12} {expected.point:9.4f} {interval:>16} {scores.mean():8.4f} {miss.mean():+7.4f} "
-            f"{np.abs(miss).mean():7.4f} {inside.mean():8.2f}"
-        )
+        say(name, [expected] * contests, scores[name])
     _ranks(pool, np.array(alone))
+    return scores
+
+
+def say(name: str, expected: Sequence[Expected], scores: np.ndarray) -> None:
+    """A line of the table: one expected score a contest."""
+    point, low, high = (np.array([getattr(one, key) for one in expected]) for key in ("point", "low", "high"))
+    miss, inside = scores - point, (low <= scores) & (scores <= high)
+    interval = f"{low.mean():.3f} to {high.mean():.3f}"
+    print(
+        f"{name:12} {point.mean():9.4f} {interval:>16} {scores.mean():8.4f} {miss.mean():+7.4f} "
+        f"{np.abs(miss).mean():7.4f} {inside.mean():8.2f}"
+    )
 
 
 def _ranks(pool: Pool, alone: np.ndarray) -> None:
@@ -150,6 +175,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True, help="where runs are kept between calls")
     parser.add_argument("--contests", type=int, default=24)
     parser.add_argument("--rows", type=int, default=500)
+    parser.add_argument("--told", action="store_true", help="also where test pictures are handed out")
     options = parser.parse_args()
     contest, workspace = load_contest("practice"), Workspace(options.root.resolve())
     prepared = prepare(contest, None, workspace, print)
@@ -158,7 +184,12 @@ def main() -> None:
         train_recipe(contest, prepared, recipe, workspace)
         print(f"{recipe.name}: trained", flush=True)
     runs = load_runs(workspace, contest.name, [recipe.name for recipe in chosen])
-    report(runs, make_pool(runs, "shifted"), workspace, options.contests, options.rows)
+    pool = make_pool(runs, "shifted")
+    scores = report(runs, pool, workspace, options.contests, options.rows)
+    if options.told:
+        seeds = range(options.contests)
+        told = [expected_when_told(contest, prepared, pool, workspace, seed, options.rows) for seed in seeds]
+        say("best5, told", told, scores["best5"])
 
 
 if __name__ == "__main__":
