@@ -31,7 +31,7 @@ from kit.ensemble.kinds import kind
 from kit.ensemble.nested import evaluate
 from kit.ensemble.pool import Pool, make_pool
 from kit.ensemble.shares import shares_in_test, with_shares
-from kit.oof import OofRun, load_runs
+from kit.oof import OofRun, finished_at, load_runs
 from kit.shifts.battery import Battery
 from kit.submit.model import load_net, merge_views, net_logits
 from kit.train.run import train_recipe
@@ -96,7 +96,8 @@ def answers(
     runs: Sequence[OofRun], pool: Pool, workspace: Workspace, seed: int, rows: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Labels (N,) of the contest of that seed, and every recipe's probabilities (M, N, C); kept beside the runs."""
-    key = sha256_bytes(json.dumps([seed, rows, [[run.recipe, run.info["time"]] for run in runs]]).encode())
+    made = [[run.recipe, finished_at(workspace.run("practice", run.recipe))] for run in runs]
+    key = sha256_bytes(json.dumps([seed, rows, made]).encode())
     path = workspace.root / "contests" / f"{seed}-{key[:12]}.npz"
     if path.exists():
         kept = read_npz(path)

@@ -183,7 +183,7 @@ def _unless_beaten(equal: Blend, fitted: Blend, echo: Echo) -> Blend:
     if fitted.kind == equal.kind or gain <= fitted.nested.clean_se or loses:
         return equal
     echo(f"{equal.kind} (equal weights) gives way to {fitted.kind}: nested clean +{gain:.4f}, nothing lost on shifted")
-    return fitted
+    return replace(fitted, name=equal.name)  # as it was asked for, and as its file is called
 
 
 def pack(

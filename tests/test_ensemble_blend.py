@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ensemble_toy import make_runs
 
+from kit import journey
 from kit.ensemble.blend import Blend, blend
 from kit.ensemble.kinds import kind
 from kit.ensemble.pool import make_pool
@@ -55,3 +58,17 @@ def test_the_interval_holds_the_point_and_knows_what_is_expected():
 def test_averaging_beats_its_members_in_the_toy_world():
     found = blend(RUNS, "all")
     assert found.nested.shifted > max(member.score.shifted for member in found.members)
+
+
+def test_equal_weights_give_way_under_their_own_name_where_a_fit_is_better_on_both():
+    equal, fitted = blend(RUNS, "best3"), blend(RUNS, "stack")
+    clean, shifted = fitted.nested.clean, fitted.nested.shifted
+    lines: list[str] = []
+    worse = replace(equal, nested=replace(equal.nested, clean=clean - 0.2, shifted=shifted))
+    found = journey._unless_beaten(worse, fitted, lines.append)
+    assert (found.name, found.kind, found.members) == ("best3", fitted.kind, fitted.members)
+    assert lines == ["best3 (equal weights) gives way to stack: nested clean +0.2000, nothing lost on shifted"]
+    for clean_then, shifted_then in ((clean, shifted), (clean - 0.2, shifted + 0.01)):
+        kept = replace(equal, nested=replace(equal.nested, clean=clean_then, shifted=shifted_then))
+        assert journey._unless_beaten(kept, fitted, lines.append) is kept
+    assert len(lines) == 1
