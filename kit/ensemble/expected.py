@@ -24,8 +24,8 @@ Severities vary less from contest to contest, because they vary from picture to 
 as likely, 94 % of simulated contests lay in the interval of 80 % (`benchmarks/coverage.py`)."""
 
 TOLD = 5.0
-"""How many times as much is known of a mixture that test pictures tell of: with 1, 97 % of simulated contests lay in the
-interval; chosen on half of them, it held on the other."""
+"""How many times as much is known of a mixture that test pictures tell of: with 1, 97 % of simulated contests lay in
+the interval; chosen on half of them, it held on the other."""
 
 
 @dataclass(frozen=True)
