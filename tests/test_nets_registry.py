@@ -67,6 +67,12 @@ def test_hybrids_tell_each_backbone_the_size_it_needs():
     assert registry.build_on_meta("hybrid", completed)(torch.empty(1, 3, 64, 64, device="meta")).shape == (1, 2)
 
 
+def test_networks_whose_constructors_compute_with_tensors_are_described_too():
+    check_on_meta("torchvision/regnet_y_400mf")
+    with pytest.raises(NetError, match="cannot be built with args"):
+        registry.build_on_meta("torchvision/regnet_y_400mf", {"depth": 3})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", registry.torchvision_names())
 def test_every_network_of_torchvision_gives_logits_and_features(name):

@@ -202,8 +202,13 @@ def _min_size(name: str, args: str) -> int:
 
 def build_on_meta(name: str, args: Mapping[str, Any]) -> nn.Module:
     """The network without memory for its weights, in eval mode; for shapes and counts."""
-    with torch.device("meta"):
-        return build(name, 2, args).eval()
+    try:
+        with torch.device("meta"):
+            return build(name, 2, args).eval()
+    except NetError as error:
+        if not isinstance(error.__cause__, NotImplementedError):
+            raise
+    return build(name, 2, args).eval().to("meta")  # its constructor computes with tensors, as torchvision's RegNets do
 
 
 def takes(name: str, args: Mapping[str, Any], size: int) -> bool:
