@@ -87,7 +87,7 @@ def main() -> None:
     prices = measure_costs(runs, workspace, contest.name, contest.image_size)
     points = front(pool, prices)
     rows = tables.front_rows(points, pick(points, pool, prices, Budget()))
-    columns = ("members", "added", "seconds", "megabytes", "clean", "shifted", "efficient", "chosen")
+    columns = ("members", "added", "seconds", "megabytes", "clean", "shifted", "efficient", "enough")
     markdown("Accuracy against cost", rows, columns)
     if options.figure:
         draw(points, pool.expects, options.figure)

@@ -37,6 +37,7 @@ def test_a_budget_binds_and_the_front_is_drawn(trained):
     shown = run("blend", "all", "--max-members", "1", "--front", "front.svg")
     assert len(written(trained, "all")["members"]) == 1
     assert "Accuracy against cost" in shown
+    assert "the blend itself" in shown
     assert (trained.root / "front.svg").read_text().startswith("<?xml")
     assert written(trained, "all")["options"]["costs"].keys() == {"tiny", "mini"}
 

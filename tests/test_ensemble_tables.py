@@ -8,7 +8,7 @@ from kit.ensemble import tables
 from kit.ensemble.auto import auto, compare
 from kit.ensemble.blend import blend
 from kit.ensemble.budget import Budget, Cost
-from kit.ensemble.front import front, pick
+from kit.ensemble.front import blend_point, front, pick
 from kit.ensemble.kinds import kind
 from kit.ensemble.pool import make_pool
 from kit.ensemble.view_choice import choose_views
@@ -20,14 +20,14 @@ COSTS = {run.recipe: Cost(2.0 + number, 5.0) for number, run in enumerate(RUNS)}
 
 def every_table():
     compared = compare(POOL, [kind(name) for name in ("best5", "geometric5", "rank5")])
-    points = front(POOL, COSTS)
+    points, made = front(POOL, COSTS), blend_point(blend(RUNS, "best3"), COSTS)
     return {
         "members": tables.member_rows(blend(RUNS, "best3")),
         "kinds": tables.kind_rows(compared, auto(POOL, compared).kind.name),
         "diversity": tables.diversity_rows(POOL),
         "calibration": tables.calibration_rows(POOL),
         "views": tables.view_rows(choose_views(RUNS[0])),
-        "front": tables.front_rows(points, pick(points, POOL, COSTS, Budget())),
+        "front": tables.front_rows(points, pick(points, POOL, COSTS, Budget()), made),
     }
 
 
@@ -42,9 +42,17 @@ def test_every_table_has_like_rows_of_plain_values(name):
     assert json.loads(json.dumps(rows, default=float)) is not None
 
 
-@pytest.mark.parametrize("name", ["kinds", "views", "front"])
-def test_one_row_is_chosen(name):
-    assert sum(row["chosen"] for row in TABLES[name]) == 1
+@pytest.mark.parametrize(("name", "mark"), [("kinds", "chosen"), ("views", "chosen"), ("front", "enough")])
+def test_one_row_is_chosen(name, mark):
+    assert sum(row[mark] for row in TABLES[name]) == 1
+
+
+def test_the_blend_stands_below_the_front_with_all_that_it_takes():
+    made, row = blend(RUNS, "best3"), TABLES["front"][-1]
+    assert row["added"] == "the blend itself"
+    assert row["members"] == 3
+    assert row["megabytes"] == pytest.approx(sum(COSTS[member.recipe].megabytes for member in made.members))
+    assert (row["clean"], row["shifted"]) == (made.nested.clean, made.nested.shifted)
 
 
 def test_the_bar_has_no_gap_to_itself():

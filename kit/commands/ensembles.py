@@ -22,7 +22,7 @@ from kit.ensemble.budget import Budget, Cost
 from kit.ensemble.costs import measure_costs
 from kit.ensemble.distill import distill as teach
 from kit.ensemble.external import with_external
-from kit.ensemble.front import draw, front, pick
+from kit.ensemble.front import blend_point, draw, front, pick
 from kit.ensemble.pool import Pool, make_pool
 from kit.ensemble.soup import cook
 from kit.ensemble.tables import calibration_rows, diversity_rows, front_rows, kind_rows, view_rows
@@ -81,7 +81,7 @@ def blend(
     pool = wished_pool(runs, Wish(config.expects, config.metric, **more))
     made = journey.blend(config, runs, name, workspace, console, pool, **more)
     if "costs" in more:
-        _show_front(pool, more["costs"], limit, figure, console)
+        _show_front(pool, more["costs"], limit, made, figure, console)
     if compare:
         print_rows(console, kind_rows(compare_kinds(pool, candidates(pool)), made.kind), "Every kind, nested")
         print_rows(console, diversity_rows(pool), "Diversity of errors")
@@ -112,10 +112,13 @@ def _views(runs: list[OofRun], config: ContestConfig, console: Console) -> tuple
     return seen, merges
 
 
-def _show_front(pool: Pool, costs: dict[str, Cost], limit: Budget, figure: Path | None, console: Console) -> None:
+def _show_front(
+    pool: Pool, costs: dict[str, Cost], limit: Budget, made: Blend, figure: Path | None, console: Console
+) -> None:
     points = front(pool, costs)
-    rows = front_rows(points, pick(points, pool, costs, limit))
+    rows = front_rows(points, pick(points, pool, costs, limit), blend_point(made, costs))
     print_rows(console, rows, "Accuracy against cost: the plain mean of the first members")
+    make_echo(console)("  enough: the cheapest within one standard error of the best of these that the limits hold")
     if figure:
         draw(points, pool.expects, figure)
         make_echo(console)(f"  drawn in {figure}")

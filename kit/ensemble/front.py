@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kit.ensemble.blend import Blend
 from kit.ensemble.budget import Budget, Cost, buy, check_costs
 from kit.ensemble.nested import difference
 from kit.ensemble.pool import Pool
@@ -78,6 +79,14 @@ def pick(points: Sequence[Point], pool: Pool, costs: Mapping[str, Cost], budget:
         if gap <= error:
             return point
     return best
+
+
+def blend_point(made: Blend, costs: Mapping[str, Cost]) -> Point:
+    """A fitted blend beside the front: what all its members take, and its nested scores."""
+    names = tuple(member.recipe for member in made.members)
+    taken = [costs[name] for name in names]
+    seconds, megabytes = sum(cost.seconds for cost in taken), sum(cost.megabytes for cost in taken)
+    return Point(names, seconds, megabytes, made.nested, False, np.empty(0))
 
 
 def draw(points: Sequence[Point], expects: str, path: Path) -> None:

@@ -134,18 +134,22 @@ def view_rows(choice: ViewChoice) -> list[Row]:
     ]
 
 
-def front_rows(points: Sequence[Point], chosen: Point | None = None) -> list[Row]:
-    """A row a point of the accuracy-cost front."""
-    return [
-        {
-            "members": len(point.members),
-            "added": point.members[-1],
-            "seconds": point.seconds,
-            "megabytes": point.megabytes,
-            "clean": point.nested.clean,
-            "shifted": point.nested.shifted,
-            "efficient": point.efficient,
-            "chosen": point is chosen,
-        }
-        for point in points
-    ]
+def front_rows(points: Sequence[Point], enough: Point | None = None, made: Point | None = None) -> list[Row]:
+    """A row a point of the accuracy-cost front, `enough` marked, and one of the blend that was fitted."""
+    rows = [_point_row(point) | {"enough": point is enough} for point in points]
+    if made is not None:
+        blend = {"added": "the blend itself", "efficient": False, "enough": False}
+        rows.append(_point_row(made) | blend)
+    return rows
+
+
+def _point_row(point: Point) -> Row:
+    return {
+        "members": len(point.members),
+        "added": point.members[-1],
+        "seconds": point.seconds,
+        "megabytes": point.megabytes,
+        "clean": point.nested.clean,
+        "shifted": point.nested.shifted,
+        "efficient": point.efficient,
+    }
