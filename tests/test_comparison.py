@@ -21,6 +21,7 @@ from kit.comparison.techniques import TECHNIQUES
 from kit.config import load_contest, load_recipe
 from kit.errors import ConfigError, NetError
 from kit.oof import OofRun
+from kit.workspace import Workspace
 
 BY_NAME = {technique.name: technique for technique in TECHNIQUES}
 
@@ -248,6 +249,21 @@ def test_a_bench_trains_what_is_missing_once(toy) -> None:
     assert len(said) == 6
     assert again.lines == bench.lines
     assert again.differences == bench.differences
+
+
+def test_what_two_workers_train_at_once_is_what_the_tables_find(toy) -> None:
+    said: list[str] = []
+    scale, names = Scale(epochs=1, cells=1), ("class_weights", "shuffling")
+    bench = Bench(toy.contest(), toy.prepared(), toy.workspace, scale, said.append)
+    bench.train([], [toy.recipe("tiny")], names, workers=2)
+    assert any("4 fits, 2 at a time" in line for line in said), "the base and its variant, two folds each"
+    assert any("2 fits, 2 at a time" in line for line in said), "the base in the order of the rows"
+    before = len(said)
+    bench.ablate(toy.recipe("tiny"), names)
+    assert len(said) == before, "nothing was left to train"
+    alone = Bench(toy.contest(), toy.prepared(), Workspace(toy.root / "alone"), scale, said.append)
+    alone.ablate(toy.recipe("tiny"), names)
+    assert [one.clean for one in alone.differences] == [one.clean for one in bench.differences]
 
 
 def test_a_recipe_whose_weights_are_not_here_stops_before_anything_is_trained(toy) -> None:

@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 
 from kit.budget import find_recipe
+from kit.cluster.threads import worker_count
 from kit.commands.printing import print_json
 from kit.comparison.bench import Bench, technique_names
 from kit.comparison.figure import write_figure
@@ -17,7 +18,7 @@ from kit.config import load_contest
 from kit.data.prepared import prepare
 from kit.errors import ConfigError
 from kit.journey import split_names
-from kit.options import contest_options, json_option, make_console, make_echo
+from kit.options import cluster_option, contest_options, json_option, make_console, make_echo, workers_option
 from kit.plan import planned
 from kit.workspace import Workspace
 
@@ -34,6 +35,8 @@ from kit.workspace import Workspace
 @click.option("--epochs", type=float, help="Most epochs.")
 @click.option("--offline", is_flag=True, help="No hub: local weights files, or else training from random weights.")
 @click.option("--swap", multiple=True, metavar="A=B", help="Network B stands for A; may be given more than once.")
+@workers_option
+@cluster_option
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the CSVs and the figure.")
 @json_option
 def compare(
@@ -50,6 +53,8 @@ def compare(
     epochs: float | None,
     offline: bool,
     swap: tuple[str, ...],
+    workers: str | None,
+    cluster: str | None,
     out: Path | None,
     as_json: bool,
 ) -> None:
@@ -69,6 +74,8 @@ def compare(
     echo = make_echo(console)
     bench = Bench(config, prepare(config, data, workspace, echo), workspace, scale, echo)
     bench.check([*wanted, *bases])
+    count = worker_count(workers, bench.small, bench.rows, scale.recipe([*wanted, *bases][0]), workspace, echo)
+    bench.train(wanted, bases, chosen, count, cluster)
     for recipe in wanted:
         bench.run(recipe)
     for base in bases:

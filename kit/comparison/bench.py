@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from kit.cluster.training import train_all
 from kit.comparison.measures import Difference, Measures, difference, measure
 from kit.comparison.scale import Scale
-from kit.comparison.techniques import NAMES, SHUFFLING, TECHNIQUES
+from kit.comparison.techniques import NAMES, SHUFFLING, TECHNIQUES, Technique
 from kit.comparison.training_rows import training_accuracy
 from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
@@ -44,6 +45,27 @@ class Bench:
             check_names(self.small, scaled)
             check_weights(scaled.net.pretrained)
 
+    def train(
+        self,
+        recipes: Sequence[RecipeConfig],
+        bases: Sequence[RecipeConfig],
+        names: Sequence[str],
+        workers: int | None = None,
+        cluster: str | None = None,
+    ) -> None:
+        """What is missing of the recipes, the bases and their variants, on as many devices as `train_all` is told of.
+
+        `run` and `ablate` find it done.
+        """
+        scaled = [self.scale.recipe(one) for one in (*recipes, *bases)]
+        scaled += [variant for base in bases for _, variant in self._variants(base, names)]
+        once = list({one.name: one for one in scaled}.values())
+        train_all(self.small, self.rows, once, self.workspace, self.echo, None, workers, cluster)
+        if bases and self._shuffles(names):
+            contest, ours = self._in_order(), [self.scale.recipe(base) for base in bases]
+            rows = self.scale.prepared(self.whole, contest)
+            train_all(contest, rows, ours, self.workspace, self.echo, None, workers, cluster)
+
     def run(self, recipe: RecipeConfig) -> OofRun:
         """The recipe's out-of-fold run at this scale, and its line in the table."""
         return self._line(self.scale.recipe(recipe))
@@ -51,16 +73,25 @@ class Bench:
     def ablate(self, base: RecipeConfig, names: Sequence[str]) -> None:
         """Every technique of `names` that applies to `base`, turned over alone: what it brings, on the same rows."""
         ours = self.run(base)
-        for technique in TECHNIQUES:
-            scaled = self.scale.recipe(base)
-            variant = technique.variant(scaled) if technique.name in names else None
-            if variant is None:
-                continue
+        for technique, variant in self._variants(base, names):
             theirs = self._line(variant)
-            used, without = (ours, theirs) if technique.used(scaled) else (theirs, ours)
+            used, without = (ours, theirs) if technique.used(self.scale.recipe(base)) else (theirs, ours)
             self._differ(technique.name, used, without)
-        if SHUFFLING in names and self.contest.folds.shuffle and self.contest.folds.kind == "group_kfold":
+        if self._shuffles(names):
             self._differ(SHUFFLING, ours, self._unshuffled(base))
+
+    def _variants(self, base: RecipeConfig, names: Sequence[str]) -> list[tuple[Technique, RecipeConfig]]:
+        """The techniques of `names` that apply to `base`, each with the recipe in which it alone is turned over."""
+        scaled = self.scale.recipe(base)
+        made = [(one, one.variant(scaled)) for one in TECHNIQUES if one.name in names]
+        return [(technique, variant) for technique, variant in made if variant is not None]
+
+    def _shuffles(self, names: Sequence[str]) -> bool:
+        return SHUFFLING in names and self.contest.folds.shuffle and self.contest.folds.kind == "group_kfold"
+
+    def _in_order(self) -> ContestConfig:
+        """The contest with folds that are blocks of the order in which it hands rows out."""
+        return self.scale.contest(self.contest, shuffle=False)
 
     def _line(self, scaled: RecipeConfig) -> OofRun:
         run = self._trained(self.small, self.rows, scaled)
@@ -71,7 +102,7 @@ class Bench:
 
     def _unshuffled(self, base: RecipeConfig) -> OofRun:
         """The same recipe and rows in folds that are blocks of the order in which the contest hands them out."""
-        contest = self.scale.contest(self.contest, shuffle=False)
+        contest = self._in_order()
         run = self._trained(contest, self.scale.prepared(self.whole, contest), self.scale.recipe(base))
         return replace(run, recipe=f"{run.recipe} (unshuffled)")
 
