@@ -19,7 +19,7 @@ from kit.shifts.battery import Battery
 from kit.shifts.descriptors import describe
 from kit.shifts.draws import generator
 
-ROUNDS = 5
+ROUNDS = 10
 FOLDS = 3
 ROWS = 3000
 EVEN_SHARE = 0.3
