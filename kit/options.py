@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 
+from kit.echo import Echo
 from kit.errors import KitError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -50,7 +51,7 @@ def make_console(stderr: bool = False) -> Console:
     return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=WIDTH)
 
 
-def make_echo(console: Console) -> Callable[[str], None]:
+def make_echo(console: Console) -> Echo:
     """Prints lines as they are: brackets are no markup, and a path is never broken."""
     return lambda line: console.print(line, markup=False, soft_wrap=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from kit.adaptation.situations import MIXED, ONE_SHIFT, Batch, batches
 from kit.artefact import read_json
 from kit.data.prepared import Prepared
+from kit.echo import Echo
 from kit.errors import OofError
 from kit.oof import OofRun
 from kit.shifts.battery import Battery
@@ -23,7 +24,6 @@ from kit.train.device import pick_device, pinned
 from kit.train.member import SPEC
 from kit.workspace import Workspace
 
-Note = Callable[[str], None]
 SOURCE = "as it is"
 
 
@@ -44,7 +44,7 @@ class Outcome:
 
 
 def trial(
-    run: OofRun, contest: str, prepared: Prepared, battery: Battery, workspace: Workspace, size: int, note: Note
+    run: OofRun, contest: str, prepared: Prepared, battery: Battery, workspace: Workspace, size: int, note: Echo
 ) -> list[Outcome]:
     """All methods on all batches of all folds of a run; `note` gets a line a fold.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from kit.cluster.shared import share
 from kit.cluster.unit import Device, Job, Talk, Unit
 from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
+from kit.echo import Echo
 from kit.errors import TrainError
 from kit.train.device import machine_name, pick_device, pinned, usable_cores
 from kit.train.pictures import resized
@@ -45,7 +46,7 @@ def worker_count(
     prepared: Prepared,
     recipe: RecipeConfig,
     workspace: Workspace,
-    echo: Callable[[str], None],
+    echo: Echo,
 ) -> int | None:
     """--workers as a number: measured on `recipe` where it is auto, None where the devices decide."""
     if wanted is None or (wanted == "auto" and pick_device().type == "cuda"):
@@ -61,7 +62,7 @@ def counts(cores: int) -> list[int]:
     return [2**power for power in range(cores.bit_length()) if 2**power <= cores]
 
 
-def measured_workers(job: FitJob, echo: Callable[[str], None]) -> int:
+def measured_workers(job: FitJob, echo: Echo) -> int:
     """The number of workers with the most pictures per second in all; remembered for this machine and network."""
     net, size, batch = job.recipe.net, job.recipe.size, job.recipe.train.batch_size
     key = f"{net.name} {net.args} {size} {batch} {usable_cores()} {machine_name(pick_device())}"

@@ -41,7 +41,6 @@ BATCHES, BATCH = 32, 64
 """Training pictures for BatchNorm's statistics: averaged weights need their own."""
 
 
-
 @dataclass(frozen=True)
 class Soup:
     """A soup beside the best run in it: gaps in the contest's metric, and the paired standard error."""

@@ -31,7 +31,6 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 
 
-
 @dataclass(frozen=True)
 class PackedZip:
     """A packed submission."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from kit.artefact import sha256_file, write_json
 from kit.config import ContestConfig, PlatformConfig
 from kit.data.practice import hidden_test
 from kit.data.prepared import Prepared
+from kit.echo import Echo
 from kit.errors import RehearsalError
 from kit.oof import load_runs
 from kit.submit import archive
@@ -97,7 +98,7 @@ def rehearse(
     prepared: Prepared,
     workspace: Workspace,
     level: str | None = None,
-    echo: Callable[[str], object] = print,
+    echo: Echo = print,
 ) -> Rehearsal:
     """Rehearse any zip that answers `contest`, and write the report beside it.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pandas as pd
 from kit.artefact import read_npz, sha256_file
 from kit.config import ContestConfig, PlatformConfig
 from kit.data.practice import hidden_test
+from kit.echo import Echo
 from kit.errors import RehearsalError
 from kit.submit.checks import Check, failed, passed
 from kit.submit.codabench import run_scoring
@@ -69,7 +70,7 @@ def rehearse_predictions(
     *,
     metric: str = "accuracy",
     level: str | None = None,
-    echo: Callable[[str], object] = print,
+    echo: Echo = print,
 ) -> Rehearsal:
     """Every check of a file for `platform`, and the report beside it.
 

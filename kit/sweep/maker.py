@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 from kit.cluster.unit import Unit
 from kit.config import RecipeConfig
+from kit.echo import Echo
 
 
 class Maker(Protocol):
@@ -26,6 +26,6 @@ class Maker(Protocol):
         """One fold of `recipe`, whose job gives a FoldResult. stage: "search", "full", or "fresh0", "fresh1", ..."""
         ...
 
-    def seconds(self, recipe: RecipeConfig, stage: str, echo: Callable[[str], None]) -> float:
+    def seconds(self, recipe: RecipeConfig, stage: str, echo: Echo) -> float:
         """What one such unit will take, measured."""
         ...

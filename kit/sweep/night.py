@@ -15,6 +15,7 @@ from kit.cluster.schedule import Scheduler
 from kit.cluster.store import store
 from kit.cluster.unit import Backend, Unit
 from kit.config import RecipeConfig
+from kit.echo import Echo
 from kit.errors import DiskError, SweepError
 from kit.sweep.config import SweepConfig
 from kit.sweep.confirm import Confirmed, confirm, winners
@@ -43,7 +44,7 @@ class Night:
     maker: Maker
     backend: Backend
     folder: Path
-    echo: Callable[[str], None]
+    echo: Echo
     watch: Callable[[Night], None] = lambda night: None
     """Called now and then, to show how it goes."""
     clock: Callable[[], float] = time.monotonic

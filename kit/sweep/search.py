@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from kit.cluster.schedule import Scheduler
 from kit.cluster.unit import Outcome, Unit
 from kit.config import RecipeConfig
+from kit.echo import Echo
 from kit.errors import DiskError, KitError, SweepError
 from kit.sweep.config import COSTS, SweepConfig
 from kit.sweep.maker import Maker
@@ -58,7 +59,7 @@ class Search:
         base: RecipeConfig,
         maker: Maker,
         owner: Owner,
-        echo: Callable[[str], None],
+        echo: Echo,
     ) -> None:
         self.study, self.sweep, self.base, self.maker, self.owner, self.echo = study, sweep, base, maker, owner, echo
         self.watcher = Watcher()

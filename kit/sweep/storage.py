@@ -17,6 +17,7 @@ from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
+from kit.echo import Echo
 from kit.errors import SweepError
 
 Value = TypeVar("Value")
@@ -148,7 +149,7 @@ def hidden(url: str) -> str:
 
 
 def patiently(
-    call: Callable[[], Value], pauses: tuple[float, ...] = PAUSES, echo: Callable[[str], None] = lambda line: None
+    call: Callable[[], Value], pauses: tuple[float, ...] = PAUSES, echo: Echo = lambda line: None
 ) -> Value:
     """What `call` gives, tried again while a storage does not answer; SweepError when it never does."""
     for pause in pauses:
