@@ -42,9 +42,7 @@ def front(pool: Pool, costs: Mapping[str, Cost]) -> list[Point]:
         names = tuple(pool.names[m] for m in order[:count])
         found = pool.score(nested[count - 1])
         value = found.selection(pool.expects)
-        taken = [costs[name] for name in names]
-        seconds, megabytes = sum(c.seconds for c in taken), sum(c.megabytes for c in taken)
-        points.append(Point(names, seconds, megabytes, found, value > best, nested[count - 1]))
+        points.append(_point(names, costs, found, value > best, nested[count - 1]))
         best = max(best, value)
     return points
 
@@ -82,11 +80,18 @@ def pick(points: Sequence[Point], pool: Pool, costs: Mapping[str, Cost], budget:
 
 
 def blend_point(made: Blend, costs: Mapping[str, Cost]) -> Point:
-    """A fitted blend beside the front: what all its members take, and its nested scores."""
+    """A fitted blend beside the front, with its nested scores."""
     names = tuple(member.recipe for member in made.members)
+    return _point(names, costs, made.nested, False, np.empty(0))
+
+
+def _point(
+    names: tuple[str, ...], costs: Mapping[str, Cost], nested: Score, efficient: bool, proba: np.ndarray
+) -> Point:
+    """Members with what all of them take."""
     taken = [costs[name] for name in names]
     seconds, megabytes = sum(cost.seconds for cost in taken), sum(cost.megabytes for cost in taken)
-    return Point(names, seconds, megabytes, made.nested, False, np.empty(0))
+    return Point(names, seconds, megabytes, nested, efficient, proba)
 
 
 def draw(points: Sequence[Point], expects: str, path: Path) -> None:
