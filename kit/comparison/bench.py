@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from kit.cluster.training import train_all
 from kit.comparison.measures import Difference, Measures, difference, measure
@@ -62,9 +63,8 @@ class Bench:
         once = list({one.name: one for one in scaled}.values())
         train_all(self.small, self.rows, once, self.workspace, self.echo, None, workers, cluster)
         if bases and self._shuffles(names):
-            contest, ours = self._in_order(), [self.scale.recipe(base) for base in bases]
-            rows = self.scale.prepared(self.whole, contest)
-            train_all(contest, rows, ours, self.workspace, self.echo, None, workers, cluster)
+            ours = [self.scale.recipe(base) for base in bases]
+            train_all(*self.in_order, ours, self.workspace, self.echo, None, workers, cluster)
 
     def run(self, recipe: RecipeConfig) -> OofRun:
         """The recipe's out-of-fold run at this scale, and its line in the table."""
@@ -72,10 +72,10 @@ class Bench:
 
     def ablate(self, base: RecipeConfig, names: Sequence[str]) -> None:
         """Every technique of `names` that applies to `base`, turned over alone: what it brings, on the same rows."""
-        ours = self.run(base)
+        ours, scaled = self.run(base), self.scale.recipe(base)
         for technique, variant in self._variants(base, names):
             theirs = self._line(variant)
-            used, without = (ours, theirs) if technique.used(self.scale.recipe(base)) else (theirs, ours)
+            used, without = (ours, theirs) if technique.used(scaled) else (theirs, ours)
             self._differ(technique.name, used, without)
         if self._shuffles(names):
             self._differ(SHUFFLING, ours, self._unshuffled(base))
@@ -89,9 +89,11 @@ class Bench:
     def _shuffles(self, names: Sequence[str]) -> bool:
         return SHUFFLING in names and self.contest.folds.shuffle and self.contest.folds.kind == "group_kfold"
 
-    def _in_order(self) -> ContestConfig:
-        """The contest with folds that are blocks of the order in which it hands rows out."""
-        return self.scale.contest(self.contest, shuffle=False)
+    @cached_property
+    def in_order(self) -> tuple[ContestConfig, Prepared]:
+        """The contest with folds that are blocks of the order in which it hands rows out, and its rows."""
+        contest = self.scale.contest(self.contest, shuffle=False)
+        return contest, self.scale.prepared(self.whole, contest)
 
     def _line(self, scaled: RecipeConfig) -> OofRun:
         run = self._trained(self.small, self.rows, scaled)
@@ -102,8 +104,7 @@ class Bench:
 
     def _unshuffled(self, base: RecipeConfig) -> OofRun:
         """The same recipe and rows in folds that are blocks of the order in which the contest hands them out."""
-        contest = self._in_order()
-        run = self._trained(contest, self.scale.prepared(self.whole, contest), self.scale.recipe(base))
+        run = self._trained(*self.in_order, self.scale.recipe(base))
         return replace(run, recipe=f"{run.recipe} (unshuffled)")
 
     def _trained(self, contest: ContestConfig, prepared: Prepared, scaled: RecipeConfig) -> OofRun:
