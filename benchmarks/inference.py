@@ -65,16 +65,15 @@ run = model.load_runner(entry, ".", runtime)
 if runtime == "tensorflow":
     run.args[0].expect(5000 * len(entry["views"]))
 run(X, entry)
-more = {"half": True} if runtime != "onnx" and model.half_is_faster(run, X, entry) else {}
+more = {"half": True} if runtime in model.IN_HALF and model.half_is_faster(run, X, entry) else {}
 seconds = []
 for _ in range(repeats):
     start = clock()
     logits = run(X, entry, **more)
     if more:
-        best = np.sort(model.softmax(logits).mean(axis=1), axis=1)
-        doubtful = best[:, -1] - best[:, -2] < model.DOUBT
-        if doubtful.any():
-            logits[doubtful] = run(X[doubtful], entry)
+        doubted = model.doubtful(model.softmax(logits).mean(axis=1))
+        if len(doubted):
+            logits[doubted] = run(X[doubted], entry)
     seconds.append(clock() - start)
 np.save("proba.npy", model.softmax(logits).mean(axis=1))
 print(min(seconds))

@@ -13,7 +13,7 @@ import numpy as np
 from kit.artefact import read_json, sha256_bytes, write_json
 from kit.errors import PackagingError
 from kit.submit.members import Member
-from kit.submit.model import keep_freed_memory, load_runner
+from kit.submit.model import IN_HALF, keep_freed_memory, load_runner
 from kit.submit.runtime_files import Entries, Files, runtime_files
 
 PICTURES = 64
@@ -67,7 +67,7 @@ def _time(runtime: str, entries: Entries, files: Files) -> tuple[float, np.ndarr
         for entry in first.values():
             run = load_runner(entry, folder, runtime)
             taken = []
-            for way in ({},) if runtime == "onnx" else ({}, {"half": True}):
+            for way in ({}, {"half": True}) if runtime in IN_HALF else ({},):
                 run(images[:8], entry, **way)
                 start = time.perf_counter()
                 found = run(images, entry, **way)

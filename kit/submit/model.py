@@ -54,6 +54,9 @@ PIXELS_A_GPU_BATCH = 256 * 96 * 96
 DOUBT = 0.1
 """Pictures whose two likeliest classes are nearer than this in bfloat16 are asked about again in float32."""
 
+IN_HALF = ("timm", "torch", "tensorflow")
+"""Runtimes that can be asked for bfloat16."""
+
 ENOUGH_FOR_HALF = 256
 """Fewest pictures for which it is worth finding out whether bfloat16 is faster."""
 
@@ -342,6 +345,12 @@ def half_is_faster(run: Any, X: np.ndarray, spec: Dict[str, Any]) -> bool:
     return bool(seconds[1] < 0.9 * seconds[0] and np.abs(proba[1] - proba[0]).max() < DOUBT)
 
 
+def doubtful(proba: np.ndarray) -> np.ndarray:
+    """Rows of proba (N, C), in bfloat16, that are to be asked about again."""
+    best = np.sort(proba, axis=1)[:, -2:]
+    return np.flatnonzero(best[:, 1] - best[:, 0] < DOUBT)
+
+
 def array_logits(
     run: Any, X: Any, spec: Dict[str, Any], batch_size: Optional[int] = None, half: bool = False
 ) -> np.ndarray:
@@ -502,11 +511,10 @@ class Model:
         half = len(X) >= ENOUGH_FOR_HALF and self.manifest["combiner"]["kind"] in ("mean", "geometric", "stack")
         proba = self.blended(X, end, half)
         if half and any(self.halves.values()):
-            best = np.sort(proba, axis=1)[:, -2:]
-            doubtful = np.flatnonzero(best[:, 1] - best[:, 0] < DOUBT)
-            seconds = 3 * (time.time() - start) * len(doubtful) / len(X)
-            if len(doubtful) and (end is None or time.time() + seconds < end):
-                proba[doubtful] = self.blended(X[doubtful], None, False)
+            doubted = doubtful(proba)
+            seconds = 3 * (time.time() - start) * len(doubted) / len(X)
+            if len(doubted) and (end is None or time.time() + seconds < end):
+                proba[doubted] = self.blended(X[doubted], None, False)
         return proba
 
     def blended(self, X: np.ndarray, end: Optional[float], half: bool) -> np.ndarray:
@@ -560,7 +568,7 @@ class Model:
     def halved(self, number: int, run: Any, X: np.ndarray) -> bool:
         """Whether a member runs in bfloat16: what its recipe's first fold has measured holds for all."""
         member = self.members[number]
-        if self.manifest["runtime"] == "onnx" or member.get("adapt"):
+        if self.manifest["runtime"] not in IN_HALF or member.get("adapt"):
             return False
         if member["recipe"] not in self.halves:
             self.halves[member["recipe"]] = half_is_faster(run, X, member)
