@@ -42,20 +42,22 @@ def main(contest: str, data: Path | None, root: Path, ensemble: str, platform_na
     config = load_contest(contest)
     platform = load_platform(platform_name or config.platform)
 
-    from kit import journey  # here, because torch takes seconds: Ctrl-C is heeded meanwhile, and --help is quick
+    from kit.pipeline import (
+        stages,  # here, because torch takes seconds: Ctrl-C is heeded meanwhile, and --help is quick
+    )
 
-    clock = journey.Clock(budget)
-    chosen = journey.choose(config, recipes, ensemble, console)
-    config, prepared = journey.prepare_data(config, data, workspace, chosen, clock, console)
-    trained = journey.train(config, prepared, chosen, workspace, clock, console)
-    shares = journey.shares_expected(config, prepared, workspace, console)
-    blend = journey.blend(config, trained, ensemble, workspace, console, shares=shares)
-    packed = journey.pack(config, blend, platform, workspace, out, console, lambda: prepared)
-    rehearsal = journey.rehearse(config, packed, prepared, platform, workspace, console)
-    journey.conclude(config, packed, rehearsal, workspace, console)
+    clock = stages.Clock(budget)
+    chosen = stages.choose(config, recipes, ensemble, console)
+    config, prepared = stages.prepare_data(config, data, workspace, chosen, clock, console)
+    trained = stages.train(config, prepared, chosen, workspace, clock, console)
+    shares = stages.shares_expected(config, prepared, workspace, console)
+    blend = stages.blend(config, trained, ensemble, workspace, console, shares=shares)
+    packed = stages.pack(config, blend, platform, workspace, out, console, lambda: prepared)
+    rehearsal = stages.rehearse(config, packed, prepared, platform, workspace, console)
+    stages.conclude(config, packed, rehearsal, workspace, console)
 
     if as_json:
-        print(json.dumps(journey.summary(config, packed, rehearsal)))
+        print(json.dumps(stages.summary(config, packed, rehearsal)))
     sys.exit(0 if rehearsal.passed else 1)
 
 

@@ -33,7 +33,7 @@ def images_per_second(name: str, size: int, batch: int) -> float:
 
 def child(kept: str, name: str, size: str, batch: str) -> None:
     """One measurement in a process of its own, as the setting cannot be taken back."""
-    from kit.submit.model import keep_freed_memory
+    from kit.inference.model import keep_freed_memory
 
     if kept == "kept":
         keep_freed_memory()

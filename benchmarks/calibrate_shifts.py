@@ -28,11 +28,11 @@ from sklearn.isotonic import IsotonicRegression
 from kit.artefact import read_json, write_json
 from kit.config import load_contest
 from kit.data.prepared import prepare
-from kit.plan import planned
+from kit.inference.model import load_net, net_logits, softmax
+from kit.pipeline.plan import planned
 from kit.shifts.draws import generator
 from kit.shifts.operators import OPERATORS
 from kit.shifts.strengths import RANGES, STRENGTHS
-from kit.submit.model import load_net, net_logits, softmax
 from kit.workspace import Workspace
 
 LADDER = np.array([0.1, 0.25, 0.45, 0.7, 1.0])

@@ -25,11 +25,11 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from kit.config import CleanConfig, ContestConfig, DataConfig, RecipeSets
-from kit.data.cleaning import clean
-from kit.data.grouping import picture_keys
-from kit.data.imageset import ImageSet
-from kit.data.practice import training_set
-from kit.data.sources import load
+from kit.data.cleaning.clean import clean
+from kit.data.cleaning.grouping import picture_keys
+from kit.data.practice.contest import training_set
+from kit.data.sources.imageset import ImageSet
+from kit.data.sources.load import load
 from kit.workspace import Workspace
 
 Plant = Callable[[Image.Image, np.random.Generator], Image.Image]
@@ -140,7 +140,7 @@ def _hash_groups(images: np.ndarray) -> np.ndarray:
     import imagehash
     from scipy.sparse.csgraph import connected_components
 
-    from kit.data.perturb import oriented
+    from kit.data.cleaning.perturb import oriented
 
     hashes = np.stack(
         [[imagehash.phash(Image.fromarray(oriented(image, n))).hash.ravel() for n in range(8)] for image in images]

@@ -23,17 +23,17 @@ from scipy.stats import spearmanr
 
 from kit.artefact import read_json, read_npz, sha256_bytes, write_json, write_npz
 from kit.config import ContestConfig, RecipeConfig, load_contest, load_recipe
-from kit.data.practice import hidden_test
+from kit.data.practice.contest import hidden_test
 from kit.data.prepared import Prepared, prepare
-from kit.ensemble.combine import Combiner
-from kit.ensemble.expected import Expected, expected_score
-from kit.ensemble.kinds import kind
-from kit.ensemble.nested import evaluate
+from kit.ensemble.kinds.combine import Combiner
+from kit.ensemble.kinds.registry import kind
 from kit.ensemble.pool import Pool, make_pool
-from kit.ensemble.shares import shares_in_test, with_shares
-from kit.oof import OofRun, finished_at, load_runs
+from kit.ensemble.scoring.expected import Expected, expected_score
+from kit.ensemble.scoring.nested import evaluate
+from kit.ensemble.scoring.shares import shares_in_test, with_shares
+from kit.inference.model import load_net, merge_views, net_logits
+from kit.oof_store import OofRun, finished_at, load_runs
 from kit.shifts.battery import Battery
-from kit.submit.model import load_net, merge_views, net_logits
 from kit.train.run import train_recipe
 from kit.workspace import Workspace
 

@@ -12,16 +12,16 @@ from typing import Any
 
 from kit.config import ContestConfig, load_contest
 from kit.ensemble import tables
-from kit.ensemble.auto import auto, candidates, compare
 from kit.ensemble.blend import blend
 from kit.ensemble.budget import Budget
 from kit.ensemble.costs import measure_costs
 from kit.ensemble.front import draw, front, pick
-from kit.ensemble.kinds import kind
-from kit.ensemble.nested import difference
+from kit.ensemble.kinds.auto import auto, candidates, compare
+from kit.ensemble.kinds.registry import kind
 from kit.ensemble.pool import Pool, make_pool
+from kit.ensemble.scoring.nested import difference
 from kit.ensemble.view_choice import choose_views
-from kit.oof import OofRun, load_runs
+from kit.oof_store import OofRun, load_runs
 from kit.workspace import Workspace
 
 MORE = ("best1", "boosting", "best5+bias")

@@ -25,8 +25,8 @@ import numpy as np
 KIT = """
 import json, resource, sys, time
 import numpy as np
-from kit.ensemble.greedy import bagged, select, shares
-from kit.ensemble.greedy_loss import objective
+from kit.ensemble.kinds.greedy import bagged, select, shares
+from kit.ensemble.kinds.greedy_loss import objective
 how, path = sys.argv[1:]
 proba, labels = np.load(path + "/proba.npy"), np.load(path + "/labels.npy")
 start, used = time.perf_counter(), time.process_time()
@@ -107,7 +107,7 @@ def compare(peer: str | None, members: int, rows: int, classes: int) -> None:
 
 def grow() -> None:
     """Seconds of processor time of the bagged selection by members and by rows."""
-    from kit.ensemble.greedy import bagged
+    from kit.ensemble.kinds.greedy import bagged
 
     sizes = [(m, 12_000) for m in (50, 100, 200, 500, 1000)] + [(200, n) for n in (3000, 6000, 24_000)]
     print(f"{'members':>8} {'rows':>7} {'seconds':>8} {'us a member and 1,000 rows':>27}")

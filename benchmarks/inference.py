@@ -33,13 +33,13 @@ from kit.artefact import read_json
 from kit.config import load_contest, load_platform
 from kit.data.prepared import prepare
 from kit.errors import KitError
-from kit.oof import load_runs
-from kit.plan import planned
-from kit.submit import model
-from kit.submit.environment import platform_python
-from kit.submit.members import Member
-from kit.submit.model import VIEWS
-from kit.submit.runtime_files import runtime_files
+from kit.inference import model
+from kit.inference.model import VIEWS
+from kit.oof_store import load_runs
+from kit.packaging.members import Member
+from kit.packaging.runtime_files import runtime_files
+from kit.pipeline.plan import planned
+from kit.rehearsal.environment import platform_python
 from kit.train.member import SPEC
 from kit.workspace import Workspace
 

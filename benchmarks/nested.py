@@ -12,10 +12,10 @@ import argparse
 
 import numpy as np
 
-from kit.ensemble.kinds import kind
-from kit.ensemble.nested import evaluate
+from kit.ensemble.kinds.registry import kind
 from kit.ensemble.pool import Pool
-from kit.submit.model import softmax
+from kit.ensemble.scoring.nested import evaluate
+from kit.inference.model import softmax
 
 KINDS = ("best1", "best5", "all", "greedy", "greedy-metric", "weights", "stack")
 

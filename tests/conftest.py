@@ -13,7 +13,7 @@ import pytest
 from kit.config import ContestConfig, RecipeConfig, load_contest, load_recipe
 from kit.data.prepared import Prepared, prepare
 from kit.ensemble.blend import Blend, blend
-from kit.oof import load_runs
+from kit.oof_store import load_runs
 from kit.workspace import Workspace
 
 CLASSES = ("red", "green", "blue")
@@ -166,5 +166,5 @@ def both(workspace: Workspace) -> Blend:
 def small_calls() -> Iterator[None]:
     """The largest call of a rehearsal is 300 pictures."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kit.submit.questions.MANY", 300)
+        patch.setattr("kit.rehearsal.questions.MANY", 300)
         yield

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from kit.config import CleanConfig, ContestConfig, DataConfig, FoldsConfig, RecipeSets
-from kit.data.imageset import ImageSet
+from kit.data.sources.imageset import ImageSet
 
 CLASSES = ("cat", "dog", "emu")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kit.oof import OofRun
+from kit.oof_store import OofRun
 
 CELLS = tuple(
     f"{op}@{s}" for op in ("blur.motion", "blur.gauss", "noise.shot", "colour.hue") for s in (1, 3, 5)

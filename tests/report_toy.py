@@ -13,15 +13,15 @@ from ensemble_toy import make_runs
 
 from kit import artefact
 from kit.config import CleanConfig, ContestConfig, RecipeSets
-from kit.data import cache
-from kit.data.cleaning import clean
-from kit.data.decoding import Allocate
-from kit.data.imageset import ImageSet
+from kit.data.cleaning.clean import clean
+from kit.data.sources import cache
+from kit.data.sources.decoding import Allocate
+from kit.data.sources.imageset import ImageSet
 from kit.ensemble.blend import Blend, blend
-from kit.oof import OofRun
-from kit.submit.archive import write_zip
-from kit.submit.checks import failed, passed
-from kit.submit.rehearse import Rehearsal, report_path
+from kit.oof_store import OofRun
+from kit.packaging.archive import write_zip
+from kit.rehearsal.checks import failed, passed
+from kit.rehearsal.rehearse import Rehearsal, report_path
 from kit.workspace import Workspace
 
 CLASSES = ("round <b>", "a$lobe$d", "白血球", "d & e")

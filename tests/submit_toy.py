@@ -10,8 +10,8 @@ import torch
 from kit.artefact import write_json, write_npz
 from kit.config import ContestConfig, PlatformConfig, RecipeConfig, RecipeSets
 from kit.data.prepared import Prepared
+from kit.inference.model import load_net, net_logits, preprocess
 from kit.nets.registry import build
-from kit.submit.model import load_net, net_logits, preprocess
 from kit.train.member import member_spec, write_member
 from kit.workspace import Workspace
 

@@ -12,8 +12,8 @@ from submit_toy import toy_contest, toy_platform
 
 from kit.artefact import read_json, read_npz, write_json, write_npz
 from kit.ensemble.blend import Blend, blend
-from kit.oof import load_runs
-from kit.submit.package import PackedZip, package
+from kit.oof_store import load_runs
+from kit.packaging.pack import PackedZip, package
 from kit.workspace import Workspace
 
 

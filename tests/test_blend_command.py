@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from kit.artefact import read_json
 from kit.cli import group
 from kit.errors import EnsembleError
-from kit.oof import load_run
-from kit.submit import ledger
+from kit.oof_store import load_run
+from kit.platforms import ledger
 
 
 def run(*arguments):

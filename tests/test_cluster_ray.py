@@ -19,7 +19,7 @@ from kit.cluster.schedule import Scheduler
 from kit.cluster.training import train_on
 from kit.cluster.unit import Unit
 from kit.errors import TrainError
-from kit.oof import load_run
+from kit.oof_store import load_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 

@@ -16,7 +16,7 @@ from kit.cluster.shared import share
 from kit.cluster.training import train_on
 from kit.config import RecipeConfig
 from kit.errors import TrainError
-from kit.oof import load_run
+from kit.oof_store import load_run
 from kit.train.memory import with_batch_share
 from kit.train.run import Trainer
 

@@ -20,7 +20,7 @@ from kit.comparison.scale import Scale, stratified
 from kit.comparison.techniques import TECHNIQUES
 from kit.config import load_contest, load_recipe
 from kit.errors import ConfigError, NetError
-from kit.oof import OofRun
+from kit.oof_store import OofRun
 from kit.workspace import Workspace
 
 BY_NAME = {technique.name: technique for technique in TECHNIQUES}

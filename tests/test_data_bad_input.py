@@ -11,7 +11,7 @@ import pytest
 from data_toy import CLASSES, contest, pictures, write_folder
 from PIL import Image
 
-from kit.data.sources import load
+from kit.data.sources.load import load
 from kit.errors import DataError
 from kit.workspace import Workspace
 
@@ -198,7 +198,7 @@ def test_a_zip_whose_members_escape_is_refused(tmp_path, read, name):
 
 
 def test_a_zip_bomb_is_refused(tmp_path, read, monkeypatch):
-    monkeypatch.setattr("kit.data.files.LARGEST_FILE", 2 << 20)
+    monkeypatch.setattr("kit.data.sources.files.LARGEST_FILE", 2 << 20)
     make_zip(tmp_path / "a.zip", good_members() | {"set/cat/big.png": bytes(3 << 20)})
     with pytest.raises(DataError, match="may unpack to 2 MiB, but 'set/cat/big.png' says 3 MiB"):
         read("a.zip", kind="zip")

@@ -3,8 +3,8 @@ import pytest
 from data_toy import image_set, pictures
 
 from kit.config import CleanConfig
-from kit.data import decisions
-from kit.data.cleaning import clean
+from kit.data.cleaning import decisions
+from kit.data.cleaning.clean import clean
 from kit.errors import DataError
 
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from kit.artefact import read_npz
 from kit.cli import group
-from kit.data import decisions
-from kit.oof import load_run
+from kit.data.cleaning import decisions
+from kit.oof_store import load_run
 from kit.workspace import Workspace
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from kit.config import FoldsConfig
+from kit.data.cleaning.grouping import by_key
 from kit.data.folds import INNER, TRAIN_ONLY, check_folds, fold_digest, make_folds, split
-from kit.data.grouping import by_key
 from kit.errors import DataError
 
 

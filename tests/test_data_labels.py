@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kit.data.labels import to_indices
+from kit.data.sources.labels import to_indices
 from kit.errors import DataError
 
 CLASSES = ("cat", "dog", "emu")

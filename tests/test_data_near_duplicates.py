@@ -3,9 +3,9 @@ import pytest
 from data_toy import image_set, pictures
 
 from kit.config import CleanConfig
-from kit.data import descriptors, near_duplicates, perturb
-from kit.data.alignment import likeness
-from kit.data.cleaning import clean
+from kit.data.cleaning import descriptors, near_duplicates, perturb
+from kit.data.cleaning.alignment import likeness
+from kit.data.cleaning.clean import clean
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from kit.data import neighbours
-from kit.data.neighbours import nearest
+from kit.data.cleaning import neighbours
+from kit.data.cleaning.neighbours import nearest
 
 
 def brute_force(points, count):

@@ -2,9 +2,9 @@ import numpy as np
 from data_toy import image_set
 
 from kit.config import CleanConfig
-from kit.data import descriptors, outliers
-from kit.data.cleaning import clean
-from kit.data.practice import training_set
+from kit.data.cleaning import descriptors, outliers
+from kit.data.cleaning.clean import clean
+from kit.data.practice.contest import training_set
 
 
 def with_junk():

@@ -2,8 +2,8 @@ import numpy as np
 from data_toy import image_set, pictures
 
 from kit.config import CleanConfig
-from kit.data import quality
-from kit.data.cleaning import clean
+from kit.data.cleaning import quality
+from kit.data.cleaning.clean import clean
 
 
 def found(images, sizes=None):

@@ -7,9 +7,10 @@ from data_toy import CLASSES, contest, image_set, pictures, write_folder
 from PIL import Image
 
 from kit.config import CleanConfig
-from kit.data import adversarial, decisions, label_errors
-from kit.data.cleaning import clean
-from kit.data.contact_sheet import Block, write_sheet
+from kit.data import adversarial
+from kit.data.cleaning import decisions, label_errors
+from kit.data.cleaning.clean import clean
+from kit.data.cleaning.contact_sheet import Block, write_sheet
 from kit.data.prepared import cleaned, prepare
 from kit.data.report import data_report
 from kit.errors import DataError

@@ -8,7 +8,7 @@ import pytest
 from data_toy import CLASSES, contest, pictures, write_folder
 from PIL import Image
 
-from kit.data.sources import load
+from kit.data.sources.load import load
 from kit.errors import DataError
 from kit.workspace import Workspace
 
@@ -104,7 +104,7 @@ def test_the_cache_is_used_until_a_file_changes(tmp_path, read, monkeypatch):
     write_folder(tmp_path / "data", IMAGES, LABELS)
     first = read(tmp_path / "data", kind="folder")
     with monkeypatch.context() as patched:
-        patched.setattr("kit.data.folder_source.decode_all", lambda *_: pytest.fail("decoded twice"))
+        patched.setattr("kit.data.sources.folders.decode_all", lambda *_: pytest.fail("decoded twice"))
         again = read(tmp_path / "data", kind="folder")
     assert again.digest == first.digest
     assert isinstance(again.images, np.memmap)
@@ -189,7 +189,7 @@ def test_a_medmnist_name_that_cannot_be_had_is_said(package):
 
 
 def test_practice_is_loaded_like_any_other(tmp_path):
-    from kit.data import practice
+    from kit.data.practice import contest as practice
 
     _, labels, names = practice.training_set()
     got = load(contest(names, size=48, kind="practice"), None, Workspace(tmp_path))

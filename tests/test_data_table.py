@@ -7,7 +7,7 @@ import pytest
 from data_toy import CLASSES, contest, pictures
 from PIL import Image
 
-from kit.data.sources import load, load_test
+from kit.data.sources.load import load, load_test
 from kit.errors import DataError
 from kit.workspace import Workspace
 
@@ -67,7 +67,7 @@ def test_what_the_kit_writes_beside_the_table_is_no_data(kaggle, monkeypatch):
     for name in ("oof/toy/clean.png", "submissions/page.png"):
         (kaggle / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(IMAGES[0]).save(kaggle / name)
-    monkeypatch.setattr("kit.data.table_source.decode_all", lambda *_: pytest.fail("decoded twice"))
+    monkeypatch.setattr("kit.data.sources.tables.decode_all", lambda *_: pytest.fail("decoded twice"))
     assert load(config, kaggle / "train.csv", workspace).notes == first.notes
     assert first.notes == ("id taken from the column 'image_id'", "labels taken from the column 'label'")
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from ensemble_toy import make_runs
 
-from kit.ensemble.auto import auto, candidates, choose, compare
-from kit.ensemble.combine import equal
-from kit.ensemble.kinds import kind
-from kit.ensemble.nested import evaluate
+from kit.ensemble.kinds.auto import auto, candidates, choose, compare
+from kit.ensemble.kinds.combine import equal
+from kit.ensemble.kinds.registry import kind
 from kit.ensemble.pool import Pool, make_pool
+from kit.ensemble.scoring.nested import evaluate
 
 
 class Fixed:

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from ensemble_toy import make_runs
 
-from kit.ensemble.bias import check_prior, corrected, fit_bias, row_weights
 from kit.ensemble.blend import blend
-from kit.ensemble.kinds import kind
-from kit.ensemble.nested import evaluate
+from kit.ensemble.kinds.bias import check_prior, corrected, fit_bias, row_weights
+from kit.ensemble.kinds.registry import kind
 from kit.ensemble.pool import make_pool
+from kit.ensemble.scoring.nested import evaluate
 from kit.errors import EnsembleError
-from kit.submit.model import softmax
+from kit.inference.model import softmax
 
 
 def draw(prior, rows=20_000, classes=3, seed=0):
@@ -27,7 +27,7 @@ def test_a_bias_undoes_a_known_offset():
 
 
 def test_without_penalty_mean_probabilities_are_the_shares_of_the_classes(monkeypatch):
-    monkeypatch.setattr("kit.ensemble.bias.PENALTY", 0.0)
+    monkeypatch.setattr("kit.ensemble.kinds.bias.PENALTY", 0.0)
     proba, labels = draw([0.5, 0.3, 0.2], rows=3000)
     logs = np.log(proba)
     ours = fit_bias(proba, labels)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from ensemble_toy import make_runs
 
-from kit import journey
 from kit.ensemble.blend import Blend, blend
-from kit.ensemble.kinds import kind
+from kit.ensemble.kinds.registry import kind
 from kit.ensemble.pool import make_pool
 from kit.errors import ArtefactError, EnsembleError
-from kit.submit.model import merge_views
+from kit.inference.model import merge_views
+from kit.pipeline import stages
 
 RUNS = make_runs(7)
 
@@ -65,10 +65,10 @@ def test_equal_weights_give_way_under_their_own_name_where_a_fit_is_better_on_bo
     clean, shifted = fitted.nested.clean, fitted.nested.shifted
     lines: list[str] = []
     worse = replace(equal, nested=replace(equal.nested, clean=clean - 0.2, shifted=shifted))
-    found = journey._unless_beaten(worse, fitted, lines.append)
+    found = stages._unless_beaten(worse, fitted, lines.append)
     assert (found.name, found.kind, found.members) == ("best3", fitted.kind, fitted.members)
     assert lines == ["best3 (equal weights) gives way to stack: nested clean +0.2000, nothing lost on shifted"]
     for clean_then, shifted_then in ((clean, shifted), (clean - 0.2, shifted + 0.01)):
         kept = replace(equal, nested=replace(equal.nested, clean=clean_then, shifted=shifted_then))
-        assert journey._unless_beaten(kept, fitted, lines.append) is kept
+        assert stages._unless_beaten(kept, fitted, lines.append) is kept
     assert len(lines) == 1

@@ -5,10 +5,10 @@ import pytest
 from ensemble_toy import make_runs
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from kit.ensemble.boosting import Boosting, as_trees
-from kit.ensemble.combine import Combiner
+from kit.ensemble.kinds.boosting import Boosting, as_trees
+from kit.ensemble.kinds.combine import Combiner
+from kit.ensemble.kinds.stack import features
 from kit.ensemble.pool import make_pool
-from kit.ensemble.stack import features
 
 
 @pytest.mark.parametrize("classes", [2, 4])

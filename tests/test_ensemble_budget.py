@@ -9,7 +9,7 @@ from kit.ensemble.blend import blend
 from kit.ensemble.budget import Budget, Cost, check_costs, purchase
 from kit.ensemble.front import draw, front, pick
 from kit.ensemble.pool import make_pool
-from kit.ensemble.scores import log_losses
+from kit.ensemble.scoring.scores import log_losses
 from kit.errors import EnsembleError
 
 RUNS = make_runs(6)

@@ -4,8 +4,8 @@ from ensemble_toy import make_runs
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import log_loss
 
-from kit.ensemble.calibration import cross_fit, fit_temperature
-from kit.submit.model import merge_views, softmax
+from kit.ensemble.scoring.calibration import cross_fit, fit_temperature
+from kit.inference.model import merge_views, softmax
 
 
 def scipys(logits, labels):

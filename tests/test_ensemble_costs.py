@@ -5,7 +5,7 @@ import pytest
 from kit.ensemble.budget import Cost
 from kit.ensemble.costs import measure_costs
 from kit.errors import ArtefactError
-from kit.oof import load_runs
+from kit.oof_store import load_runs
 
 
 def test_megabytes_are_those_of_the_weights_and_seconds_are_positive(trained):

@@ -11,12 +11,12 @@ from safetensors.torch import load_file, save_file
 from kit.artefact import read_json
 from kit.cli import group
 from kit.ensemble.blend import Blend, blend
-from kit.ensemble.distill import Student, Teacher, distill
-from kit.ensemble.kinds import kind
+from kit.ensemble.compress.distill import Student, Teacher, distill
+from kit.ensemble.kinds.registry import kind
 from kit.ensemble.pool import make_pool
 from kit.errors import EnsembleError, TrainError
-from kit.oof import load_run, load_runs
-from kit.submit.model import load_net, merge_views, net_logits
+from kit.inference.model import load_net, merge_views, net_logits
+from kit.oof_store import load_run, load_runs
 from kit.train.device import pick_device
 from kit.train.material import make_material
 

@@ -3,8 +3,8 @@ import pytest
 from ensemble_toy import make_runs
 from sklearn.metrics import matthews_corrcoef
 
-from kit.ensemble.diversity import diversity
 from kit.ensemble.pool import make_pool
+from kit.ensemble.scoring.diversity import diversity
 
 
 @pytest.mark.parametrize("expects", ["clean", "shifted"])

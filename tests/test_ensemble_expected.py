@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from ensemble_toy import CELLS, make_runs
 
-from kit.ensemble.expected import Expected, expected_score
 from kit.ensemble.pool import Pool, make_pool
-from kit.ensemble.recalibrate import recalibrated
+from kit.ensemble.scoring.expected import Expected, expected_score
+from kit.ensemble.scoring.recalibrate import recalibrated
 
 
 def world(rng, rows=1200, cells=4):

@@ -7,7 +7,7 @@ from kit.ensemble.blend import blend
 from kit.ensemble.external import load_external, with_external
 from kit.ensemble.pool import make_pool
 from kit.errors import EnsembleError
-from kit.submit.model import softmax
+from kit.inference.model import softmax
 
 NAMES = ("ant", "bee", "cat", "dog")
 RUNS = make_runs(3)

@@ -5,10 +5,10 @@ import pytest
 from ensemble_toy import make_runs
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
 
-from kit.ensemble.greedy import Greedy, bagged, select
-from kit.ensemble.greedy_loss import objective
+from kit.ensemble.kinds.greedy import Greedy, bagged, select
+from kit.ensemble.kinds.greedy_loss import objective
 from kit.ensemble.pool import make_pool
-from kit.ensemble.scores import row_values
+from kit.ensemble.scoring.scores import row_values
 
 PEERS = {
     "log_loss": lambda labels, proba: log_loss(labels, proba, labels=range(proba.shape[1])),

@@ -5,10 +5,10 @@ import pytest
 from ensemble_toy import make_runs
 
 from kit.ensemble.blend import blend
-from kit.ensemble.combine import Combiner, equal
-from kit.ensemble.kinds import FITTED, kind
-from kit.ensemble.nested import difference, evaluate, nested_proba
+from kit.ensemble.kinds.combine import Combiner, equal
+from kit.ensemble.kinds.registry import FITTED, kind
 from kit.ensemble.pool import Pool, make_pool
+from kit.ensemble.scoring.nested import difference, evaluate, nested_proba
 from kit.errors import EnsembleError
 
 NAMES = ["best3", "all", "geometric4", "rank", "majority3", *FITTED]

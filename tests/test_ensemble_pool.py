@@ -5,7 +5,7 @@ import pytest
 from ensemble_toy import make_runs
 
 from kit.ensemble.pool import check_runs, make_pool
-from kit.ensemble.ranking import affordable, leave_family_out, ranked, select_members
+from kit.ensemble.scoring.ranking import affordable, leave_family_out, ranked, select_members
 from kit.errors import EnsembleError
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
-from kit.ensemble.reliability import reliability
-from kit.submit.model import softmax
+from kit.ensemble.scoring.reliability import reliability
+from kit.inference.model import softmax
 
 
 def draw(rows=4000, factor=1.0, seed=0):

@@ -3,7 +3,7 @@ import pytest
 from ensemble_toy import CELLS
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
 
-from kit.ensemble.scores import log_losses, row_se, row_values, score, shifted_se
+from kit.ensemble.scoring.scores import log_losses, row_se, row_values, score, shifted_se
 
 PEERS = {
     "accuracy": accuracy_score,

@@ -8,11 +8,11 @@ from ensemble_toy import CELLS, make_runs
 
 from kit.config import ShiftConfig
 from kit.ensemble.blend import blend
-from kit.ensemble.expected import expected_score
-from kit.ensemble.nested import difference
 from kit.ensemble.pool import make_pool
-from kit.ensemble.scores import shifted_se
-from kit.ensemble.shares import UNTOUCHED, shares_in_test, with_shares
+from kit.ensemble.scoring.expected import expected_score
+from kit.ensemble.scoring.nested import difference
+from kit.ensemble.scoring.scores import shifted_se
+from kit.ensemble.scoring.shares import UNTOUCHED, shares_in_test, with_shares
 from kit.shifts import Battery
 
 RUNS = make_runs(4, rows=1200)

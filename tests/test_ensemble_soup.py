@@ -6,9 +6,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from kit.artefact import read_json, write_json
-from kit.ensemble.soup import cook
+from kit.ensemble.compress.soup import cook
 from kit.errors import EnsembleError
-from kit.oof import load_run, load_runs
+from kit.oof_store import load_run, load_runs
 
 
 def copy_run(toy, source, name, noise=0.0):
@@ -47,7 +47,7 @@ def test_a_soup_of_twins_is_the_twin(trained):
 
 
 def test_weights_are_averaged_and_the_run_is_whole(trained, monkeypatch):
-    monkeypatch.setattr("kit.ensemble.soup._judge", lambda *_: None)  # keep it, however it scores
+    monkeypatch.setattr("kit.ensemble.compress.soup._judge", lambda *_: None)  # keep it, however it scores
     copy_run(trained, "tiny", "near", noise=0.05)
     cook(trained.contest(), trained.prepared(), trained.workspace, ["tiny", "near"], "soup", quiet)
     states = [

@@ -6,9 +6,9 @@ from sklearn.model_selection import GridSearchCV, PredefinedSplit, cross_val_pre
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from kit.ensemble.nested import nested_proba
+from kit.ensemble.kinds.stack import MOST_ROWS, STRENGTHS, Stack, as_combiner, features, regression, thinned
 from kit.ensemble.pool import make_pool
-from kit.ensemble.stack import MOST_ROWS, STRENGTHS, Stack, as_combiner, features, regression, thinned
+from kit.ensemble.scoring.nested import nested_proba
 
 
 def toy(classes=4, **more):
@@ -17,7 +17,7 @@ def toy(classes=4, **more):
 
 def test_stacking_is_scikit_learns_on_the_same_folds(monkeypatch):
     """Coefficients as data, applied by the shipped file, against scikit-learn's own cross-validation."""
-    monkeypatch.setattr("kit.ensemble.stack.STRENGTHS", (100.0,))
+    monkeypatch.setattr("kit.ensemble.kinds.stack.STRENGTHS", (100.0,))
     pool = toy()
     logs = np.log(np.maximum(pool.proba[:, :, 0].astype(np.float64), 1e-6))
     flat = (logs - logs.mean(-1, keepdims=True)).transpose(1, 0, 2).reshape(len(pool.labels), -1)
@@ -39,7 +39,7 @@ def test_the_strength_is_the_one_that_grid_search_finds():
         cv=PredefinedSplit(folds),
         scoring="neg_log_loss",
     ).fit(x, labels)
-    from kit.ensemble.stack import choose_strength
+    from kit.ensemble.kinds.stack import choose_strength
 
     assert choose_strength(x, labels, folds) == STRENGTHS[int(grid.best_index_)]
 

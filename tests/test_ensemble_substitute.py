@@ -12,9 +12,9 @@ from ensemble_toy import make_runs
 
 from kit.artefact import write_json, write_npz
 from kit.ensemble.blend import Blend, blend
-from kit.ensemble.distill import Teacher
-from kit.ensemble.substitute import has_student, soups, students
-from kit.oof import OofRun
+from kit.ensemble.compress.distill import Teacher
+from kit.ensemble.compress.substitute import has_student, soups, students
+from kit.oof_store import OofRun
 from kit.workspace import Workspace
 
 RUNS = make_runs(members=6, rows=300, views=2)

@@ -5,11 +5,11 @@ import pytest
 from ensemble_toy import make_runs
 
 from kit.ensemble import tables
-from kit.ensemble.auto import auto, compare
 from kit.ensemble.blend import blend
 from kit.ensemble.budget import Budget, Cost
 from kit.ensemble.front import blend_point, front, pick
-from kit.ensemble.kinds import kind
+from kit.ensemble.kinds.auto import auto, compare
+from kit.ensemble.kinds.registry import kind
 from kit.ensemble.pool import make_pool
 from kit.ensemble.view_choice import choose_views
 

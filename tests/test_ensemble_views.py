@@ -7,11 +7,11 @@ import ttach
 from ensemble_toy import make_runs
 
 from kit.ensemble.blend import blend
-from kit.ensemble.calibration import fit_temperature
+from kit.ensemble.scoring.calibration import fit_temperature
 from kit.ensemble.view_choice import best_views, choose_views, use_views
 from kit.ensemble.views import INVERSE, KNOWN, SETS, expand, from_ttach
 from kit.errors import EnsembleError
-from kit.submit.model import VIEWS, WINDOWS, apply_view, merge_views, softmax, window_matrix
+from kit.inference.model import VIEWS, WINDOWS, apply_view, merge_views, softmax, window_matrix
 
 PICTURE = torch.arange(2 * 3 * 8 * 8.0).reshape(2, 3, 8, 8)
 

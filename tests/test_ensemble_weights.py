@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from ensemble_toy import make_runs
 
+from kit.ensemble.kinds.weights import PENALTIES, Weights, choose_penalty, simplex
 from kit.ensemble.pool import make_pool
-from kit.ensemble.weights import PENALTIES, Weights, choose_penalty, simplex
 
 
 def picked(members=4, rows=800):

@@ -15,7 +15,7 @@ import pytest
 from conftest import Toy
 
 from kit.artefact import read_json, sha256_file
-from kit.plan import Plan, plan_path
+from kit.pipeline.plan import Plan, plan_path
 from kit.workspace import PROJECT
 
 SCRIPT = PROJECT / "make_submission.py"
@@ -104,15 +104,15 @@ def check_zip(path: Path) -> None:
 def test_a_budget_plans_fewer_folds_and_epochs_and_keeps_to_them(
     toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from kit import budget, journey
     from kit.cli import group
+    from kit.pipeline import budget, stages
     from kit.train.run import scored_folds
 
     contest = toy.file("contests", "toy")
     contest.write_text(contest.read_text().replace("n_splits = 2", "n_splits = 4"))
     cost = budget.Cost(epoch=30.0, scoring=1.0, picture=1e-4)
     monkeypatch.setattr(budget.Budget, "measure", lambda self, recipe, echo: cost)
-    monkeypatch.setattr(journey, "pack", interrupt)
+    monkeypatch.setattr(stages, "pack", interrupt)
     arguments = ("--contest", "toy", "--budget", "10")
     assert walk(monkeypatch, *arguments) == 130
     assert "budget: 3 folds instead of 4" in capsys.readouterr().out

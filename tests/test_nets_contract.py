@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from kit.inference.model import load_net, net_logits
 from kit.nets import registry
 from kit.nets.heads import pooled_features
 from kit.nets.listing import LISTED
-from kit.submit.model import load_net, net_logits
 from kit.train.finetune import head_names, layer_indices
 
 NETS_FOLDER = Path(registry.__file__).parent

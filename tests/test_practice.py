@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kit.data import practice, practice_planted, practice_shift, practice_traits
+from kit.data.practice import contest as practice
+from kit.data.practice import planted, shift, traits
 from kit.errors import DataError
 
 ROWS, CLASSES = 2_000, 8
 
 
 @pytest.fixture(scope="module")
-def contest() -> tuple[np.ndarray, np.ndarray, practice_planted.Planted]:
+def contest() -> tuple[np.ndarray, np.ndarray, planted.Planted]:
     images, labels, _ = practice.training_set()
     return images, labels, practice.planted()
 
@@ -92,8 +93,8 @@ def test_classes_are_slightly_imbalanced(contest):
     plan = contest[2]
     counts = np.bincount(plan.true_labels[~plan.junk], minlength=CLASSES)
     assert 1.5 < counts.max() / counts.min() < 3
-    drawn = practice_traits.draw_labels(1_000, np.random.default_rng(0))
-    np.testing.assert_allclose(np.bincount(drawn), 1_000 * practice_traits.CLASS_SHARES, atol=1)
+    drawn = traits.draw_labels(1_000, np.random.default_rng(0))
+    np.testing.assert_allclose(np.bincount(drawn), 1_000 * traits.CLASS_SHARES, atol=1)
 
 
 def test_training_set_and_phases_share_no_cell(contest, unshifted):
@@ -118,18 +119,18 @@ def test_strength_moves_pictures_away_from_the_clean_ones(unshifted):
 
 
 def test_mixtures_of_different_seeds_differ_and_cover_all_operators():
-    mixtures = [practice_shift.draw_mixture(seed) for seed in range(30)]
+    mixtures = [shift.draw_mixture(seed) for seed in range(30)]
     assert len({(m.operators, m.weights.tobytes()) for m in mixtures}) == 30
-    assert set().union(*(m.operators for m in mixtures)) == set(practice_shift.OPERATORS)
+    assert set().union(*(m.operators for m in mixtures)) == set(shift.OPERATORS)
     for mixture in mixtures:
-        assert len(mixture.operators) > len(practice_shift.OPERATORS) / 2
+        assert len(mixture.operators) > len(shift.OPERATORS) / 2
         np.testing.assert_allclose([mixture.weights.sum(), mixture.counts.sum()], 1)
 
 
-@pytest.mark.parametrize("name", list(practice_shift.OPERATORS))
+@pytest.mark.parametrize("name", list(shift.OPERATORS))
 def test_operator_changes_the_picture_and_not_its_input(name, unshifted):
     picture = unshifted[0][0].astype(np.float32)
-    before, operator = picture.copy(), practice_shift.OPERATORS[name]
+    before, operator = picture.copy(), shift.OPERATORS[name]
     for seed in range(8):
         amount = 0.4 + 0.6 * seed / 7
         out, again = (operator(picture, amount, np.random.default_rng(seed)) for _ in range(2))
@@ -141,7 +142,7 @@ def test_operator_changes_the_picture_and_not_its_input(name, unshifted):
 
 
 def test_hidden_shift_shares_no_code_with_training_or_the_battery():
-    for path in Path(practice.__file__).parent.glob("practice*.py"):
+    for path in Path(practice.__file__).parent.glob("*.py"):
         nodes = list(ast.walk(ast.parse(path.read_text())))
         modules = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
         modules |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}

@@ -23,16 +23,16 @@ from sklearn.metrics import recall_score
 
 from kit.artefact import write_csv
 from kit.commands.report import report as command
-from kit.data import decisions
+from kit.data.cleaning import decisions
 from kit.ensemble.blend import blend
 from kit.ensemble.pool import make_pool
+from kit.ensemble.scoring.leaderboard import rows
 from kit.errors import OofError, RehearsalError
-from kit.leaderboard import rows
+from kit.platforms import ledger
 from kit.report.breakdown import by_family, by_severity, confident_mistakes, confusion, recall
 from kit.report.drawing import INK, drawn, short
 from kit.report.material import gather
 from kit.report.page import write_report
-from kit.submit import ledger
 from kit.sweep.morning import Morning
 from kit.workspace import Workspace
 

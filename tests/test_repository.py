@@ -91,26 +91,18 @@ def test_the_readme_names_both_commands() -> None:
     assert "pytest" in README
 
 
-def drawn_tree() -> list[str]:
-    """The lines of the README's tree: the code block that draws the package."""
-    blocks = re.findall(r"```\w*\n(.*?)```", README, re.DOTALL)
-    return next((block.splitlines() for block in blocks if re.search(r"^\s*\S*journey\.py", block, re.MULTILINE)), [])
+def test_every_room_has_a_line_in_the_architecture() -> None:
+    page = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms = {f"kit/{path.parent.relative_to(PROJECT / 'kit').parts[0]}/" for path in (PROJECT / "kit").glob("*/*.py")}
+    files = {named(path) for path in (PROJECT / "kit").glob("*.py") if not path.name.startswith("__")}
+    assert sorted(name for name in rooms | files if f"`{name}`" not in page) == []
 
 
-def test_the_tree_has_every_file_of_the_package_with_a_remark() -> None:
-    tree = drawn_tree()
-    if not tree:  # a README without a tree promises none
-        assert "journey.py" not in README
-        return
-    drawn = {line.split()[0].strip("│├└─ /") for line in tree if line.split()}
-    missing = [
-        named(path)
-        for path in SOURCES
-        if named(path).startswith("kit/") and path.name != "__init__.py" and path.name not in drawn
-    ]
-    assert missing == []
-    bare = [line for line in tree if line.strip().endswith(".py")]
-    assert bare == [], "a remark for each file"
+def test_files_that_the_architecture_names_are_there() -> None:
+    page = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named_files = re.findall(r"`((?:kit|tests)/[\w/]+(?:\.py|/))`", page)
+    assert named_files
+    assert [name for name in named_files if not (PROJECT / name).exists()] == []
 
 
 def test_links_of_the_documentation_lead_somewhere() -> None:
@@ -149,7 +141,7 @@ def test_the_changelog_has_an_unreleased_section() -> None:
     assert re.search(r"^## .*unreleased", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE | re.IGNORECASE)
 
 
-CARRIED = "kit/submit/runtimes/"
+CARRIED = "kit/inference/runtimes/"
 """Files that are copied into zips and never imported here: they import what a platform has."""
 
 

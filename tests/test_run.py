@@ -14,9 +14,9 @@ from conftest import Toy
 from kit.artefact import read_json, read_npz, write_json
 from kit.config import ContestConfig, RecipeConfig
 from kit.errors import ArtefactError, ConfigError, NetError, TrainError
-from kit.oof import load_run
+from kit.inference.model import load_net, net_logits
+from kit.oof_store import load_run
 from kit.shifts import strengths
-from kit.submit.model import load_net, net_logits
 from kit.train import checkpoint
 from kit.train.fit import Fit
 from kit.train.progress import FitDisplay

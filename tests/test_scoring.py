@@ -9,8 +9,8 @@ import torch
 from conftest import Toy
 
 from kit.config import ShiftConfig
+from kit.inference.model import load_net, net_logits
 from kit.shifts.battery import Battery
-from kit.submit.model import load_net, net_logits
 from kit.train import scoring
 from kit.train.scoring import score_rows
 

@@ -18,7 +18,7 @@ from kit.cluster.unit import Unit
 from kit.config import AugmentConfig, RecipeConfig
 from kit.data.prepared import Prepared
 from kit.errors import ConfigError, TrainError
-from kit.oof import load_runs
+from kit.oof_store import load_runs
 from kit.shifts.battery import Battery
 from kit.sweep.config import SweepConfig
 from kit.sweep.fits import FitMaker, TrialJob

@@ -10,19 +10,19 @@ import click
 import numpy as np
 import pandas as pd
 
-from kit.adaptation.situations import ONE_CLASS, SITUATIONS
-from kit.adaptation.trial import SOURCE, Outcome, class_shares, decide, trial
 from kit.artefact import write_csv
 from kit.commands.printing import print_rows
+from kit.comparison.adaptation import SOURCE, Outcome, class_shares, decide, trial
+from kit.comparison.situations import ONE_CLASS, SITUATIONS
 from kit.config import load_contest
 from kit.data.prepared import prepare
 from kit.errors import ConfigError
-from kit.oof import finished_at, load_runs
+from kit.inference.adapt import METHODS
+from kit.oof_store import finished_at, load_runs
 from kit.options import contest_options, make_console, make_echo
-from kit.plan import planned
+from kit.packaging.adaptation import OFF
+from kit.pipeline.plan import planned
 from kit.shifts.battery import Battery
-from kit.submit.adapt import METHODS
-from kit.submit.adaptation import OFF
 from kit.workspace import Workspace
 
 

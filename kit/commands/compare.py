@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from kit.budget import find_recipe
 from kit.cluster.threads import worker_count
 from kit.commands.printing import print_json
 from kit.comparison.bench import Bench, technique_names
@@ -17,9 +16,10 @@ from kit.comparison.tables import ablation_table, recall_table, recipe_table, wr
 from kit.config import load_contest
 from kit.data.prepared import prepare
 from kit.errors import ConfigError
-from kit.journey import split_names
 from kit.options import cluster_option, contest_options, json_option, make_console, make_echo, workers_option
-from kit.plan import planned
+from kit.pipeline.budget import find_recipe
+from kit.pipeline.plan import planned
+from kit.pipeline.stages import split_names
 from kit.workspace import Workspace
 
 

@@ -14,7 +14,7 @@ from kit.config import load_contest
 from kit.data.folds import PART_NAMES
 from kit.data.prepared import prepare
 from kit.options import contest_options, json_option, make_console, make_echo
-from kit.plan import planned
+from kit.pipeline.plan import planned
 from kit.workspace import Workspace
 
 

@@ -10,27 +10,27 @@ from typing import Any
 import click
 from rich.console import Console
 
-from kit import journey
-from kit.budget import find_recipe
 from kit.commands.printing import print_rows
 from kit.config import AugmentConfig, ContestConfig, load_contest
 from kit.data.prepared import prepare
-from kit.ensemble.auto import candidates
-from kit.ensemble.auto import compare as compare_kinds
 from kit.ensemble.blend import Blend, Wish, wished_pool
 from kit.ensemble.budget import Budget, Cost
+from kit.ensemble.compress.distill import distill as teach
+from kit.ensemble.compress.soup import cook
 from kit.ensemble.costs import measure_costs
-from kit.ensemble.distill import distill as teach
 from kit.ensemble.external import with_external
 from kit.ensemble.front import blend_point, draw, front, pick
+from kit.ensemble.kinds.auto import candidates
+from kit.ensemble.kinds.auto import compare as compare_kinds
 from kit.ensemble.pool import Pool, make_pool
-from kit.ensemble.soup import cook
 from kit.ensemble.tables import calibration_rows, diversity_rows, front_rows, kind_rows, view_rows
 from kit.ensemble.view_choice import best_views
 from kit.errors import EnsembleError
-from kit.oof import OofRun, check_shifts, load_runs
+from kit.oof_store import OofRun, check_shifts, load_runs
 from kit.options import contest_options, json_option, make_console, make_echo
-from kit.plan import planned
+from kit.pipeline import stages
+from kit.pipeline.budget import find_recipe
+from kit.pipeline.plan import planned
 from kit.train.augment.policy import trained_families
 from kit.workspace import Workspace
 
@@ -64,7 +64,7 @@ def blend(
     stack, boosting, auto; "+bias" behind it adds a bias a class.
     """
     config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console(as_json)
-    runs = load_runs(workspace, config.name, journey.split_names(recipes) if recipes else None)
+    runs = load_runs(workspace, config.name, stages.split_names(recipes) if recipes else None)
     check_shifts(runs, config.shift)
     runs = with_external(runs, external, config.classes, config.expects)
     limit = Budget(max_seconds, max_mb, max_members)
@@ -75,11 +75,11 @@ def blend(
         more["trained"] = {run.recipe: _families(run) for run in runs}
     if test or config.data.test:
         prepared = prepare(planned(config, workspace), data, workspace, make_echo(console))
-        more["shares"] = journey.shares_expected(config, prepared, workspace, console, test)
+        more["shares"] = stages.shares_expected(config, prepared, workspace, console, test)
     if figure or limit != Budget():
         more["costs"] = measure_costs(runs, workspace, config.name, config.image_size)
     pool = wished_pool(runs, Wish(config.expects, config.metric, **more))
-    made = journey.blend(config, runs, name, workspace, console, pool, **more)
+    made = stages.blend(config, runs, name, workspace, console, pool, **more)
     if "costs" in more:
         _show_front(pool, more["costs"], limit, made, figure, console)
     if compare:

@@ -9,9 +9,9 @@ import click
 from kit.commands.printing import print_json, print_rows
 from kit.config import load_contest
 from kit.data.prepared import prepare
-from kit.doubts import act, rank_labels
+from kit.ensemble.label_doubts import act, rank_labels
 from kit.options import contest_options, json_option, make_console, make_echo
-from kit.plan import planned
+from kit.pipeline.plan import planned
 from kit.workspace import Workspace
 
 

@@ -8,12 +8,12 @@ import click
 from PIL import Image
 from torch import Generator, Tensor
 
-from kit.budget import find_recipe
 from kit.commands.printing import print_json, print_rows
 from kit.config import load_contest
 from kit.data.prepared import prepare
 from kit.nets.listing import net_rows
 from kit.options import contest_options, json_option, make_console, make_echo
+from kit.pipeline.budget import find_recipe
 from kit.train.augment.policy import augment as apply_preset
 from kit.train.grid import augmentation_grid
 from kit.train.pictures import resized

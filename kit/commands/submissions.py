@@ -7,19 +7,19 @@ from pathlib import Path
 
 import click
 
-from kit import journey
 from kit.commands.printing import print_json, print_rows
 from kit.config import list_names, load_contest, load_platform
 from kit.data.prepared import prepare
 from kit.ensemble.blend import Blend
 from kit.options import contest_option, contest_options, json_option, make_console, make_echo, root_option
-from kit.plan import planned
-from kit.submit import ledger as book
-from kit.submit.package import Notebook
-from kit.submit.platforms import explain, overview
-from kit.submit.rehearse import check
-from kit.submit.rehearse import rehearse as make_rehearsal
-from kit.submit.rehearse_predictions import hidden_pictures, rehearse_predictions
+from kit.packaging.pack import Notebook
+from kit.pipeline import stages
+from kit.pipeline.plan import planned
+from kit.platforms import ledger as book
+from kit.platforms.profiles import explain, overview
+from kit.rehearsal.rehearse import check
+from kit.rehearsal.rehearse import rehearse as make_rehearsal
+from kit.rehearsal.rehearse_predictions import hidden_pictures, rehearse_predictions
 from kit.workspace import Workspace
 
 
@@ -60,7 +60,7 @@ def package(
     platform = load_platform(platform_name or config.platform)
     limits = {"max_mb": max_mb or platform.max_mb, "max_seconds": max_seconds or platform.max_seconds}
     made = Blend.from_json(workspace.oof(config.name) / "blends" / f"{name}.json")
-    journey.pack(
+    stages.pack(
         config,
         made,
         platform.model_copy(update=limits),

@@ -14,7 +14,7 @@ from rich.live import Live
 from kit.commands.printing import print_json
 from kit.config import ContestConfig, RecipeConfig, load_contest
 from kit.options import cluster_option, contest_options, json_option, make_console, make_echo, workers_option
-from kit.plan import planned
+from kit.pipeline.plan import planned
 from kit.sweep.config import SweepConfig
 from kit.sweep.files import load_sweep
 from kit.sweep.hours import Hours

@@ -7,15 +7,13 @@ from pathlib import Path
 
 import click
 
-from kit import leaderboard as board
-from kit.budget import find_recipe
 from kit.cluster.threads import worker_count
 from kit.cluster.training import train_all
 from kit.config import load_contest
 from kit.data.prepared import prepare
+from kit.ensemble.scoring import leaderboard as board
 from kit.errors import TrainError
-from kit.journey import chosen_recipes
-from kit.oof import check_shifts, load_runs
+from kit.oof_store import check_shifts, load_runs
 from kit.options import (
     cluster_option,
     contest_option,
@@ -27,7 +25,9 @@ from kit.options import (
     root_option,
     workers_option,
 )
-from kit.plan import planned
+from kit.pipeline.budget import find_recipe
+from kit.pipeline.plan import planned
+from kit.pipeline.stages import chosen_recipes
 from kit.train.parallel import joined
 from kit.train.run import check_names, train_recipe
 from kit.workspace import Workspace

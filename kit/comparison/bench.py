@@ -16,7 +16,7 @@ from kit.data.prepared import Prepared
 from kit.echo import Echo
 from kit.errors import ConfigError, did_you_mean
 from kit.nets.pretrained import check_weights
-from kit.oof import OofRun, load_run
+from kit.oof_store import OofRun, load_run
 from kit.train.run import check_names, train_recipe
 from kit.workspace import Workspace
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import precision_recall_fscore_support
 
-from kit.ensemble.scores import numbered, operators, row_se, shifted_se
-from kit.oof import OofRun
-from kit.submit.model import merge_views
+from kit.ensemble.scoring.scores import numbered, operators, row_se, shifted_se
+from kit.inference.model import merge_views
+from kit.oof_store import OofRun
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import torch
 from kit.artefact import read_json, write_json
 from kit.config import RecipeConfig
 from kit.data.prepared import Prepared
-from kit.oof import OofRun, finished_at
-from kit.submit.model import load_net, merge_views, net_logits
+from kit.inference.model import load_net, merge_views, net_logits
+from kit.oof_store import OofRun, finished_at
 from kit.train.device import pick_device, pinned
 from kit.train.material import fold_rows
 from kit.workspace import Workspace

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kit.config import FoldsConfig
-from kit.data.grouping import label_counts
+from kit.data.cleaning.grouping import label_counts
 from kit.errors import DataError
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import pandas as pd
 
 from kit.artefact import sha256_arrays
 from kit.config import FoldsConfig
+from kit.data.cleaning.grouping import by_key
 from kit.data.fold_kinds import INNER, PART_NAMES, TRAIN_ONLY, from_column, group_kfold, holdout
-from kit.data.grouping import by_key
 from kit.errors import DataError
 
 __all__ = [

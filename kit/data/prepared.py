@@ -15,14 +15,13 @@ import pandas as pd
 
 from kit import artefact
 from kit.config import ContestConfig
-from kit.data import decisions
-from kit.data.cleaning import SUSPICIONS, clean
-from kit.data.cleaning_sheet import cleaning_blocks
-from kit.data.contact_sheet import write_sheet
+from kit.data.cleaning.clean import SUSPICIONS, clean, decisions
+from kit.data.cleaning.cleaning_sheet import cleaning_blocks
+from kit.data.cleaning.contact_sheet import write_sheet
+from kit.data.cleaning.grouping import merge_keys
 from kit.data.folds import Split, check_folds, fold_digest, fold_summary, make_folds, split
-from kit.data.grouping import merge_keys
-from kit.data.imageset import ImageSet
-from kit.data.sources import load
+from kit.data.sources.imageset import ImageSet
+from kit.data.sources.load import load
 from kit.data.stale import Record, stale_runs
 from kit.echo import Echo
 from kit.errors import DataError

@@ -13,10 +13,10 @@ import pandas as pd
 
 from kit.config import ContestConfig
 from kit.data.adversarial import Adversarial, compare
-from kit.data.contact_sheet import COLUMNS, Block, write_sheet
-from kit.data.imageset import ImageSet
+from kit.data.cleaning.contact_sheet import COLUMNS, Block, write_sheet
 from kit.data.prepared import cleaned
-from kit.data.sources import load_test
+from kit.data.sources.imageset import ImageSet
+from kit.data.sources.load import load_test
 from kit.echo import Echo
 from kit.workspace import Workspace
 

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit.artefact import read_json, write_json
-from kit.ensemble.auto import Compared, auto, candidates, compare
-from kit.ensemble.bias import corrected, row_weights, with_prior
 from kit.ensemble.budget import Budget, Cost, Thrifty, check_costs
-from kit.ensemble.combine import Combiner
-from kit.ensemble.expected import Expected, expected_score
-from kit.ensemble.kinds import kind
-from kit.ensemble.nested import Kind, Nested, evaluate
+from kit.ensemble.kinds.auto import Compared, auto, candidates, compare
+from kit.ensemble.kinds.bias import corrected, row_weights, with_prior
+from kit.ensemble.kinds.combine import Combiner
+from kit.ensemble.kinds.registry import kind
 from kit.ensemble.pool import Pool, make_pool
-from kit.ensemble.scores import Score
-from kit.ensemble.shares import with_shares
+from kit.ensemble.scoring.expected import Expected, expected_score
+from kit.ensemble.scoring.nested import Kind, Nested, evaluate
+from kit.ensemble.scoring.scores import Score
+from kit.ensemble.scoring.shares import with_shares
 from kit.errors import ArtefactError, EnsembleError
 
 if TYPE_CHECKING:
-    from kit.oof import OofRun
+    from kit.oof_store import OofRun
 
 AUTO = "auto"
 NO_LIMITS = Budget()

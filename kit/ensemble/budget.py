@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kit.ensemble.combine import Combiner
-from kit.ensemble.nested import Kind
+from kit.ensemble.kinds.combine import Combiner
 from kit.ensemble.pool import Pool
-from kit.ensemble.scores import FLOOR
+from kit.ensemble.scoring.nested import Kind
+from kit.ensemble.scoring.scores import FLOOR
 from kit.errors import EnsembleError
 
 FREE = 1e-9

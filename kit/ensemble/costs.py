@@ -11,11 +11,11 @@ import torch
 
 from kit.artefact import read_json
 from kit.ensemble.budget import Cost
-from kit.submit.model import load_net, net_logits
+from kit.inference.model import load_net, net_logits
 from kit.workspace import Workspace
 
 if TYPE_CHECKING:
-    from kit.oof import OofRun
+    from kit.oof_store import OofRun
 
 PICTURES = 64
 """Pictures that are timed; the time of a picture does not depend on what it shows."""

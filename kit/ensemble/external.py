@@ -18,11 +18,11 @@ import pandas as pd
 
 from kit.artefact import read_npz, sha256_file
 from kit.ensemble.pool import align
-from kit.ensemble.scores import FLOOR
+from kit.ensemble.scoring.scores import FLOOR
 from kit.errors import EnsembleError
 
 if TYPE_CHECKING:
-    from kit.oof import OofRun
+    from kit.oof_store import OofRun
 
 TOLERANCE = 1e-2
 """How far probabilities may be from summing to 1: text files are rounded."""

@@ -10,9 +10,9 @@ import numpy as np
 
 from kit.ensemble.blend import Blend
 from kit.ensemble.budget import Budget, Cost, buy, check_costs
-from kit.ensemble.nested import difference
 from kit.ensemble.pool import Pool
-from kit.ensemble.scores import Score
+from kit.ensemble.scoring.nested import difference
+from kit.ensemble.scoring.scores import Score
 from kit.errors import EnsembleError
 
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit.ensemble.calibration import cross_fit
-from kit.ensemble.scores import Score, score
+from kit.ensemble.scoring.calibration import cross_fit
+from kit.ensemble.scoring.scores import Score, score
 from kit.errors import EnsembleError
-from kit.submit.model import merge_views
+from kit.inference.model import merge_views
 
 if TYPE_CHECKING:
-    from kit.oof import OofRun
+    from kit.oof_store import OofRun
 
 
 PARTS = 5

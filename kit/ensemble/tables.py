@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kit.ensemble.auto import Compared
 from kit.ensemble.blend import Blend
-from kit.ensemble.diversity import diversity
 from kit.ensemble.front import Point
+from kit.ensemble.kinds.auto import Compared
 from kit.ensemble.pool import Pool
-from kit.ensemble.reliability import reliability
+from kit.ensemble.scoring.diversity import diversity
+from kit.ensemble.scoring.reliability import reliability
 from kit.ensemble.view_choice import ViewChoice
 
 Row = dict[str, Any]

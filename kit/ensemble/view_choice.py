@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kit.ensemble.calibration import fit_temperature
-from kit.ensemble.nested import difference
 from kit.ensemble.pool import Pool, check_runs
-from kit.ensemble.scores import Score, log_losses
-from kit.submit.model import merge_views
+from kit.ensemble.scoring.calibration import fit_temperature
+from kit.ensemble.scoring.nested import difference
+from kit.ensemble.scoring.scores import Score, log_losses
+from kit.inference.model import merge_views
 
 if TYPE_CHECKING:
-    from kit.oof import OofRun
+    from kit.oof_store import OofRun
 
 MERGES = ("mean", "logit", "trimmed")
 

@@ -13,7 +13,7 @@ import torch
 import ttach
 
 from kit.errors import EnsembleError, did_you_mean
-from kit.submit.model import TINTS, VIEWS, WINDOWS, apply_view
+from kit.inference.model import TINTS, VIEWS, WINDOWS, apply_view
 
 SETS: dict[str, tuple[str, ...]] = {
     "flips": ("identity", "hflip", "vflip", "rot180"),

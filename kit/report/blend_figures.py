@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from kit.ensemble.blend import Blend
-from kit.ensemble.reliability import Reliability, reliability
+from kit.ensemble.scoring.reliability import Reliability, reliability
 from kit.report.breakdown import confusion, recall, shifted_rows
 from kit.report.drawing import ACHIEVED, CLEAN, FAILS_TO_HOLDS, INK, SHIFTED, drawn, grid_of_cells, short
 from kit.report.material import METRICS

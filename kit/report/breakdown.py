@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.metrics import confusion_matrix
 
 from kit.ensemble.pool import Pool
-from kit.ensemble.scores import family_scores, row_values
+from kit.ensemble.scoring.scores import family_scores, row_values
 
 
 def by_family(proba: np.ndarray, pool: Pool) -> dict[str, float]:

@@ -9,19 +9,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kit import leaderboard
 from kit.config import ContestConfig
-from kit.data import cache, decisions
-from kit.data.imageset import ImageSet
+from kit.data.cleaning import decisions
+from kit.data.sources import cache
+from kit.data.sources.imageset import ImageSet
 from kit.data.stale import Record
 from kit.ensemble.blend import Blend
 from kit.ensemble.pool import Pool, make_pool
-from kit.ensemble.scores import Score
+from kit.ensemble.scoring import leaderboard
+from kit.ensemble.scoring.scores import Score
 from kit.errors import KitError, OofError
-from kit.oof import OofRun
+from kit.oof_store import OofRun
+from kit.platforms import ledger
 from kit.report.stored_runs import runs_that_belong
 from kit.report.zips import Submission, newest_first, newest_of, open_submission
-from kit.submit import ledger
 from kit.sweep.morning import Morning, mornings
 from kit.workspace import Workspace
 
@@ -30,7 +31,7 @@ METRICS = {"accuracy": "accuracy", "macro_f1": "macro F1", "balanced_accuracy": 
 
 @dataclass(frozen=True)
 class Board:
-    """The runs, best first; `pool`, `rows` (of `kit.leaderboard`) and `scores` in the same order."""
+    """The runs, best first; `pool`, `rows` (of `kit.ensemble.scoring.leaderboard`) and `scores` in the same order."""
 
     runs: list[OofRun]
     pool: Pool

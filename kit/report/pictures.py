@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from kit.data.imageset import ImageSet
+from kit.data.sources.imageset import ImageSet
 from kit.report.breakdown import confident_mistakes
 
 SIDE = 96

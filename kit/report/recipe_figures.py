@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from kit.ensemble.scores import Score
+from kit.ensemble.scoring.scores import Score
 from kit.report.breakdown import by_family, by_severity
 from kit.report.drawing import FAILS_TO_HOLDS, INK, PALETTE, REST, colour, drawn, grid_of_cells, short
 from kit.report.material import Board

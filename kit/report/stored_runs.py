@@ -8,7 +8,7 @@ from typing import Any
 from kit.artefact import read_json
 from kit.ensemble.blend import Blend
 from kit.errors import KitError
-from kit.oof import RUN, OofRun, load_run
+from kit.oof_store import RUN, OofRun, load_run
 
 
 def runs_that_belong(folder: Path, blend: Blend | None, notes: list[str]) -> list[OofRun]:

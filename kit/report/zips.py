@@ -10,9 +10,9 @@ from typing import Any
 
 from kit.artefact import read_json, sha256_file
 from kit.ensemble.blend import Blend
-from kit.submit import archive
-from kit.submit.package import MANIFEST
-from kit.submit.rehearse import report_path
+from kit.packaging import archive
+from kit.packaging.pack import MANIFEST
+from kit.rehearsal.rehearse import report_path
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from functools import cached_property
 from pathlib import Path
 
 from kit.artefact import read_npz
-from kit.budget import Budget, Clock
 from kit.cluster.fits import FitJob, fit_unit
 from kit.cluster.shared import SharedData, share
 from kit.cluster.unit import Talk, Unit
 from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
 from kit.echo import Echo
+from kit.pipeline.budget import Budget, Clock
 from kit.sweep.config import LEFT_OUT, FidelityConfig, SweepConfig
 from kit.sweep.leave_out import left_out
 from kit.sweep.material import refolded, subset

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kit.ensemble.scores import row_values
-from kit.submit.model import softmax
+from kit.ensemble.scoring.scores import row_values
+from kit.inference.model import softmax
 from kit.sweep.pruning import BLOCKS
 
 

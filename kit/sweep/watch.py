@@ -8,8 +8,8 @@ import numpy as np
 
 from kit.cluster.fits import FitJob
 from kit.cluster.unit import Talk
+from kit.inference.model import net_logits
 from kit.shifts.battery import Battery
-from kit.submit.model import net_logits
 from kit.sweep.objective import predicted
 from kit.train.fit import Fit
 

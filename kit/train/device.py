@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from kit.artefact import read_json, sha256_bytes, write_json
-from kit.submit.model import keep_freed_memory
+from kit.inference.model import keep_freed_memory
 from kit.train.memory import ran_out
 
 

@@ -12,8 +12,8 @@ from torch import nn
 from kit.artefact import write_bytes, write_json
 from kit.config import RecipeConfig
 from kit.errors import ConfigError, TrainError, did_you_mean
+from kit.inference.model import TINTS, VIEWS, WINDOWS
 from kit.nets.registry import describe, with_size
-from kit.submit.model import TINTS, VIEWS, WINDOWS
 
 WEIGHTS, SPEC = "weights.safetensors", "member.json"
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kit.submit.model import preprocess
+from kit.inference.model import preprocess
 
 
 def resized(images: np.ndarray, size: int, piece: int = 1024) -> Tensor:

@@ -22,10 +22,10 @@ from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
 from kit.echo import Echo
 from kit.errors import TrainError
+from kit.inference.model import net_logits
 from kit.nets.pretrained import load_pretrained
 from kit.nets.registry import build
 from kit.shifts.battery import Battery
-from kit.submit.model import net_logits
 from kit.train import checkpoint
 from kit.train.batches import Material
 from kit.train.device import Precision, choose_precision, pick_device, pinned, usable_cores

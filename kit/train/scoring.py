@@ -10,8 +10,8 @@ import torch
 
 from kit.data.prepared import Prepared
 from kit.echo import Echo
+from kit.inference.model import load_net, net_logits
 from kit.shifts.battery import Battery
-from kit.submit.model import load_net, net_logits
 
 PIECE = 1000
 """Rows shifted and scored at a time: bounds memory, and lets the display move."""

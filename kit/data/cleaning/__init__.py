@@ -1,0 +1,1 @@
+"""What is dropped, what is grouped, and why."""

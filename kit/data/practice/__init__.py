@@ -1,0 +1,1 @@
+"""The embedded practice contest: drawn blood cells and a shifted hidden test."""

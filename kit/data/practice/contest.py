@@ -1,0 +1,71 @@
+"""The embedded practice contest: drawn blood cells, a training set with planted flaws, a shifted hidden test.
+
+Nothing is downloaded and no real picture is used. The same seed gives the same contest; training set,
+development phase and final phase never share a cell.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from kit.data.practice.brush import SIDE
+from kit.data.practice.cells import draw_cells
+from kit.data.practice.planted import Planted, draw_plan, junk_pictures
+from kit.data.practice.shift import draw_mixture, shift_images
+from kit.data.practice.traits import CLASS_NAMES, draw_labels, draw_traits
+from kit.errors import DataError
+
+Phase = Literal["development", "final"]
+_PHASES = ("development", "final")
+_PLAN, _CELLS, _HIDDEN, _SHIFT = range(4)
+
+
+def training_set(seed: int = 2024) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """What the contest hands out: images (2000, 48, 48, 3) uint8 RGB, labels (2000,) int64, class names."""
+    plan = planted(seed)
+    cells = _drawn(plan.cells(), np.random.default_rng([seed, _CELLS]))
+    junk = junk_pictures(SIDE)
+    # Numbers -1 and -2 of the plan index the junk pictures from the end.
+    return np.concatenate([cells, junk[::-1]])[plan.picture], plan.labels, CLASS_NAMES
+
+
+def planted(seed: int = 2024) -> Planted:
+    """Which of the training rows are junk, duplicates or wrongly labelled: the truth for tests."""
+    return draw_plan(np.random.default_rng([seed, _PLAN]))
+
+
+def hidden_test(
+    seed: int = 2024,
+    n: int = 1_000,
+    phase: Phase = "development",
+    mixture_seed: int = 2024,
+    strength: float = 1.0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The hidden pictures (n, 48, 48, 3) uint8 RGB and their labels (n,) int64.
+
+    Cells are drawn as in the training set, then shifted by the mixture of `mixture_seed`: another one is
+    another organiser's choice of operators over the same cells. `strength` 1.0 is a contest's; 0 leaves the
+    cells clean.
+    DataError for an unknown phase, no pictures or a negative strength.
+    """
+    if phase not in _PHASES:
+        raise DataError(f"phase must be one of {', '.join(_PHASES)}, but is {phase!r}. Choose one of them.")
+    if n < 1 or strength < 0:
+        raise DataError(
+            f"a hidden test needs n >= 1 and strength >= 0, but n is {n} and strength {strength}. "
+            "Mend the values."
+        )
+    key = [seed, _PHASES.index(phase)]
+    cells = np.random.default_rng([*key, _HIDDEN])
+    labels = draw_labels(n, cells)
+    images = _drawn(labels, cells)
+    if strength > 0:
+        shift = np.random.default_rng([*key, _SHIFT, mixture_seed])
+        images = shift_images(images, draw_mixture(mixture_seed), strength, shift)
+    return images, labels
+
+
+def _drawn(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return draw_cells(draw_traits(labels, rng), draw_traits(rng.permutation(labels), rng), rng)

@@ -1,0 +1,1 @@
+"""Readers of every form in which training data come."""

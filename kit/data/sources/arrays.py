@@ -1,0 +1,197 @@
+"""Contests that hand out arrays: npz, npy, and MedMNIST's npz with its split keys."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from kit.data.sources.decode import channels_last, from_array
+from kit.data.sources.imageset import ImageSet
+from kit.data.sources.labels import to_indices
+from kit.data.sources.request import Request
+from kit.errors import DataError, did_you_mean
+
+TEST_KEYS = ("test_images", "x_test", "images_test")
+IMAGE_KEYS = ("images", "image", "x_train", "train_images", "x", "data", "arr_0")
+LABEL_KEYS = ("labels", "label", "y_train", "train_labels", "y", "targets", "target", "arr_1")
+MEDMNIST_SPLITS = ("train", "val", "test")
+MEDMNIST_SIZES = (28, 64, 128, 224)
+"""Pixels a side; of those the smallest that the contest's pictures fit in is downloaded."""
+
+
+def read_npz(request: Request) -> ImageSet:
+    """An npz with keys of any name, or `X.npy` with its labels in the file that [data] labels names."""
+    arrays = _open(request.path)
+    notes: list[str] = []
+    config = request.config
+    wanted = config.images if request.labelled else ""
+    usual = IMAGE_KEYS if request.labelled else TEST_KEYS + IMAGE_KEYS
+    image_key = _choose(arrays, wanted, usual, "images", request.path, notes)
+    images = arrays[image_key]
+    ids = np.array([f"{row:0{len(str(max(len(images) - 1, 1)))}d}" for row in range(len(images))])
+    if not request.labelled:
+        return _image_set(request, [images], ids, None, None, notes)
+    groups, splits = (_column(arrays, key, images, request) for key in (config.group_column, config.fold_column))
+    if request.path.suffix == ".npy":
+        arrays = _label_file(request)
+    label_key = _choose(arrays, config.labels, LABEL_KEYS, "labels", request.path, notes, image_key)
+    labels = _labels(arrays[label_key], images, request)
+    return replace(_image_set(request, [images], ids, labels, splits, notes), groups=groups)
+
+
+def read_medmnist(request: Request) -> ImageSet:
+    """MedMNIST's npz: the splits of [data] splits one after the other, named in ids and in the split
+    column.
+    """
+    path = request.path if request.path.is_file() else _package_file(request)
+    arrays = _open(path)
+    wanted = request.config.splits or MEDMNIST_SPLITS[:2]
+    for split in wanted:
+        for key in (f"{split}_images", f"{split}_labels"):
+            if key not in arrays:
+                raise _missing(path, key, list(arrays))
+    images = [arrays[f"{split}_images"] for split in wanted]
+    counts = [len(part) for part in images]
+    width = len(str(max(counts)))
+    ids = np.array([f"{split}/{row:0{width}d}" for split, n in zip(wanted, counts) for row in range(n)])
+    parts = [_labels(arrays[f"{split}_labels"], part, request) for split, part in zip(wanted, images)]
+    labels = np.concatenate(parts) if request.labelled else None
+    return _image_set(request, images, ids, labels, np.repeat(np.array(wanted), counts), [])
+
+
+def _image_set(
+    request: Request,
+    parts: Sequence[np.ndarray],
+    ids: np.ndarray,
+    labels: np.ndarray | None,
+    splits: np.ndarray | None,
+    notes: list[str],
+) -> ImageSet:
+    counts: Counter[str] = Counter()
+    out = request.allocate((len(ids), request.size, request.size, 3))
+    sizes = []
+    start = 0
+    for part in parts:
+        from_array(part, out[start : start + len(part)], request.config.resize, counts)
+        sizes.append(np.full((len(part), 2), channels_last(part, Counter()).shape[1:3], dtype=np.int64))
+        start += len(part)
+    notes += [f"{count:,} images {what}" for what, count in sorted(counts.items())]
+    return ImageSet(ids, out, labels, request.contest.classes, tuple(notes), splits=splits, sizes=np.concatenate(sizes))
+
+
+def _open(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of an npz, or the one of an npy as `images`; DataError for pickled objects and broken
+    files.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file. Give the right one by --data or [data] path.")
+    try:
+        with open(path, "rb") as file:
+            opened = np.load(file, allow_pickle=False)
+            if isinstance(opened, np.ndarray):
+                return {"images": opened}
+            return {name: opened[name] for name in opened.files}
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        if "allow_pickle" in str(error) or "Object arrays" in str(error):
+            raise DataError(
+                f"{path}: holds pickled Python objects, which could run code and are never loaded. "
+                f"Save plain arrays: numeric images, and labels of numbers or fixed-width strings."
+            ) from error
+        raise DataError(f"{path}: not a readable npz or npy ({error}). Copy or download it again.") from error
+
+
+def _label_file(request: Request) -> dict[str, np.ndarray]:
+    name = request.config.labels
+    if not name:
+        raise DataError(f'{request.path}: an .npy holds no labels. Set [data] labels = "y.npy", the file beside it.')
+    return {name: _open(request.path.parent / name)["images"]}
+
+
+def _choose(
+    arrays: dict[str, np.ndarray],
+    wanted: str,
+    usual: tuple[str, ...],
+    what: str,
+    path: Path,
+    notes: list[str],
+    taken: str = "",
+) -> str:
+    """The key `wanted`, else the first usual one, else the only other key of that rank; said in `notes`."""
+    if wanted and wanted in arrays:
+        return wanted
+    if wanted and path.suffix != ".npy":
+        raise _missing(path, wanted, list(arrays))
+    folded = {name.lower(): name for name in arrays if name != taken}
+    fitting = [name for name in folded.values() if (arrays[name].ndim >= 3) == (what == "images")]
+    guesses = [folded[name] for name in usual if name in folded] or (fitting if len(fitting) == 1 else [])
+    if not guesses:
+        raise DataError(
+            f"{path}: which array holds the {what} cannot be guessed from the keys {', '.join(arrays)}. "
+            f'Set [data] {what} = "KEY" in the contest file.'
+        )
+    if guesses[0] != what:
+        notes.append(f"{what} taken from the key {guesses[0]!r}")
+    return guesses[0]
+
+
+def _missing(path: Path, key: str, known: list[str]) -> DataError:
+    return DataError(
+        f"{path}: must hold the key {key!r}, but has {', '.join(known) or 'none'}."
+        f"{did_you_mean(key, known)} Set it in [data] of the contest file."
+    )
+
+
+def _column(arrays: dict[str, np.ndarray], key: str, images: np.ndarray, request: Request) -> np.ndarray | None:
+    """The user's own groups or folds (N,) str, where the contest file names their key."""
+    if not key:
+        return None
+    if key not in arrays:
+        raise _missing(request.path, key, list(arrays))
+    values = arrays[key].reshape(len(arrays[key]), -1)
+    if values.shape != (len(images), 1):
+        raise DataError(
+            f"{request.path}: {key!r} must hold one value an image, but has shape {arrays[key].shape} for "
+            f"{len(images):,} images. Mend it, or name another key in [data]."
+        )
+    return values[:, 0].astype(str)
+
+
+def _labels(raw: np.ndarray, images: np.ndarray, request: Request) -> np.ndarray:
+    if len(raw) != len(images):
+        raise DataError(
+            f"{request.path}: there must be one label an image, but there are {len(images):,} images "
+            f"and {len(raw):,} labels. Mend the file, or name other keys in [data]."
+        )
+    return to_indices(raw, request.contest.classes)
+
+
+def _package_file(request: Request) -> Path:
+    """The npz of the flag [data] path, downloaded by the `medmnist` package where it is not there yet."""
+    flag = request.path.name
+    try:
+        import medmnist
+    except ImportError as error:
+        raise DataError(
+            f"{request.path}: no such file, and the package medmnist, which could download {flag!r}, is not "
+            f"installed. Run `pip install medmnist`, or give the npz by --data or [data] path."
+        ) from error
+    if flag not in medmnist.INFO:
+        raise DataError(
+            f"[data] path must be an npz or a MedMNIST name, but got {flag!r}."
+            f"{did_you_mean(flag, medmnist.INFO)} Names: {', '.join(medmnist.INFO)}."
+        )
+    root = Path(request.config.images or "~/.medmnist").expanduser()
+    root.mkdir(parents=True, exist_ok=True)
+    size = next((size for size in MEDMNIST_SIZES if size >= request.size), MEDMNIST_SIZES[-1])
+    try:
+        getattr(medmnist, medmnist.INFO[flag]["python_class"])("train", download=True, root=str(root), size=size)
+    except RuntimeError as error:
+        said = " ".join(str(error).split())
+        raise DataError(f"{flag}: {said} Or give the npz by --data or [data] path.") from error
+    return root / (f"{flag}.npz" if size == MEDMNIST_SIZES[0] else f"{flag}_{size}.npz")

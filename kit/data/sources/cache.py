@@ -1,0 +1,113 @@
+"""Decoded pictures on disk as one memory-mapped uint8 array, so that the second start is quick.
+
+`<cache>/data/<digest>/` holds the pictures, ids and labels of that digest, shared by all sources that yield
+them; `<cache>/data/<key>/` what one source says beyond (groups, splits, sizes, notes) and its digest. The key
+changes with any file's path, size or time, with the contest's [data] section, classes and image size, and with
+`VERSION`. Everything is safe to delete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kit import artefact
+from kit.data.sources.decoding import Allocate
+from kit.data.sources.files import picture_paths
+from kit.data.sources.imageset import ImageSet
+from kit.errors import ArtefactError, DiskError
+
+VERSION = 2
+"""Raised when the rules of decoding change."""
+
+Make = Callable[[Allocate], ImageSet]
+
+
+def fingerprint(path: Path) -> str:
+    """Hex digest of the names, sizes and times of a file, or of all pictures under a folder; nothing is read."""
+    files = sorted(str(file) for _, file in picture_paths(path)) if path.is_dir() else [str(path)]
+    stats = [(name, os.stat(name)) for name in files]
+    lines = [f"{name!r} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}" for name, stat in stats]
+    return artefact.sha256_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))
+
+
+def key_of(*parts: Any) -> str:
+    """Hex digest of JSON values that decide what decoding yields."""
+    return artefact.sha256_bytes(json.dumps([VERSION, *parts], sort_keys=True).encode())
+
+
+def cached(folder: Path, key: str, make: Make, class_names: tuple[str, ...]) -> ImageSet:
+    """What `make` yields, from `folder` where it was made before; a broken cache is made again."""
+    source = folder / key
+    with contextlib.suppress(ArtefactError, OSError, ValueError, KeyError):
+        return _read(folder, source, class_names)
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".decoding-", dir=folder))
+    try:
+        image_set = _fill(temporary, make)
+        target = folder / image_set.digest
+        if target.exists():
+            shutil.rmtree(target)
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    _write_beyond(source, image_set)
+    return _read(folder, source, class_names)
+
+
+def by_digest(folder: Path, digest: str, class_names: tuple[str, ...]) -> ImageSet | None:
+    """The pictures with that digest of content, None where `folder` does not hold them whole."""
+    try:
+        return _open(folder / digest, digest, class_names)
+    except (ArtefactError, OSError, ValueError, KeyError):
+        return None
+
+
+def _fill(folder: Path, make: Make) -> ImageSet:
+    file = folder / "images.npy"
+
+    def allocate(shape: tuple[int, ...]) -> np.ndarray:
+        try:
+            return np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+        except OSError as error:
+            raise DiskError(f"{file}: cannot be written ({error}). Free space and run again.") from error
+
+    image_set = make(allocate)
+    labels = {} if image_set.labels is None else {"labels": image_set.labels}
+    artefact.write_npz(folder / "rows.npz", ids=image_set.ids, **labels)
+    return image_set
+
+
+def _open(folder: Path, digest: str, class_names: tuple[str, ...]) -> ImageSet:
+    rows = artefact.read_npz(folder / "rows.npz")
+    images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)[: len(rows["ids"])]
+    if len(images) != len(rows["ids"]):
+        raise ValueError(f"{folder}: {len(images)} images and {len(rows['ids'])} ids")
+    return ImageSet(rows["ids"], images, rows.get("labels"), class_names, digest=digest)
+
+
+def _write_beyond(source: Path, image_set: ImageSet) -> None:
+    """What a source says beyond pictures and labels, which another source of the same pictures may say differently."""
+    beyond = {"groups": image_set.groups, "splits": image_set.splits, "sizes": image_set.sizes}
+    given = {name: values for name, values in beyond.items() if values is not None}
+    source.mkdir(exist_ok=True)
+    artefact.write_npz(source / "beyond.npz", **given)
+    artefact.write_json(source / "source.json", {"digest": image_set.digest, "notes": image_set.notes})
+
+
+def _read(folder: Path, source: Path, class_names: tuple[str, ...]) -> ImageSet:
+    said = artefact.read_json(source / "source.json")
+    digest = str(said["digest"])
+    beyond = artefact.read_npz(source / "beyond.npz")
+    groups, splits, sizes = (beyond.get(name) for name in ("groups", "splits", "sizes"))
+    pictures = _open(folder / digest, digest, class_names)
+    return replace(pictures, notes=tuple(said["notes"]), groups=groups, splits=splits, sizes=sizes)

@@ -1,0 +1,136 @@
+"""Picture files in a folder or a zip, behind one face: names and bytes.
+
+A name is the path inside, with forward slashes. Names that are not UTF-8 are shown with backslash escapes, so
+that they can be written to a table and still lead to their file.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from kit.data.sources.decode import SUFFIXES
+from kit.errors import DataError
+
+OWN_FOLDERS = frozenset(["oof", "submissions"])
+"""What the kit writes beside the data of a contest that lies in the current folder, pictures among it."""
+LARGEST_FILE = 256 << 20
+"""Bytes of one picture file inside a zip, unpacked; more is taken for an attack."""
+
+
+class Files(Protocol):
+    """Named picture files."""
+
+    @property
+    def names(self) -> list[str]:
+        """Sorted names of all picture files."""
+
+    def read(self, name: str) -> bytes:
+        """Content of one."""
+
+
+def printable(name: str) -> str:
+    """The name with bytes that are not UTF-8 escaped: "caf\\xe9.jpg"."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def is_picture(name: str) -> bool:
+    """Whether the suffix is one of a picture and no part of the path is hidden or a Mac's resource fork."""
+    path = PurePosixPath(name)
+    return path.suffix.lower() in SUFFIXES and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
+
+
+def picture_paths(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Name and path of every picture file under `folder`, in no order, without those that the kit wrote there."""
+    for where, folders, files in os.walk(folder):
+        if Path(where) == folder:
+            folders[:] = sorted(set(folders) - OWN_FOLDERS)
+        for file in files:
+            path = Path(where, file)
+            if is_picture(name := printable(path.relative_to(folder).as_posix())):
+                yield name, path
+
+
+@dataclass(frozen=True)
+class FolderFiles:
+    """Picture files under a folder, at any depth."""
+
+    paths: Mapping[str, Path]
+
+    @classmethod
+    def open(cls, folder: Path) -> FolderFiles:
+        """All picture files under `folder`."""
+        return cls(dict(sorted(picture_paths(folder))))
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.paths)
+
+    def read(self, name: str) -> bytes:
+        return self.paths[name].read_bytes()
+
+
+@dataclass(frozen=True)
+class ZipFiles:
+    """Picture files in a zip; nothing is unpacked to disk."""
+
+    archive: zipfile.ZipFile
+    members: Mapping[str, zipfile.ZipInfo]
+
+    @classmethod
+    def open(cls, path: Path) -> ZipFiles:
+        """All picture files in the zip; DataError for a broken one and for members that escape or are too
+        large.
+        """
+        try:
+            archive = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError) as error:
+            raise DataError(f"{path}: not a readable zip ({error}). Download it again.") from error
+        members = {}
+        for member in archive.infolist():
+            _refuse_escape(path, member.filename)
+            if not member.is_dir() and is_picture(member.filename):
+                _refuse_bomb(path, member)
+                members[printable(member.filename)] = member
+        return cls(archive, dict(sorted(members.items())))
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.members)
+
+    def read(self, name: str) -> bytes:
+        try:
+            return self.archive.read(self.members[name])
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
+            raise DataError(f"cannot be unpacked: {error}") from error
+
+
+def _refuse_escape(path: Path, name: str) -> None:
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    if ".." in parts or name.startswith(("/", "\\")) or (parts and ":" in parts[0]):
+        raise DataError(f"{path}: members must stay inside the zip, but one is {name!r}. Do not trust this file.")
+
+
+def _refuse_bomb(path: Path, member: zipfile.ZipInfo) -> None:
+    if member.file_size > LARGEST_FILE:
+        raise DataError(
+            f"{path}: a picture may unpack to {LARGEST_FILE >> 20} MiB, but {member.filename!r} says "
+            f"{member.file_size >> 20:,} MiB. Do not trust this file."
+        )
+
+
+def open_files(path: Path) -> Files:
+    """The picture files of a folder or a zip; DataError when there is none."""
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder. Give the right one by --data or [data] path.")
+    files: Files = FolderFiles.open(path) if path.is_dir() else ZipFiles.open(path)
+    if not files.names:
+        raise DataError(
+            f"{path}: holds no picture ({', '.join(sorted(SUFFIXES))}). Give the folder or zip that holds them."
+        )
+    return files

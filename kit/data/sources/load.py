@@ -1,0 +1,98 @@
+"""From a contest's [data] section to an `ImageSet`: the reader by name, behind the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from kit.artefact import sha256_file
+from kit.config import ContestConfig
+from kit.data.practice import contest as practice
+from kit.data.sources import arrays, cache, folders, tables
+from kit.data.sources.decoding import Allocate
+from kit.data.sources.imageset import ImageSet, check
+from kit.data.sources.request import Request
+from kit.errors import DataError
+from kit.workspace import Workspace
+
+
+def _read_practice(request: Request) -> ImageSet:
+    """The embedded contest, drawn by the kit."""
+    images, labels, class_names = practice.training_set()
+    out = request.allocate(images.shape)
+    out[:] = images
+    ids = np.array([f"{row:05d}" for row in range(len(images))])
+    sizes = np.full((len(images), 2), images.shape[1], dtype=np.int64)
+    return ImageSet(ids, out, np.asarray(labels, np.int64), tuple(class_names), sizes=sizes)
+
+
+READERS: dict[str, Callable[[Request], ImageSet]] = {
+    "practice": _read_practice,
+    "npz": arrays.read_npz,
+    "medmnist": arrays.read_medmnist,
+    "csv": tables.read_csv,
+    "folder": folders.read_folder,
+    "zip": folders.read_folder,
+}
+
+
+def load(contest: ContestConfig, path: Path | None, workspace: Workspace) -> ImageSet:
+    """The contest's training data; `path` overrides [data] path.
+
+    Decoded once into the workspace's cache. DataError for whatever the data break: see the readers.
+    """
+    kind = contest.data.kind
+    place = Path(path if path is not None else contest.data.path).expanduser()
+    if kind != "practice" and str(place) == ".":
+        raise DataError(
+            f"{contest.name}: where the data lie is not said. Give --data PATH or set [data] path in its file."
+        )
+    image_set = _cached(contest, kind, place, workspace, labelled=True)
+    if len(np.unique(image_set.need_labels())) < 2:
+        raise DataError(
+            f"{place}: at least two classes must occur, but all {len(image_set):,} images are "
+            f"{contest.classes[int(image_set.need_labels()[0])]!r}. "
+            f"Check the data and the contest's class list."
+        )
+    return image_set
+
+
+def load_test(contest: ContestConfig, path: Path | None, workspace: Workspace) -> ImageSet:
+    """The contest's test images, from `path` or [data] test, whatever their form; unlabelled.
+
+    MedMNIST's come from its own test split. DataError when the contest names none.
+    """
+    if contest.data.kind == "medmnist" and path is None and not contest.data.test:
+        data = contest.data.model_copy(update={"splits": ("test",)})
+        contest = contest.model_copy(update={"data": data})
+        return _cached(contest, "medmnist", Path(data.path).expanduser(), workspace, labelled=False)
+    if path is None and not contest.data.test:
+        raise DataError(f"{contest.name}: has no test images. Give --test PATH or set [data] test in its file.")
+    place = Path(path if path is not None else contest.data.test).expanduser()
+    forms = {".npz": "npz", ".npy": "npz", ".csv": "csv"}
+    return _cached(contest, forms.get(place.suffix.lower(), "folder"), place, workspace, labelled=False)
+
+
+def _cached(contest: ContestConfig, kind: str, place: Path, workspace: Workspace, labelled: bool) -> ImageSet:
+    def make(allocate: Allocate) -> ImageSet:
+        return check(READERS[kind](Request(contest, place, allocate, labelled)))
+
+    data = contest.data.model_dump(mode="json")
+    key = cache.key_of(_source(kind, place, contest, labelled), data, contest.classes, contest.image_size, labelled)
+    return cache.cached(workspace.cache / "data", key, make, contest.classes)
+
+
+def _source(kind: str, place: Path, contest: ContestConfig, labelled: bool) -> str:
+    """What the pictures depend on, as text that changes whenever they may."""
+    if kind == "practice":
+        return "".join(sha256_file(file) for file in sorted(Path(practice.__file__).parent.glob("*.py")))
+    if not place.exists():
+        return str(place)
+    read = [place]
+    if kind == "csv":
+        read = tables.paths(place, contest.data, labelled)
+    elif place.suffix == ".npy" and labelled:
+        read.append(place.parent / contest.data.labels)
+    return str(place.resolve()) + "".join(cache.fingerprint(one) for one in read if one.exists())

@@ -1,0 +1,1 @@
+"""What a blend scores, nested, and what to expect of it."""

@@ -1,0 +1,87 @@
+"""The local leaderboard: what each recipe scored on rows it was not trained on, clean and shifted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from kit.config import AugmentConfig, ContestConfig
+from kit.ensemble.pool import Pool, make_pool
+from kit.ensemble.scoring.scores import Score
+from kit.oof_store import OofRun
+from kit.train.augment.policy import trained_families
+
+COLUMNS = ("recipe", "clean", "± folds", "macro F1", "log loss", "shifted", "± se", "worst family", "min", "M par")
+
+
+def rows(runs: Sequence[OofRun], contest: ContestConfig, pool: Pool | None = None) -> list[dict[str, Any]]:
+    """A row a recipe, best selection score first; scores in the contest's metric, log loss in nats.
+
+    `pool` is that of `runs` in their order, where the caller has it already.
+    """
+    pool = pool or make_pool(runs, contest.expects, contest.metric)
+    scored = sorted(
+        zip(runs, pool.member_scores()), key=lambda pair: pair[1].selection(contest.expects), reverse=True
+    )
+    return [_row(run, found) for run, found in scored]
+
+
+def _row(run: OofRun, found: Score) -> dict[str, Any]:
+    augment = AugmentConfig.model_validate(run.info["config"]["augment"])
+    return {
+        "recipe": run.recipe,
+        "clean": found.clean,
+        "macro_f1": found.macro_f1,
+        "log_loss": found.log_loss,
+        "shifted": found.shifted,
+        "shifted_se": found.shifted_se,
+        "worst_family": found.worst_family,
+        "worst": found.worst,
+        "trained_on": list(trained_families(augment)),
+        "fold_spread": _spread(run.info["fold_clean"]),
+        "fold_spread_shifted": _spread(run.info["fold_shifted"]),
+        "minutes": run.info["minutes"],
+        "parameters": run.info["parameters"],
+    }
+
+
+def _spread(scores: Sequence[float | None]) -> float | None:
+    """Standard deviation over folds; None where there is one fold, or nothing was scored."""
+    known = [score for score in scores if score is not None]
+    return float(np.std(known, ddof=1)) if len(known) > 1 else None
+
+
+def table(rows: Sequence[dict[str, Any]], expects: str) -> Table:
+    """`rows` for a terminal; a star marks a worst family that the recipe trained on."""
+    made = Table(title=f"Out-of-fold leaderboard, by {expects} score", title_justify="left")
+    for name in COLUMNS:
+        made.add_column(name, justify="left" if name in ("recipe", "worst family") else "right", no_wrap=True)
+    for row in rows:
+        made.add_row(
+            row["recipe"],
+            f"{row['clean']:.4f}",
+            _optional(row["fold_spread"]),
+            f"{row['macro_f1']:.4f}",
+            f"{row['log_loss']:.3f}",
+            _optional(row["shifted"]),
+            _optional(row["shifted_se"]),
+            _worst(row),
+            f"{row['minutes']:.1f}",
+            f"{row['parameters'] / 1e6:.2f}",
+        )
+    made.caption = "* the recipe's augmentation touches that family of shifts"
+    return made
+
+
+def _optional(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _worst(row: dict[str, Any]) -> str:
+    if row["worst_family"] is None:
+        return "-"
+    star = "*" if row["worst_family"] in row["trained_on"] else ""
+    return f"{row['worst_family']}{star} {row['worst']:.3f}"

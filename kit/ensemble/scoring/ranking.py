@@ -1,0 +1,75 @@
+"""Members in the order of the selection score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kit.ensemble.pool import Pool, make_pool
+from kit.ensemble.scoring.scores import Score, family_scores, row_values
+
+if TYPE_CHECKING:
+    from kit.oof_store import OofRun
+
+ROWS_A_WEIGHT = 50
+"""Fewest rows for every fitted number: on fewer, fitted combiners look half a point better than they are."""
+
+
+def ranked(pool: Pool) -> tuple[int, ...]:
+    """Places of all members, best first; ties go to the lower log loss, then to the name.
+
+    Where the pool says who trained on which family, by the leave-family-out score; who trained on all comes
+    last.
+    """
+    scores = pool.member_scores()
+    values: list[float | None] = [found.selection(pool.expects) for found in scores]
+    if pool.trained and pool.expects == "shifted":
+        values = leave_family_out(pool)
+    return tuple(sorted(range(len(scores)), key=lambda m: (*_key(values[m], scores[m], pool), pool.names[m])))
+
+
+def _key(value: float | None, found: Score, pool: Pool) -> tuple[float, float]:
+    loss = found.shifted_log_loss if pool.expects == "shifted" else None
+    return np.inf if value is None else -value, found.log_loss if loss is None else loss
+
+
+def leave_family_out(pool: Pool) -> list[float | None]:
+    """Shifted score of every member on the families that it did not train on; None where it did on all.
+
+    Families differ in how hard they are, so a member is measured on each against all to whom it is new: the
+    mean of those gaps, added to the mean level of such families.
+    """
+    by_member = [_by_family(pool, said) for said in pool.proba[:, :, 1:].argmax(axis=-1)]
+    level = {}
+    for family in by_member[0]:
+        new = [scores[family] for scores, known in zip(by_member, pool.trained) if family not in known]
+        if new:
+            level[family] = float(np.mean(new))
+    found: list[float | None] = []
+    for scores, known in zip(by_member, pool.trained):
+        gaps = [scores[family] - level[family] for family in level if family not in known]
+        found.append(float(np.mean(gaps) + np.mean(list(level.values()))) if gaps else None)
+    return found
+
+
+def _by_family(pool: Pool, said: np.ndarray) -> dict[str, float]:
+    """The metric by family of labels said (N, K)."""
+    values = row_values(pool.metric, np.repeat(pool.labels, said.shape[1]), said.ravel())
+    return family_scores(values.reshape(said.shape), pool.cells, pool.cell_names)
+
+
+def select_members(runs: Sequence[OofRun], k: int, expects: str = "shifted", metric: str = "accuracy") -> list[OofRun]:
+    """The k best runs by the selection score, best first; all where there are fewer."""
+    pool = make_pool(runs, expects, metric, temperature=False)
+    return [runs[m] for m in ranked(pool)[:k]]
+
+
+def affordable(pool: Pool, numbers_a_member: int = 1) -> tuple[int, ...]:
+    """The best members, no more than the rows can pay for when each brings so many numbers to fit.
+
+    Counted on the whole pool's rows, so that a nested score is that of an ensemble of the same size.
+    """
+    rows = pool.whole or len(pool.labels)
+    return ranked(pool)[: max(2, rows // (ROWS_A_WEIGHT * numbers_a_member))]

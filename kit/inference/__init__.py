@@ -1,0 +1,1 @@
+"""What travels in a submission and scored the out-of-fold rows before; imports nothing of the kit."""

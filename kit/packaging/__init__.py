@@ -1,0 +1,1 @@
+"""A blend becomes a zip."""

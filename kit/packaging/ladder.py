@@ -1,0 +1,175 @@
+"""The size ladder: what gives way, rung by rung, where a zip would be too big, and what each rung costs.
+
+First what is measured to cost next to nothing: eight bits, then a soup or a student that scores as the blend does, with
+all its folds. Then fewer folds: every out-of-fold row is answered by one network a recipe, so the blend's scores are
+those of one fold, and all that is lost is what averaging more of them adds, which no held-out row can tell. A soup or
+student that scores lower is measured to be worse than one fold of the blend, so it comes after that. Fewer folds of a
+soup or student are last.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from kit.data.prepared import Prepared
+from kit.echo import Echo
+from kit.ensemble.blend import Blend
+from kit.ensemble.compress.substitute import soups, students
+from kit.ensemble.scoring.recalibrate import recalibrated
+from kit.errors import KitError
+from kit.oof_store import load_run
+from kit.packaging.members import Member
+from kit.packaging.quantise import MAY_LOSE, Loss, measure, quantised
+from kit.workspace import Workspace
+
+HALF, EIGHT = "fp16", "int8"
+
+
+@dataclass(frozen=True)
+class Rung:
+    """Members as a zip could hold them, and the blend that they are of.
+
+    what: "soup" or "student", "" for the blend that was to be packed. way: how its networks were made smaller. scores:
+    those of a soup or student beside the blend's.
+    """
+
+    what: str
+    way: str
+    blend: Blend
+    members: list[Member]
+    costs: str
+    scores: str = ""
+
+    @property
+    def note(self) -> str:
+        """What it is, and what it costs as far as that is known."""
+        return "; ".join(filter(None, (self.costs, self.scores)))
+
+    @property
+    def name(self) -> str:
+        """As it is printed."""
+        return f"{self.what}, {self.way}" if self.what else self.way
+
+    @property
+    def size(self) -> int:
+        """Bytes of weights."""
+        return sum(len(member.weights) for member in self.members)
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """What rungs are made from.
+
+    read: gives the networks of a blend. prepared: gives the pictures that eight bits are measured on; None leaves those
+    out. remote: local and remote scores of earlier zips. echo: told what could have stood for the blend and cannot.
+    losses: by recipe, what was measured already.
+    """
+
+    contest: str
+    workspace: Workspace
+    read: Callable[[Blend], list[Member]]
+    prepared: Callable[[], Prepared] | None
+    remote: tuple[list[float], list[float]]
+    echo: Echo
+    losses: dict[str, Loss] = field(default_factory=dict)
+
+    def rungs(self, blend: Blend, members: list[Member]) -> Iterator[Rung]:
+        """From best to smallest, each made when it is asked for."""
+        note = f"{len(members)} networks in half precision, as they were scored"
+        last = yield from self._whole(Rung("", HALF, blend, members, note))
+        worse, smallest = [], []
+        for full in self._substitutes(blend):
+            if _lost(full.blend, blend) > MAY_LOSE:
+                worse.append(full)
+            else:
+                smallest.append((yield from self._whole(full)))
+        yield from _fewer_folds(last)
+        for full in worse:
+            smallest.append((yield from self._whole(full)))
+        for small in smallest:
+            yield from _fewer_folds(small)
+
+    def _whole(self, full: Rung) -> Generator[Rung, None, Rung]:
+        """All its folds as they are, then the recipes that bear it in eight bits; the last of both."""
+        yield full
+        if self.prepared is None:
+            return full
+        members, notes = self._eight_bits(full.members, self.prepared)
+        small = replace(full, way=EIGHT, members=members, costs="; ".join(notes))
+        yield small
+        return small
+
+    def _eight_bits(
+        self, members: Sequence[Member], prepared: Callable[[], Prepared]
+    ) -> tuple[list[Member], list[str]]:
+        """The members, those of each recipe that bears it in eight bits, and what was measured."""
+        smaller = [quantised(member) for member in members]
+        recipes = list(dict.fromkeys(member.entry["recipe"] for member in members))
+        for recipe in recipes:
+            if recipe not in self.losses:
+                mine = [member for member in smaller if member.entry["recipe"] == recipe]
+                run = load_run(self.workspace.run(self.contest, recipe))
+                self.losses[recipe] = measure(mine, run, prepared())
+        chosen = [small if self.losses[full.entry["recipe"]].holds else full for full, small in zip(members, smaller)]
+        return chosen, [f"{recipe}: {self.losses[recipe]}" for recipe in recipes]
+
+    def _substitutes(self, blend: Blend) -> Iterator[Rung]:
+        """What may stand for the blend or for members of it, in half precision: soups, then students."""
+        for what, find in (("soup", soups), ("student", students)):
+            try:
+                for found in find(blend, self.contest, self.workspace, self.echo):
+                    yield from self._rung(what, found, blend)
+            except KitError as error:
+                self.echo(f"  {what}: left out. {error}")
+
+    def _rung(self, what: str, found: Blend, blend: Blend) -> Iterator[Rung]:
+        """`found` in half precision, if its networks are there; `echo` is told where not."""
+        try:
+            members = self.read(found)
+        except KitError as error:
+            self.echo(f"  {found.name}: left out. {error}")
+            return
+        made = replace(found, expected=recalibrated(found.expected, *self.remote))
+        yield Rung(what, HALF, made, members, f"{len(members)} networks", _beside(made, blend))
+
+
+def _beside(made: Blend, blend: Blend) -> str:
+    """The scores of what stands for a blend beside that blend's own, all of rows that none of their networks saw."""
+    scores = f"out-of-fold clean {made.nested.clean:.4f} ({blend.name}: {blend.nested.clean:.4f})"
+    if made.nested.shifted is not None and blend.nested.shifted is not None:
+        scores += f", shifted {made.nested.shifted:.4f} ({blend.name}: {blend.nested.shifted:.4f})"
+    return f"{made.name}: {scores}"
+
+
+def _lost(made: Blend, blend: Blend) -> float:
+    """The most that `made` scores below `blend`, on clean or on shifted rows."""
+    clean = blend.nested.clean - made.nested.clean
+    return max(clean, (blend.nested.shifted or 0.0) - (made.nested.shifted or 0.0))
+
+
+def _fewer_folds(full: Rung) -> Iterator[Rung]:
+    """The first folds of every recipe, ever fewer."""
+    most = max(Counter(member.entry["recipe"] for member in full.members).values())
+    for count in range(most - 1, 0, -1):
+        kept = _first_folds(full.members, count)
+        costs = f"{len(kept)} networks of {full.blend.name}: its scores are those of one fold, what more add is unknown"
+        yield replace(full, way=f"{count} {'folds' if count > 1 else 'fold'}", members=kept, costs=costs)
+
+
+def _first_folds(members: Sequence[Member], count: int) -> list[Member]:
+    """The first `count` networks of every recipe, in the order they run in."""
+    seen: Counter[str] = Counter()
+    kept = []
+    for member in members:
+        seen[member.entry["recipe"]] += 1
+        if seen[member.entry["recipe"]] <= count:
+            kept.append(member)
+    left = Counter(member.entry["recipe"] for member in kept)
+    return [_weighing(member, seen[member.entry["recipe"]] / left[member.entry["recipe"]]) for member in kept]
+
+
+def _weighing(member: Member, factor: float) -> Member:
+    """The member with its share of the blend multiplied."""
+    return replace(member, entry=member.entry | {"weight": member.entry["weight"] * factor})

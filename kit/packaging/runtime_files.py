@@ -1,0 +1,103 @@
+"""What a zip carries so that its networks run: in timm, in torch alone, in onnxruntime, or in TensorFlow."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+
+from kit import nets
+from kit.artefact import sha256_bytes
+from kit.errors import PackagingError
+from kit.inference import adapt, runtimes
+from kit.nets.registry import describe
+from kit.packaging.graph import export_graph
+from kit.packaging.members import Member
+from kit.packaging.onnx_file import onnx_bytes
+
+Files = dict[str, bytes]
+Entries = list[dict[str, Any]]
+
+RUNTIMES = Path(runtimes.__file__).parent
+NETS = Path(nets.__file__).parent
+
+
+def runtime_files(runtime: str, members: Sequence[Member]) -> tuple[Entries, Files]:
+    """Manifest entries of all members and the files they name, weights included; PackagingError says what cannot be."""
+    return WRITERS[runtime](members)
+
+
+def _timm(members: Sequence[Member]) -> tuple[Entries, Files]:
+    """Weights as they were trained; networks are built by timm, or by the kit's file that defines them."""
+    files = {member.entry["weights"]: member.weights for member in members}
+    for member in members:
+        for name in describe(member.spec["net"]["name"], member.spec["net"]["args"]).files:
+            files[name] = (NETS / name).read_bytes()
+    if any("adapt" in member.entry for member in members):
+        files["adapt.py"] = Path(adapt.__file__).read_bytes()
+    return [member.entry for member in members], files
+
+
+def _graphs(runtime: str, members: Sequence[Member]) -> tuple[Entries, Files]:
+    """Weights as they were trained, and one graph a recipe."""
+    files = {name: (RUNTIMES / name).read_bytes() for name in (f"{runtime}_runtime.py", "graph_nodes.py")}
+    known = supported_operators(RUNTIMES / f"{runtime}_runtime.py") if runtime == "tensorflow" else None
+    shared: dict[str, dict[str, str]] = {}
+    for member in members:
+        recipe = member.entry["recipe"]
+        if recipe not in shared:
+            shared[recipe] = _write_graph(member, recipe, known, files)
+        files[member.entry["weights"]] = member.weights
+    return [member.entry | shared[member.entry["recipe"]] for member in members], files
+
+
+def _write_graph(member: Member, recipe: str, known: set[str] | None, files: Files) -> dict[str, str]:
+    """Add the graph of a recipe to `files`; what its members' entries have to name."""
+    graph = export_graph(member.network(), member.spec["size"], recipe)
+    missing = sorted({node[1] for node in graph.description["nodes"]} - known) if known is not None else []
+    if missing:
+        raise PackagingError(
+            f"{recipe}: runtime tensorflow lacks {', '.join(missing)} of its network. Blend another network"
+        )
+    named = {"graph": f"{recipe}.graph.json"}
+    files[named["graph"]] = json.dumps(graph.description, separators=(",", ":")).encode()
+    if graph.constants:
+        named["constants"] = f"{recipe}.constants.safetensors"
+        files[named["constants"]] = safetensors.torch.save(graph.constants)
+    return named
+
+
+def supported_operators(path: Path) -> set[str]:
+    """Operators that a runtime file knows, read off its table without importing what it needs."""
+    for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.Assign) and getattr(statement.targets[0], "id", "") == "OPERATORS":
+            assert isinstance(statement.value, ast.Dict)
+            return {str(ast.literal_eval(key)) for key in statement.value.keys if key is not None}
+    raise AssertionError(f"{path} has no OPERATORS")
+
+
+def _onnx(members: Sequence[Member]) -> tuple[Entries, Files]:
+    """One ONNX file a network, its weights in half precision."""
+    files = {"onnx_runtime.py": (RUNTIMES / "onnx_runtime.py").read_bytes()}
+    entries = []
+    for member in members:
+        net = member.network()
+        eight = member.entry.get("precision") == "int8"
+        data = onnx_bytes(net, member.spec["size"], member.entry["recipe"], eight)
+        name = member.entry["weights"].replace(".safetensors", ".onnx")
+        files[name] = data
+        entries.append(member.entry | {"weights": name, "sha256": sha256_bytes(data)})
+    return entries, files
+
+
+WRITERS: dict[str, Callable[[Sequence[Member]], tuple[Entries, Files]]] = {
+    "timm": _timm,
+    "torch": functools.partial(_graphs, "torch"),
+    "tensorflow": functools.partial(_graphs, "tensorflow"),
+    "onnx": _onnx,
+}

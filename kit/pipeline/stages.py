@@ -1,0 +1,282 @@
+"""The stages of `make_submission.py`: each does what is missing, says so, and hands files to the next."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from kit.cluster.training import train_all
+from kit.config import ContestConfig, PlatformConfig, RecipeConfig
+from kit.data.prepared import Prepared, prepare
+from kit.data.sources.load import load_test
+from kit.echo import Echo
+from kit.ensemble.blend import Blend, Wish, wished_pool
+from kit.ensemble.blend import blend as make_blend
+from kit.ensemble.kinds.registry import kind
+from kit.ensemble.pool import Pool
+from kit.ensemble.scoring import leaderboard
+from kit.ensemble.scoring.recalibrate import recalibrated
+from kit.ensemble.scoring.shares import shares_in_test
+from kit.ensemble.tables import score_lines
+from kit.errors import ConfigError, NetError
+from kit.nets.pretrained import check_weights
+from kit.oof_store import OofRun, load_runs
+from kit.options import make_echo
+from kit.packaging.pack import Notebook, package
+from kit.packaging.packed import PackedZip
+from kit.pipeline.budget import Budget, Clock, find_recipe
+from kit.pipeline.plan import Plan, plan_path
+from kit.platforms.ledger import record_zip, remote_scores
+from kit.rehearsal.rehearse import Rehearsal
+from kit.rehearsal.rehearse import rehearse as make_rehearsal
+from kit.report.page import write_report
+from kit.shifts.battery import Battery
+from kit.train.device import pick_device
+from kit.train.run import check_names
+from kit.workspace import Workspace
+
+ENOUGH_ROWS = 2000
+"""Out-of-fold rows from which a fitted ensemble may replace equal weights; on fewer it looks better than it is."""
+
+
+def chosen_recipes(contest: ContestConfig, names: str | None, echo: Echo) -> list[RecipeConfig]:
+    """The recipes named, comma-separated, or else the contest's set for this machine.
+
+    Of the set, recipes whose weights file is not here are left out, and `echo` is told; a named one is an error.
+    """
+    if names:
+        return [find_recipe(name) for name in split_names(names)]
+    on_gpu = pick_device().type == "cuda"
+    chosen = contest.recipes.gpu if on_gpu and contest.recipes.gpu else contest.recipes.cpu or contest.recipes.gpu
+    if not chosen:
+        raise ConfigError(f"{contest.name}: [recipes] names none. List some under gpu or cpu, or give --recipes")
+    return [recipe for recipe in map(find_recipe, chosen) if _has_weights(recipe, echo)]
+
+
+def _has_weights(recipe: RecipeConfig, echo: Echo) -> bool:
+    try:
+        check_weights(recipe.net.pretrained)
+    except NetError as error:
+        echo(f"LEFT OUT: {recipe.name}, as its weights are not here. {error}")
+        return False
+    return True
+
+
+def split_names(names: str) -> list[str]:
+    """The names of a comma-separated list, each once."""
+    return list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+
+
+def choose(contest: ContestConfig, recipes: str | None, ensemble: str, console: Console) -> list[RecipeConfig]:
+    """The recipes to train; a KitError for a name that there is not, before a stage meets it hours later."""
+    if ensemble != "auto":
+        kind(ensemble)
+    chosen = chosen_recipes(contest, recipes, make_echo(console))
+    for recipe in chosen:
+        check_names(contest, recipe)
+    return chosen
+
+
+def prepare_data(
+    contest: ContestConfig,
+    path: Path | None,
+    workspace: Workspace,
+    recipes: Sequence[RecipeConfig],
+    clock: Clock,
+    console: Console,
+) -> tuple[ContestConfig, Prepared]:
+    """Cleaned rows in folds; with a budget too short for the contest's folds, the contest with fewer of them."""
+    console.rule("data", align="left")
+    echo, plan = make_echo(console), Plan.read(workspace, contest)
+    if plan is not None and plan.minutes == clock.minutes:
+        settled = plan.applied(contest)
+        return settled, prepare(settled, path, workspace, echo)
+    plan_path(workspace, contest).unlink(missing_ok=True)
+    prepared = prepare(contest, path, workspace, echo)
+    if clock.minutes is None:
+        return contest, prepared
+    budget = Budget(contest, prepared, workspace, clock)
+    plan = Plan(clock.minutes, budget.splits(recipes, echo))
+    plan.write(workspace, contest)
+    if plan.n_splits == contest.folds.n_splits:
+        return contest, prepared
+    fewer = plan.applied(contest)
+    return fewer, prepare(fewer, path, workspace, echo)
+
+
+def train(
+    contest: ContestConfig,
+    prepared: Prepared,
+    recipes: Sequence[RecipeConfig],
+    workspace: Workspace,
+    clock: Clock,
+    console: Console,
+) -> list[OofRun]:
+    """Every recipe in play, trained on every fold and scored; the leaderboard of all of them."""
+    console.rule("train", align="left")
+    echo = make_echo(console)
+    together: Iterable[Sequence[RecipeConfig]] = [recipes]
+    if clock.minutes is not None:
+        together = ([recipe] for recipe in Budget(contest, prepared, workspace, clock).plan(recipes, echo))
+    names = []
+    for some in together:
+        train_all(contest, prepared, some, workspace, echo)
+        names += [recipe.name for recipe in some]
+    runs = load_runs(workspace, contest.name, names)
+    console.print(leaderboard.table(leaderboard.rows(runs, contest), contest.expects))
+    return runs
+
+
+def shares_expected(
+    contest: ContestConfig, prepared: Prepared, workspace: Workspace, console: Console, test: Path | None = None
+) -> dict[str, float] | None:
+    """Shares of the battery's cells in the contest's unlabelled test pictures; None where it hands out none."""
+    if contest.expects != "shifted" or not (test or contest.data.test):
+        return None
+    seen = load_test(contest, test, workspace)
+    shares, line = shares_in_test(Battery.from_config(contest.shift), np.asarray(prepared.images), seen.images)
+    make_echo(console)(line)
+    return shares
+
+
+def blend(
+    contest: ContestConfig,
+    runs: list[OofRun],
+    name: str,
+    workspace: Workspace,
+    console: Console,
+    pool: Pool | None = None,
+    **more: Any,
+) -> Blend:
+    """The ensemble, with its nested scores and the score to expect; written as blend.json.
+
+    pool: `wished_pool` of the runs, where the caller has it. more: further fields of `kit.ensemble.blend.Wish`.
+    """
+    console.rule("blend", align="left")
+    echo = make_echo(console)
+    pool = wished_pool(runs, Wish(contest.expects, contest.metric, **more)) if pool is None else pool
+    made = make_blend(runs, name, contest.expects, contest.metric, pool, **more)
+    if re.fullmatch(r"best\d+", name) and len(runs) > 1 and len(runs[0].ids) >= ENOUGH_ROWS:
+        made = _unless_beaten(made, make_blend(runs, "auto", contest.expects, contest.metric, pool, **more), echo)
+    earlier = remote_scores(workspace, contest.name, contest.expects)
+    made = replace(made, expected=recalibrated(made.expected, *earlier))
+    path = workspace.oof(contest.name) / "blends" / f"{name}.json"
+    made.to_json(path)
+    for line in score_lines(made):
+        echo(line)
+    echo(f"  written to {path}")
+    return made
+
+
+def _unless_beaten(equal: Blend, fitted: Blend, echo: Echo) -> Blend:
+    """Equal weights, unless a fitted blend is better by more than its standard error on clean and no worse on shifted.
+
+    Both scores are nested, so what the fit gained by seeing its own rows does not count.
+    """
+    gain = fitted.nested.clean - equal.nested.clean
+    loses = (fitted.nested.shifted or 0.0) < (equal.nested.shifted or 0.0)
+    if fitted.kind == equal.kind or gain <= fitted.nested.clean_se or loses:
+        return equal
+    echo(f"{equal.kind} (equal weights) gives way to {fitted.kind}: nested clean +{gain:.4f}, nothing lost on shifted")
+    return replace(fitted, name=equal.name)  # as it was asked for, and as its file is called
+
+
+def pack(
+    contest: ContestConfig,
+    made: Blend,
+    platform: PlatformConfig,
+    workspace: Workspace,
+    out: Path | None,
+    console: Console,
+    prepared: Callable[[], Prepared] | None = None,
+    notebook: Notebook | None = None,
+    adapt: bool = False,
+) -> PackedZip:
+    """The zip; beside the other submissions where `out` is not given. The blend in it, where it is another, is kept."""
+    console.rule("package", align="left")
+    target = out or workspace.submissions / f"{contest.name}-{made.name}-{platform.name}.zip"
+    echo = make_echo(console)
+    packed = package(
+        made,
+        contest,
+        workspace,
+        platform,
+        target,
+        prepared=prepared,
+        notebook=notebook,
+        adapt=adapt,
+        remote=remote_scores(workspace, contest.name, made.expects),
+        echo=echo,
+    )
+    record_zip(workspace, packed)
+    if packed.blend is not made:
+        path = workspace.oof(contest.name) / "blends" / f"{packed.blend.name}.json"
+        packed.blend.to_json(path)
+        echo(f"{made.name} did not fit: {packed.blend.name} was packed in its place, written to {path}")
+    echo(f"{packed.path}: {packed.size_mb:.1f} MB, {len(packed.manifest['members'])} networks")
+    return packed
+
+
+def rehearse(
+    contest: ContestConfig,
+    packed: PackedZip,
+    prepared: Prepared,
+    platform: PlatformConfig,
+    workspace: Workspace,
+    console: Console,
+) -> Rehearsal:
+    """The zip run as the platform runs it, every check with its figure."""
+    console.rule("rehearse", align="left")
+    result = make_rehearsal(packed.path, platform, contest=contest, prepared=prepared, workspace=workspace)
+    console.print(result.table())
+    return result
+
+
+def conclude(
+    contest: ContestConfig,
+    packed: PackedZip,
+    result: Rehearsal,
+    workspace: Workspace,
+    console: Console,
+) -> None:
+    """What a contestant wants to know at the end, the page that shows it, and what to do next."""
+    console.rule("result", align="left")
+    made, echo = packed.blend, make_echo(console)
+    expected = made.expected
+    echo(f"zip       {packed.path}  ({packed.size_mb:.1f} MB, sha256 {packed.sha256[:12]})")
+    echo(
+        f"expect    {expected.point:.3f} on the hidden test, {expected.low:.3f} to {expected.high:.3f} with "
+        f"{expected.level:.0%} probability ({expected.expects}); clean {made.nested.clean:.3f}"
+        f"{'; ' if expected.note else ''}{expected.note}"
+    )
+    if result.hidden is not None:
+        inside = "inside" if expected.low <= result.hidden <= expected.high else "outside"
+        echo(f"achieved  {result.hidden:.3f} on the practice contest's hidden test: {inside} the interval")
+    echo(f"report    {write_report(contest, workspace, packed.path)}")
+    if not result.passed:
+        console.print("[red]The rehearsal failed: do not upload this zip.[/red] The table above says what to mend.")
+        return
+    echo(f"next      kit upload {packed.path} --phase PHASE_ID   (or the platform's web page)")
+
+
+def summary(contest: ContestConfig, packed: PackedZip, result: Rehearsal) -> dict[str, Any]:
+    """The result as plain values, for --json."""
+    made = packed.blend
+    return {
+        "contest": contest.name,
+        "zip": str(packed.path),
+        "size_mb": packed.size_mb,
+        "sha256": packed.sha256,
+        "ensemble": made.kind,
+        "members": {member.recipe: member.weight for member in made.members},
+        "nested": asdict(made.nested),
+        "expected": asdict(made.expected),
+        "hidden": result.hidden,
+        "rehearsal_passed": result.passed,
+    }

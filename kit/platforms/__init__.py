@@ -1,0 +1,1 @@
+"""What a platform takes, and what it reported."""

@@ -1,0 +1,182 @@
+"""The ledger: every packed zip, upload and remote score, one JSON value a line, only ever added to.
+
+`pandas.read_json(path, lines=True)` reads it. A line cut short by a crash is skipped by readers and closed
+by the next writer, so nothing written before or after it is lost.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kit.artefact import sha256_file
+from kit.errors import DiskError, UploadError
+from kit.packaging.packed import PackedZip
+from kit.workspace import Workspace
+
+LEDGER = "ledger.jsonl"
+COLUMNS = (
+    "time", "event", "zip", "sha256", "contest", "platform", "members", "clean", "shifted", "expected", "low", "high",
+    "submission", "phase", "score", "quota_left",
+)  # fmt: skip
+"""What a line may hold; `event` is "packed", "uploaded" or "scored"."""
+
+
+def ledger_path(workspace: Workspace) -> Path:
+    """`submissions/ledger.jsonl`."""
+    return workspace.submissions / LEDGER
+
+
+def append(workspace: Workspace, event: str, **values: Any) -> dict[str, Any]:
+    """Add one line, synced to disk before this returns; DiskError when it cannot be written."""
+    assert values.keys() <= set(COLUMNS), values.keys() - set(COLUMNS)
+    entry = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "event": event, **values}
+    path = ledger_path(workspace)
+    line = json.dumps(entry, allow_nan=False).encode() + b"\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            size = os.fstat(descriptor).st_size
+            cut = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+            # One write: two processes that append at once do not mix their lines.
+            os.write(descriptor, (b"\n" if cut else b"") + line)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise DiskError(f"{path}: cannot be added to ({error}). Free space or mend the permissions") from error
+    return entry
+
+
+def read(workspace: Workspace) -> pd.DataFrame:
+    """All whole lines in order, one column each of COLUMNS; empty where nothing was recorded."""
+    path = ledger_path(workspace)
+    entries = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            entries.append(entry)
+    return pd.DataFrame(entries, columns=list(COLUMNS))
+
+
+def record_zip(workspace: Workspace, packed: PackedZip) -> None:
+    """Record a packed zip with the members that it holds and their local scores."""
+    blend = packed.blend
+    append(
+        workspace,
+        "packed",
+        zip=packed.path.name,
+        sha256=packed.sha256,
+        contest=packed.manifest["contest"],
+        platform=packed.manifest["platform"],
+        members=[member.recipe for member in blend.members],
+        clean=blend.nested.clean,
+        shifted=blend.nested.shifted,
+        expected=blend.expected.point,
+        low=blend.expected.low,
+        high=blend.expected.high,
+    )
+
+
+def record_upload(
+    workspace: Workspace, zip_path: Path, platform: str, phase: str, submission: str, quota_left: int | None
+) -> None:
+    """Record that a zip was handed in, and how many tries are left today."""
+    append(
+        workspace,
+        "uploaded",
+        zip=zip_path.name,
+        sha256=sha256_file(zip_path),
+        platform=platform,
+        phase=phase,
+        submission=submission,
+        quota_left=quota_left,
+    )
+
+
+def record_score(workspace: Workspace, zip_path: Path, phase: str, score: float, submission: str = "") -> None:
+    """Record a remote score, from the platform or read off its web page; UploadError for a number out of range."""
+    if not 0.0 <= score <= 1.0:
+        raise UploadError(f"a score must be between 0 and 1, but got {score:g}. Give 0.8712 for 87.12 %")
+    append(
+        workspace,
+        "scored",
+        zip=zip_path.name,
+        sha256=sha256_file(zip_path),
+        phase=phase,
+        score=score,
+        submission=submission,
+    )
+
+
+def remote_scores(workspace: Workspace, contest: str, expects: str) -> tuple[list[float], list[float]]:
+    """Local and mean remote score of every zip of `contest` that was scored, oldest first.
+
+    Local is the nested score that the expectation rests on, "clean" or "shifted", before any recalibration.
+    """
+    table = read(workspace)
+    packed = table[(table["event"] == "packed") & (table["contest"] == contest)].drop_duplicates("sha256", keep="last")
+    local = packed["clean"]
+    if expects == "shifted":
+        local = packed["shifted"].where(packed["shifted"].notna(), local)
+    remote = packed["sha256"].map(table[table["event"] == "scored"].groupby("sha256")["score"].mean())
+    known = (local.notna() & remote.notna()).to_numpy()
+    return local[known].astype(float).tolist(), remote[known].astype(float).tolist()
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Which zip to hand in for the final phase."""
+
+    zip: str
+    sha256: str
+    reason: str
+
+
+def recommend(workspace: Workspace, contest: str) -> Recommendation:
+    """The zip to send in the final phase of `contest`, with the reason; UploadError where none was packed.
+
+    A remote score is one draw of the development phase's few rows, and the final phase has others: it moves
+    the local expectation by the weight that its own uncertainty leaves it (two normal estimates of one
+    number).
+    """
+    table = read(workspace)
+    packed = table[(table["event"] == "packed") & (table["contest"] == contest)]
+    packed = packed.drop_duplicates("sha256", keep="last")
+    if packed.empty:
+        raise UploadError(f"{ledger_path(workspace)}: holds no zip of {contest}. Pack one: kit package")
+    scored = table[table["event"] == "scored"].groupby("sha256")["score"].mean().to_dict()
+    ranked = sorted(packed.to_dict("records"), key=lambda row: -_posterior(row, scored.get(row["sha256"])))
+    best = ranked[0]
+    return Recommendation(best["zip"], best["sha256"], _reason(best, scored.get(best["sha256"]), len(ranked)))
+
+
+REMOTE_SE = 0.015
+"""Standard error of a remote score: about 1,000 rows, and a phase whose shifts are not the final one's."""
+
+
+def _posterior(row: dict[Any, Any], remote: float | None) -> float:
+    """Expected final score: the local expectation, moved towards the remote one."""
+    if remote is None:
+        return float(row["expected"])
+    # The interval is one of 80 %: 2.563 standard errors wide.
+    local_se = max((row["high"] - row["low"]) / 2.563, 1e-3)
+    share = local_se**2 / (local_se**2 + REMOTE_SE**2)
+    return float((1 - share) * row["expected"] + share * remote)
+
+
+def _reason(row: dict[Any, Any], remote: float | None, count: int) -> str:
+    local = f"{row['expected']:.4f} ({row['low']:.4f} to {row['high']:.4f}) expected from out-of-fold rows"
+    seen = f"remote {remote:.4f}" if remote is not None else "no remote score yet"
+    value = _posterior(row, remote)
+    return f"highest of {count} packed: {local}, {seen}, together {value:.4f}"

@@ -1,0 +1,1 @@
+"""A zip is run as its platform runs it."""

@@ -1,0 +1,71 @@
+"""What a submission answered: results by question, and the arrays that it returned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kit.rehearsal.checks import Check, Surroundings, explain, failed, judge
+
+LABELS_AGREE = 0.999
+"""Share of labels that must be the same; rounding turns the few that lie between two classes."""
+
+ADAPTED_AGREE = 0.9
+"""The same where networks adapt to the pictures of a call: other company then changes some labels, as it should."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the driver wrote into `folder`."""
+
+    results: Mapping[str, Mapping[str, Any]]
+    folder: Path
+    around: Surroundings
+    agree: float = LABELS_AGREE
+    """LABELS_AGREE or ADAPTED_AGREE."""
+
+    def array(self, name: str) -> np.ndarray | None:
+        """The answer to a question, or None where there is none."""
+        try:
+            return np.load(self.folder / f"{name}.npy", allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return None
+
+    def labels(self, name: str) -> np.ndarray:
+        """The answer to a question that is known to have one."""
+        found = self.array(name)
+        assert found is not None, name
+        return found
+
+    def error(self, name: str) -> tuple[str, str] | None:
+        """Name and meaning of the error that a question ended in."""
+        result = self.results.get(name, {"error": "Died", "message": "the process ended before"})
+        return explain(result, self.around) if "error" in result else None
+
+    def same(self, name: str, title: str, wanted: np.ndarray, wrong: str) -> Check:
+        """Whether a question's labels are `wanted` (n,), but for the few that `agree` allows."""
+        problem = self.error(name)
+        if problem:
+            return failed(title, problem[0], f"{problem[1]} ({wrong})")
+        labels = self.array(name)
+        if labels is None or labels.shape != wanted.shape:
+            return failed(title, f"shape {None if labels is None else labels.shape}", wrong)
+        alike = int((labels == wanted).sum())
+        figure = f"{alike:,} of {len(wanted):,} labels agree"
+        return judge(title, alike >= self.agree * len(wanted), figure, wrong, "a score by chance")
+
+
+def read_results(folder: Path) -> dict[str, dict[str, Any]]:
+    """The driver's results.json; empty where there is none, or the submission spoilt it."""
+    try:
+        results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(results, dict):
+        return {}
+    return {name: value for name, value in results.items() if isinstance(value, dict)}

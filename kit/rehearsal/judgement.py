@@ -1,0 +1,202 @@
+"""The checks of a rehearsal: answers held against what was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from kit.config import PlatformConfig
+from kit.inference.model import softmax
+from kit.rehearsal.answers import LABELS_AGREE, Answers
+from kit.rehearsal.checks import Check, failed, judge, passed
+from kit.rehearsal.questions import MANY_SECONDS, Questions
+
+LOGITS_TOLERANCE = 2e-2
+
+EIGHT_BITS_AGREE = 0.97
+"""Share of labels that must be the same where weights were rounded to eight bits; packing measured what that costs."""
+
+AT_CHANCE = 1.5
+"""A submission that is right less often than this times the largest class knows nothing."""
+
+WRONG = {
+    "shape": "predict must return one label a picture, shape (N,)",
+    "one-hot": "predict returns one-hot or probabilities. Return argmax(axis=1), shape (N,)",
+    "dtype": "float labels: they must be integers. Return labels.astype(int)",
+    "some": "labels depend on which pictures come together: the network is in training mode, or statistics of "
+    "the batch are used. Call eval()",
+    "again": "random output: two equal calls give different labels. Call eval(), draw nothing at random",
+    "permuted": "a permuted input does not give the permuted answer: rows are sorted, shuffled or mixed with "
+    "their neighbours (batch order)",
+    "int64": "int64 pictures get other labels than uint8: the scale is guessed from the type. Convert with "
+    "astype('float32') and divide by 255",
+    "float32": "float32 pictures in 0..255 get other labels than uint8: the scale is guessed from the type. "
+    "Convert with astype('float32') and divide by 255",
+    "strided": "a non-contiguous array gives other labels. Call numpy.ascontiguousarray",
+    "read_only": "a read-only array gives other labels, or fails, because X is written to. Work on a copy",
+    "mutated": "predict mutates X. Work on a copy",
+    "size": "a call of this size fails or answers otherwise: batches are of a fixed size, or N is assumed",
+    "none": "an empty call must be answered by shape (0,)",
+    "constant": "constant pictures are not answered: something divides by their spread",
+    "dark": "dark pictures get other labels beside bright ones: the scale is guessed from the values (such as "
+    "X.max() > 1). Divide by 255 in any case",
+    "multiplied": "scaled twice: pictures times 255 are answered well. Divide by 255 once",
+    "divided": "not scaled: pictures divided by 255 are answered well. Divide by 255",
+    "chance": "labels are no better than chance: wrong weights, class order, channel order or preprocessing",
+    "parity": "the zip's networks answer unlike those that were scored: weights or preprocessing changed. Pack again",
+    "time": "too slow. Predict in batches, blend fewer networks or views",
+    "memory": "too much memory. Predict in batches, one view at a time",
+}
+
+
+def judge_answers(answers: Answers, questions: Questions, platform: PlatformConfig) -> list[Check]:
+    """All checks; those that cannot be made because an earlier one failed are left out."""
+    for name, title in (("load", "loads"), ("all", "predicts")):
+        problem = answers.error(name)
+        if problem:
+            return [failed(title, *problem)]
+    checks = [passed("loads", f"{answers.results['load']['seconds']:.1f} s"), *_kind(answers, questions)]
+    if all(check.passed for check in checks):
+        checks += [*_forms(answers, questions), *_sizes(answers, questions), *_values(answers, questions)]
+        checks += _members(answers, questions)
+    return [*checks, *_costs(answers, platform)]
+
+
+def _kind(answers: Answers, questions: Questions) -> Iterator[Check]:
+    """Shape, type and range of the answer to all pictures."""
+    found, labels = answers.results["all"], answers.array("all")
+    rows, classes = len(questions.reference.images), questions.reference.num_classes
+    shape = tuple(found["shape"])
+    wrong = WRONG["one-hot" if shape == (rows, classes) else "shape"]
+    fine = shape == (rows,) and labels is not None and labels.shape == shape
+    yield judge("shape", fine, f"{found['type']} {shape}", wrong, "a score of 0, or a crash in scoring")
+    if not fine or labels is None:
+        return
+    yield judge("dtype", labels.dtype.kind in "iu", str(labels.dtype), WRONG["dtype"], "often a score of 0")
+    inside = bool(np.isin(labels, np.arange(classes)).all())
+    span = f"{labels.min()} to {labels.max()}"
+    yield judge("range", inside, span, f"labels must be 0 to {classes - 1}, but got {span}", "a low score")
+
+
+def _forms(answers: Answers, questions: Questions) -> Iterator[Check]:
+    """The same pictures again, in another order, type and memory."""
+    whole = answers.labels("all")[questions.some]
+    yield answers.same("some", "company", whole, WRONG["some"])
+    alone = answers.array("some")
+    base = whole if alone is None or alone.shape != whole.shape else alone
+    yield answers.same("again", "repeatable", base, WRONG["again"])
+    yield answers.same("permuted", "order", base[questions.order], WRONG["permuted"])
+    for name in ("int64", "float32", "strided", "read_only"):
+        yield answers.same(name, f"X {name.replace('_', '-')}", base, WRONG[name])
+    mutated = [name for name, found in answers.results.items() if found.get("mutated")]
+    figure = f"changed in {', '.join(mutated)}" if mutated else "as it was"
+    yield judge("X untouched", not mutated, figure, WRONG["mutated"], "wrong scores where X is used again")
+
+
+def _sizes(answers: Answers, questions: Questions) -> Iterator[Check]:
+    """Calls of other sizes answer alike; few pictures are never adapted to, so these are held against few."""
+    whole = answers.labels("all")
+    few = answers.array("some") if questions.reference.adapts else None
+    some = whole[questions.some] if few is None or few.shape != questions.some.shape else few
+    yield answers.same("one", "N = 1", some[:1], WRONG["size"])
+    yield answers.same("seven", "N = 7", some[:7], WRONG["size"])
+    yield answers.same("none", "N = 0", some[:0], WRONG["none"])
+    repeated = whole[np.arange(questions.many) % len(whole)]
+    if answers.results.get("many", {}).get("left_out"):
+        yield passed(f"N = {questions.many:,}", f"left out: it would take more than {MANY_SECONDS:.0f} s")
+    else:
+        yield answers.same("many", f"N = {questions.many:,}", repeated, WRONG["size"])
+
+
+def _values(answers: Answers, questions: Questions) -> Iterator[Check]:
+    """Whether pictures are scaled once, whatever they hold, and known."""
+    truth = questions.reference.labels
+    right = float((answers.labels("all") == truth).mean())
+    bar = min(0.95, AT_CHANCE * float(np.bincount(truth).max() / len(truth)))
+    wrong = _why_at_chance(answers, questions, bar)
+    yield judge("classes", right > bar, f"{right:.1%} of {len(truth):,} training rows right", wrong, "a low score")
+    some = questions.some
+    yield _answered(answers, "constant", "constant pictures", 4)
+    dark, together = answers.array("dark"), answers.array("dark_and_bright")
+    if dark is None or together is None:
+        yield _answered(answers, "dark" if dark is None else "dark_and_bright", "dark pictures", len(some))
+        return
+    same = bool(np.array_equal(dark, together[: len(dark)]))
+    yield judge("dark pictures", same, "alone and beside bright ones", WRONG["dark"], "a few points less")
+
+
+def _answered(answers: Answers, name: str, title: str, rows: int) -> Check:
+    problem = answers.error(name)
+    if problem:
+        return failed(title, *problem)
+    labels = answers.array(name)
+    return judge(title, labels is not None and labels.shape == (rows,), "answered", WRONG["constant"])
+
+
+def _why_at_chance(answers: Answers, questions: Questions, bar: float) -> str:
+    truth = questions.reference.labels[questions.some]
+    for name in ("multiplied", "divided"):
+        labels = answers.array(name)
+        if labels is not None and labels.shape == truth.shape and (labels == truth).mean() > bar:
+            return WRONG[name]
+    return WRONG["chance"]
+
+
+def _members(answers: Answers, questions: Questions) -> list[Check]:
+    """Logits of every network on rows it was not trained on, against the out-of-fold store."""
+    exact, eight = Parity(), Parity()
+    for part in questions.reference.members:
+        problem = answers.error(f"member{part.member}")
+        logits = answers.array(f"member{part.member}")
+        if problem or logits is None or logits.shape != part.logits.shape:
+            return [failed("parity", f"network {part.member}", problem[1] if problem else WRONG["parity"])]
+        (eight if part.eight_bits else exact).add(logits, part.logits)
+    checks = []
+    if exact.total:
+        near, figure = exact.worst <= LOGITS_TOLERANCE, f"at most {exact.worst:.1e} apart"
+        checks.append(judge("parity: logits", near, figure, WRONG["parity"], "another score"))
+        checks.append(exact.labels("parity: labels", LABELS_AGREE))
+    return [*checks, eight.labels("parity: labels, int8", EIGHT_BITS_AGREE)] if eight.total else checks
+
+
+@dataclass
+class Parity:
+    """What networks answer against what they answered when they were scored."""
+
+    worst: float = 0.0
+    agree: int = 0
+    total: int = 0
+
+    def add(self, logits: np.ndarray, wanted: np.ndarray) -> None:
+        """Count one network's logits (n, V, C)."""
+        if len(wanted):
+            self.worst = max(self.worst, float(np.abs(logits - wanted).max()))
+            self.agree += int((_vote(logits) == _vote(wanted)).sum())
+            self.total += len(wanted)
+
+    def labels(self, title: str, enough: float) -> Check:
+        """Whether enough labels agree."""
+        share = self.agree / self.total
+        figure = f"{share:.2%} of {self.total:,} held-out answers agree"
+        return judge(title, share >= enough, figure, WRONG["parity"], "another score")
+
+
+def _vote(logits: np.ndarray) -> np.ndarray:
+    """Labels (n,) of one network's logits (n, V, C)."""
+    return softmax(logits).mean(axis=1).argmax(axis=1)
+
+
+def _costs(answers: Answers, platform: PlatformConfig) -> Iterator[Check]:
+    """Time and memory of the call with all pictures."""
+    found = answers.results["all"]
+    seconds, rows = float(found["seconds"]), int(found["rows"])
+    peak = max(float(result.get("peak_mb", 0.0)) for result in answers.results.values())
+    limit, room = platform.max_seconds, platform.max_memory_mb
+    figure = f"{rows:,} rows in {seconds:.1f} s, {rows / max(seconds, 1e-9):,.0f} rows/s"
+    figure += f" (limit {limit:g} s)" if limit else ""
+    shown = "Execution time limit exceeded"
+    yield judge("time", not limit or seconds <= limit, figure, WRONG["time"], shown)
+    figure = f"{peak:,.0f} MB at most" + (f" (limit {room:,.0f} MB)" if room else "")
+    yield judge("memory", not room or peak <= room, figure, WRONG["memory"])

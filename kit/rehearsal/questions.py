@@ -1,0 +1,123 @@
+"""The questions of a rehearsal: the same pictures in every form that a platform might hand in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kit.config import PlatformConfig
+from kit.rehearsal.reference import Reference
+from kit.rehearsal.sandbox import SUBMISSION
+
+SOME = 96
+"""Rows of the questions that are asked in many forms."""
+
+MANY, MANY_SECONDS = 5000, 150.0
+"""Pictures of the largest call, and the seconds beyond which it is left out."""
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What was asked, for the answers to be held against."""
+
+    reference: Reference
+    some: np.ndarray
+    """(S,) rows of the reference that every form of a question is about."""
+    order: np.ndarray
+    """(S,) the permutation of `some` in question "permuted"."""
+    many: int
+    """Pictures of the largest call: the reference's over and over."""
+
+
+def ask(reference: Reference, platform: PlatformConfig, folder: Path) -> Questions:
+    """Write the driver's plan and its inputs into `folder`, seen as /app/input_data."""
+    rng = np.random.default_rng(1)
+    count = min(SOME, len(reference.images))
+    some = np.sort(rng.permutation(len(reference.images))[:count])
+    questions = Questions(reference, some, rng.permutation(count), MANY)
+    jobs = [
+        *_forms(questions, folder),
+        *_sizes(questions, folder),
+        *_brightness(questions, folder),
+        *_members(reference, folder),
+    ]
+    plan = {
+        "submission": SUBMISSION,
+        "class_name": platform.class_name,
+        "constructor": platform.constructor,
+        "input": platform.input,
+        "jobs": jobs,
+    }
+    (folder / "plan.json").write_text(json.dumps(plan))
+    return questions
+
+
+def _job(folder: Path, name: str, images: np.ndarray, **more: Any) -> dict[str, Any]:
+    file = folder / f"{name}.npy"
+    np.save(file, images, allow_pickle=False)
+    return {"call": "predict", "name": name, "input": f"/app/input_data/{file.name}"} | more
+
+
+def _forms(questions: Questions, folder: Path) -> list[dict[str, Any]]:
+    """All pictures once, then some of them in other orders, types and memory layouts."""
+    images = questions.reference.images
+    some = images[questions.some]
+    return [
+        _job(folder, "all", images),
+        _job(folder, "some", some),
+        _job(folder, "again", some),
+        _job(folder, "permuted", some[questions.order]),
+        _job(folder, "int64", some.astype(np.int64)),
+        _job(folder, "float32", some.astype(np.float32)),
+        _job(folder, "strided", some, layout="strided"),
+        _job(folder, "read_only", some, layout="read_only"),
+    ]
+
+
+def _sizes(questions: Questions, folder: Path) -> list[dict[str, Any]]:
+    """Calls with 1, 7, 0 and 5,000 pictures."""
+    images = questions.reference.images
+    many = images[np.arange(questions.many) % len(images)]
+    return [
+        _job(folder, "one", images[questions.some[:1]]),
+        _job(folder, "seven", images[questions.some[:7]]),
+        _job(folder, "none", images[:0]),
+        _job(folder, "many", many, like="all", at_most_seconds=MANY_SECONDS),
+    ]
+
+
+def _brightness(questions: Questions, folder: Path) -> list[dict[str, Any]]:
+    """Constant and very dark pictures, and scales that a correct submission need not take.
+
+    A dark picture's label must not depend on whether a bright one is in the same call; the last two tell,
+    when the answers are wrong, whether the scale is the reason.
+    """
+    some = questions.reference.images[questions.some]
+    dark = some[:32] // 128
+    constant = np.repeat(np.array([0, 1, 128, 255], dtype=np.uint8), some[0].size).reshape(4, *some.shape[1:])
+    scaled = some.astype(np.float32)
+    return [
+        _job(folder, "constant", constant),
+        _job(folder, "dark", dark),
+        _job(folder, "dark_and_bright", np.concatenate([dark, some[:8]])),
+        _job(folder, "divided", scaled / 255),
+        _job(folder, "multiplied", scaled * 255),
+    ]
+
+
+def _members(reference: Reference, folder: Path) -> list[dict[str, Any]]:
+    """The logits of each network on rows it was not trained on."""
+    return [
+        _job(
+            folder,
+            f"member{part.member}",
+            reference.images[part.rows],
+            call="member_logits",
+            arguments={"member": part.member},
+        )
+        for part in reference.members
+    ]

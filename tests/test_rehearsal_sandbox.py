@@ -1,0 +1,128 @@
+"""The sandbox: what a submission's code can reach, in both kinds of isolation."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from pathlib import Path
+
+import psutil
+import pytest
+
+from kit.rehearsal import jail, sandbox
+from kit.rehearsal.jail import Mount
+from kit.rehearsal.sandbox import Interpreter, Job, Limits, Outcome, run_isolated
+
+
+@pytest.fixture(params=["namespaces", "hooks"])
+def isolation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both kinds where this machine allows them; hooks alone where it does not."""
+    if request.param == "hooks" or not jail.namespaces():
+        monkeypatch.setattr(sandbox, "namespaces", tuple)
+        return "hooks"
+    return "namespaces"
+
+
+def run(folder: Path, code: str, limits: Limits | None = None, python: Interpreter | None = None) -> Outcome:
+    """Run `code` as a script that can write to /app/output (folder/output)."""
+    for name in ("program", "submission", "output"):
+        (folder / name).mkdir(exist_ok=True)
+    (folder / "program" / "script.py").write_text(code)
+    mounts = (
+        Mount(folder / "program", "/app/program"),
+        Mount(folder / "submission", sandbox.SUBMISSION),
+        Mount(folder / "output", "/app/output", writable=True),
+    )
+    this = Interpreter(Path(sys.executable), (Path(sys.prefix), Path(sys.base_prefix)), ("kit", "yaml"))
+    job = Job("/app/program/script.py", ("/app/output",), mounts, "/app/program")
+    return run_isolated(job, python or this, limits or Limits(seconds=30))
+
+
+def test_a_script_answers_through_its_output(isolation: str, tmp_path: Path) -> None:
+    code = "import sys, os, json; json.dump([os.getcwd(), dict(os.environ)], open(sys.argv[1] + '/x.json', 'w'))"
+    found = run(tmp_path, code)
+    assert (found.returncode, found.killed, found.isolation) == (0, "", isolation), found.stderr
+    cwd, environment = json.loads((tmp_path / "output" / "x.json").read_text())
+    assert cwd.endswith("program")
+    assert set(environment) <= {"PATH", "HOME", "PYTHONUNBUFFERED", "LC_CTYPE"}
+
+
+@pytest.mark.parametrize(
+    ("attempt", "shown"),
+    [
+        ("import socket; socket.create_connection(('10.0.0.1', 80), 2)", "unreachable"),
+        ("import urllib.request; urllib.request.urlopen('http://example.org')", "unreachable"),
+        ("open(SECRET).read()", "SECRET_GONE"),
+        ("open('/app/program/new', 'w')", "Read-only|denied|No such file"),
+        ("import kit", "No module named 'kit'"),
+        ("import yaml", "No module named 'yaml'"),
+    ],
+)
+def test_nothing_else_can_be_reached(isolation: str, attempt: str, shown: str, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("token")
+    found = run(tmp_path, f"SECRET = {str(secret)!r}\n{attempt}\nprint('reached')")
+    assert "reached" not in found.stdout
+    assert found.returncode != 0
+    words = "denied|No such file" if shown == "SECRET_GONE" else shown
+    assert any(word in found.stderr for word in words.split("|")), found.stderr
+
+
+def test_limits_end_a_process(isolation: str, tmp_path: Path) -> None:
+    assert run(tmp_path, "while True: pass", Limits(seconds=0.5)).killed == "time"
+    grows = "x = []\nwhile True: x.append(bytearray(1 << 22))"
+    assert run(tmp_path, grows, Limits(seconds=30, memory_mb=300)).killed == "memory"
+
+
+def test_in_namespaces_the_script_has_no_capabilities(isolation: str, tmp_path: Path) -> None:
+    found = run(tmp_path, "print(open('/proc/self/status').read())")
+    if isolation == "namespaces":
+        assert "CapEff:\t0000000000000000" in found.stdout
+        assert "NoNewPrivs:\t1" in found.stdout
+
+
+def test_notes_of_a_spoilt_log_are_left_out(tmp_path: Path) -> None:
+    log = tmp_path / "events.jsonl"
+    log.write_text('{"kind": "network", "event": "e", "value": "v", "at": "model.py:1"}\n{"kind"\n[1]\n')
+    assert [event["at"] for event in sandbox._events(log)] == ["model.py:1"]
+
+
+def test_a_python_in_the_temporary_folder_is_found(isolation: str) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as scratch:
+        venv.create(Path(scratch) / "venv", symlinks=True)
+        executable = Path(scratch) / "venv" / "bin" / "python"
+        python = Interpreter(executable, (Path(scratch) / "venv", Path(sys.base_prefix)))
+        found = run(Path(scratch), "import sys; print(sys.prefix)", python=python)
+        assert (found.returncode, found.stdout.strip()) == (0, f"{scratch}/venv"), found.stderr
+
+
+ORPHAN = """
+import subprocess
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from test_rehearsal_sandbox import run
+run(Path({folder!r}), "import time; open('/app/output/started', 'w').close(); time.sleep(60)")
+"""
+
+
+def test_what_runs_inside_ends_when_the_rehearsal_is_killed(tmp_path: Path) -> None:
+    tests = str(Path(__file__).parent)
+    rehearsal = subprocess.Popen([sys.executable, "-c", ORPHAN.format(tests=tests, folder=str(tmp_path))])
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "output" / "started").exists():
+        assert rehearsal.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    inside = psutil.Process(rehearsal.pid).children(recursive=True)
+    rehearsal.kill()
+    rehearsal.wait()
+    _, left = psutil.wait_procs(inside, timeout=10)
+    for process in left:
+        process.kill()
+    # Without namespaces nothing ties the two together but the bound on time.
+    assert left == [] or not jail.namespaces()
