@@ -5,7 +5,7 @@
 Prints the table STRENGTHS of kit/shifts/strengths.py; some minutes on one core. The damage curves are kept in the
 file --curves, so that a run that was killed goes on, and another ladder takes a second.
 
-Damage is the mean true-class probability that a trained network loses on pictures held out from it. The network is
+Damage is the mean true-class probability that a trained network loses on images held out from it. The network is
 one of the out-of-fold store whose recipe trained under strong augmentation, so it measures what a shift destroys
 and not whom it surprises. It is measured at even steps up to the end of an operator's range, made monotone, and
 inverted at LADDER times the damage of severity 5, which is chosen so that the battery's mean damage over operators
@@ -45,7 +45,7 @@ Curve = dict[str, list[float]]
 
 
 def held_out(options: argparse.Namespace) -> tuple[torch.nn.Module, dict[str, object], np.ndarray, np.ndarray]:
-    """The network of fold 0, its description, and pictures held out from it with labels, classes in balance."""
+    """The network of fold 0, its description, and images held out from it with labels, classes in balance."""
     workspace = Workspace(options.root.resolve())
     contest = planned(load_contest(options.contest), workspace)
     prepared = prepare(contest, options.data, workspace, print)
@@ -76,7 +76,7 @@ def measure(options: argparse.Namespace) -> dict[str, Curve]:
         return curves
     net, spec, images, labels = held_out(options)
     clean = confidence(net, spec, images, labels)
-    print(f"clean: {clean:.4f} on {len(labels)} pictures", flush=True)
+    print(f"clean: {clean:.4f} on {len(labels)} images", flush=True)
     for name in missing:
         strengths = np.linspace(*RANGES[name], options.steps + 1)
         damage = [clean - confidence(net, spec, shift(images, name, value), labels) for value in strengths[1:]]

@@ -1,11 +1,11 @@
 """How well and how fast cleaning works: planted near duplicates, planted junk, and growth with the number of files.
 
-    python benchmarks/cleaning.py                                  among the practice contest's pictures
+    python benchmarks/cleaning.py                                  among the practice contest's images
     python benchmarks/cleaning.py --data training_set.npz          among those of an npz
     python benchmarks/cleaning.py --data training_set.npz --hash   a perceptual hash (imagehash) beside it
     python benchmarks/cleaning.py --growth                         10,000 and 100,000 tiny files
 
-Of every kind of near duplicate, 150 copies of other pictures are planted; recall is the share of them that lands in
+Of every kind of near duplicate, 150 copies of other images are planted; recall is the share of them that lands in
 the group of its source, precision the share of those in any group whose group shows nothing else. The copies are made
 here, apart from those that the kit simulates to learn from. Exits 1 where a kind misses the bar of 0.98 in either.
 """
@@ -26,7 +26,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from kit.config import CleanConfig, ContestConfig, DataConfig, RecipeSets
 from kit.data.cleaning.clean import clean
-from kit.data.cleaning.grouping import picture_keys
+from kit.data.cleaning.grouping import image_keys
 from kit.data.practice.contest import training_set
 from kit.data.sources.imageset import ImageSet
 from kit.data.sources.load import load
@@ -101,13 +101,13 @@ def near_duplicates(images: np.ndarray, labels: np.ndarray, each: int, hashed: b
     """Whether every kind meets the bar."""
     copies, sources, names = planted(images, each, np.random.default_rng(7))
     both = np.concatenate([images, copies])
-    keys = picture_keys(both)
+    keys = image_keys(both)
     truth = np.append(keys[: len(images)], keys[sources])
     given = _image_set(both, np.append(labels, labels[sources]))
     start, before = time.perf_counter(), time.process_time()
     groups = clean(given, CleanConfig())["group"].to_numpy()
     seconds, busy = time.perf_counter() - start, time.process_time() - before
-    print(f"{len(both):,} pictures cleaned in {seconds:.0f} s ({busy:.0f} s of one core)")
+    print(f"{len(both):,} images cleaned in {seconds:.0f} s ({busy:.0f} s of one core)")
     good = _print_scores("the kit", groups, truth, sources, names)
     if hashed:
         _print_scores("pHash within 6 bits, 8 orientations", _hash_groups(both), truth, sources, names)
@@ -130,7 +130,7 @@ def _print_scores(title: str, groups: np.ndarray, truth: np.ndarray, sources: np
 
 
 def _mixed(groups: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """(N,) bool: the row's group shows more than one true picture."""
+    """(N,) bool: the row's group shows more than one true image."""
     pairs = np.unique(np.stack([groups, np.unique(truth, return_inverse=True)[1]], axis=1), axis=0)
     return (np.bincount(pairs[:, 0], minlength=int(groups.max()) + 1) > 1)[groups]
 
@@ -153,7 +153,7 @@ def _hash_groups(images: np.ndarray) -> np.ndarray:
 
 
 def junk(images: np.ndarray, labels: np.ndarray, count: int) -> None:
-    """Plant pictures of other things, each once, and count what is dropped."""
+    """Plant images of other things, each once, and count what is dropped."""
     rng = np.random.default_rng(11)
     made = np.stack([_other_thing(number, images.shape[1], rng) for number in range(count)])
     given = _image_set(np.concatenate([images, made]), np.append(labels, rng.integers(0, labels.max() + 1, count)))
@@ -228,16 +228,16 @@ def _peak() -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="npz with images (N, S, S, 3) uint8 and labels")
-    parser.add_argument("--rows", type=int, help="only so many of its pictures")
+    parser.add_argument("--rows", type=int, help="only so many of its images")
     parser.add_argument("--each", type=int, default=150, help="planted copies of each kind")
-    parser.add_argument("--side", type=int, help="resize the pictures to this side first")
+    parser.add_argument("--side", type=int, help="resize the images to this side first")
     parser.add_argument("--hash", action="store_true", help="a perceptual hash beside it")
     parser.add_argument("--growth", action="store_true", help="10,000 to 100,000 tiny files")
     options = parser.parse_args()
     if options.growth:
         growth((10_000, 100_000))
         return 0
-    images, labels = _once(*_pictures(options.data))
+    images, labels = _once(*_images(options.data))
     images, labels = images[: options.rows], labels[: options.rows]
     if options.side:
         small = [Image.fromarray(one).resize((options.side,) * 2, Image.Resampling.BICUBIC) for one in images]
@@ -248,7 +248,7 @@ def main() -> int:
     return int(not good)
 
 
-def _pictures(path: Path | None) -> tuple[np.ndarray, np.ndarray]:
+def _images(path: Path | None) -> tuple[np.ndarray, np.ndarray]:
     if path is None:
         images, labels, _ = training_set()
         return images, labels
@@ -257,8 +257,8 @@ def _pictures(path: Path | None) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _once(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Without pictures that repeat as often as junk does."""
-    _, first, copies = np.unique(picture_keys(images), return_index=True, return_counts=True)
+    """Without images that repeat as often as junk does."""
+    _, first, copies = np.unique(image_keys(images), return_index=True, return_counts=True)
     rows = np.sort(first[copies < CleanConfig().junk_copies])
     return images[rows], labels[rows]
 

@@ -8,7 +8,7 @@ command goes on after a kill): the cells of one seed under the mixture of anothe
 seen. Every recipe and blend predicts them as its zip would (the folds' probabilities averaged); its hidden score is
 held against the expected one. Printed: coverage of the 80 % interval, mean absolute miss, and the rank correlation
 over recipes of shifted and of clean out-of-fold scores with the hidden score. With --told, best5 also as it is expected
-where the hidden test's pictures are handed out without labels (20 s a contest).
+where the hidden test's images are handed out without labels (20 s a contest).
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def answers(
 def expected_when_told(
     contest: ContestConfig, prepared: Prepared, pool: Pool, workspace: Workspace, seed: int, rows: int
 ) -> Expected:
-    """The score to expect of best5 where the pictures of the contest of that seed are known; kept beside the runs."""
+    """The score to expect of best5 where the images of the contest of that seed are known; kept beside the runs."""
     battery = Battery.from_config(contest.shift)
     path = workspace.root / "contests" / f"{seed}-{rows}-{battery.digest[:12]}-shares.json"
     if not path.exists():
@@ -176,7 +176,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True, help="where runs are kept between calls")
     parser.add_argument("--contests", type=int, default=24)
     parser.add_argument("--rows", type=int, default=500)
-    parser.add_argument("--told", action="store_true", help="also where test pictures are handed out")
+    parser.add_argument("--told", action="store_true", help="also where test images are handed out")
     options = parser.parse_args()
     contest, workspace = load_contest("practice"), Workspace(options.root.resolve())
     prepared = prepare(contest, None, workspace, print)

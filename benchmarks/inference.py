@@ -3,11 +3,11 @@
     python benchmarks/inference.py --contest practice
     python benchmarks/inference.py --contest an2dl2024 --data training_set.npz --recipes mobilenetv2_96,residual_64
 
-The first fold of recipes in the store, on pictures of the contest. The obvious way: float32, eager, one network after
+The first fold of recipes in the store, on images of the contest. The obvious way: float32, eager, one network after
 the other, each under ttach's wrapper with its D4 transforms, batches of 64. Beside it PyTorch at its best:
 channels_last, bfloat16, compiled. The kit: the same networks as a zip holds them, in each runtime, the same views,
 each in a process of its own in the environment of a platform that has that runtime (made once, see `kit platforms`).
-Every cell says how much faster than the obvious way, and on which share of the pictures the label is another.
+Every cell says how much faster than the obvious way, and on which share of the images the label is another.
 
 Seconds are those of the clock. On a machine that has other work use --cpu-time: seconds of one thread's processor.
 """
@@ -78,8 +78,8 @@ for _ in range(repeats):
 np.save("proba.npy", model.softmax(logits).mean(axis=1))
 print(min(seconds))
 """
-"""One network in one runtime, warm: a second of conversion is paid once for thousands of pictures. Memory is
-kept as the submission keeps it; a network is in bfloat16 where that would be, and doubtful pictures are asked about
+"""One network in one runtime, warm: a second of conversion is paid once for thousands of images. Memory is
+kept as the submission keeps it; a network is in bfloat16 where that would be, and doubtful images are asked about
 again."""
 
 

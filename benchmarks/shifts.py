@@ -1,4 +1,4 @@
-"""Speed of the shift battery: every operator at one severity over 12,000 pictures of 96x96.
+"""Speed of the shift battery: every operator at one severity over 12,000 images of 96x96.
 
     python benchmarks/shifts.py                  (bar: 60 seconds on 2 cores)
     python benchmarks/shifts.py --rows 2000      (a quick look; the total is scaled to 12,000)
@@ -21,7 +21,7 @@ from kit.shifts import Battery
 ROWS, SIDE, BAR_SECONDS, THREADS = 12_000, 96, 60.0, 2
 
 
-def pictures(rows: int) -> np.ndarray:
+def drawn_images(rows: int) -> np.ndarray:
     """Smooth shapes with grain, (rows, 96, 96, 3) uint8: as hard to encode and filter as photographs."""
     rng = np.random.default_rng(0)
     kinds = []
@@ -39,16 +39,16 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=THREADS)
     options = parser.parse_args()
     battery = Battery.from_config(ShiftConfig(severities=(options.severity,)))
-    images, ids = pictures(options.rows), np.char.mod("%06d", np.arange(options.rows))
+    images, ids = drawn_images(options.rows), np.char.mod("%06d", np.arange(options.rows))
     total = 0.0
     for index, name in enumerate(battery.names):
         start = time.perf_counter()
         battery.apply(images, ids, np.full(len(ids), index), options.threads)
         seconds = time.perf_counter() - start
         total += seconds
-        print(f"{name:32s} {seconds / len(ids) * 1e6:8.1f} microseconds a picture", flush=True)
+        print(f"{name:32s} {seconds / len(ids) * 1e6:8.1f} microseconds an image", flush=True)
     total *= ROWS / options.rows
-    print(f"{len(battery.names)} operators over {ROWS} pictures, {options.threads} threads: {total:.1f} s")
+    print(f"{len(battery.names)} operators over {ROWS} images, {options.threads} threads: {total:.1f} s")
     return int(total > BAR_SECONDS)
 
 

@@ -45,7 +45,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 def _not_written(path: Path, error: OSError) -> DiskError:
     return DiskError(
         f"{path}: cannot be written ({error.strerror or error}). What stood there before is intact. "
-        f"Free space or mend the permissions, then run the same command again."
+        f"Free space or fix the permissions, then run the same command again."
     )
 
 

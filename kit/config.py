@@ -62,24 +62,24 @@ class DataConfig(Section):
     test: str = ""
     """Unlabelled test images, where the contest hands them out: a folder, zip, npz, npy or csv."""
     resize: Literal["squash", "crop", "pad"] = "squash"
-    """How a picture of another shape becomes square: whole and distorted, central square, black borders."""
+    """How an image of another shape becomes square: whole and distorted, central square, black borders."""
     on_error: Literal["raise", "skip"] = "raise"
-    """What an unreadable picture does."""
+    """What an unreadable image does."""
 
 
 class CleanConfig(Section):
     """What cleaning groups and drops."""
 
     junk_copies: Count = 5
-    """A picture repeated at least this often under contradictory labels is junk: all copies are dropped."""
+    """An image repeated at least this often under contradictory labels is junk: all copies are dropped."""
     duplicates: Literal["keep", "drop"] = "keep"
-    """What becomes of further copies of a picture under one label; kept ones stay in the first one's fold."""
+    """What becomes of further copies of an image under one label; kept ones stay in the first one's fold."""
     near_duplicates: bool = True
     """Whether re-encoded, resized, cropped, shifted, brighter, turned copies are looked for, and grouped."""
     likeness: Share = 0.94
-    """Correlation after alignment from which two pictures count as one."""
+    """Correlation after alignment from which two images count as one."""
     outliers: bool = True
-    """Whether pictures unlike the rest are suspected."""
+    """Whether images unlike the rest are suspected."""
     max_share: Share = 0.02
     """Largest share of the rows that suspicions (outliers, blank, dark, bright, shape) drop without `--yes`."""
 
@@ -114,9 +114,9 @@ class ShiftConfig(Section):
     """A list names families (`blur`), operators (`blur.motion`) or cells (`blur.motion@3`)."""
     severities: Annotated[tuple[Severity, ...], Field(min_length=1)] = (1, 2, 3, 4, 5)
     cells_per_row: Count = 4
-    """Shifted pictures of every row, in balance over all cells."""
+    """Shifted images of every row, in balance over all cells."""
     mixture_share: Share = 0.75
-    """Share of them that are mixtures of two to four operators: contests draw one to four a picture, about evenly."""
+    """Share of them that are mixtures of two to four operators: contests draw one to four an image, about evenly."""
     seed: int = 0
 
 
@@ -135,7 +135,7 @@ class ContestConfig(Section):
     classes: tuple[str, ...]
     """Names in the order of the integer labels."""
     image_size: Count
-    """Height and width of the pictures that the platform hands in."""
+    """Height and width of the images that the platform hands in."""
     metric: Literal["accuracy", "macro_f1", "balanced_accuracy"] = "accuracy"
     expects: Literal["clean", "shifted"] = "shifted"
     """What the hidden test is expected to look like; the selection score follows it."""
@@ -174,22 +174,22 @@ Family = Literal[
 
 
 class AugmentConfig(Section):
-    """What training does to a picture; presets are explained by `kit augment`."""
+    """What training does to an image; presets are explained by `kit augment`."""
 
     preset: Literal["none", "flips", "classic", "strong"] = "strong"
     operators: tuple[int, int] = (0, 4)
-    """Fewest and most operators a picture, drawn evenly (preset `strong`)."""
+    """Fewest and most operators an image, drawn evenly (preset `strong`)."""
     magnitude: Share = 1.0
     """Share of each operator's full range (preset `strong`)."""
     clean_share: Share = 0.1
-    """Share of pictures that only get flips and quarter turns (preset `strong`)."""
+    """Share of images that only get flips and quarter turns (preset `strong`)."""
     without: tuple[Family, ...] = ()
     """Families whose operators are not drawn (preset `strong`): what the network then does under them is honest."""
     mixup: Annotated[float, Field(ge=0.0)] = 0.0
     cutmix: Annotated[float, Field(ge=0.0)] = 0.0
     """Beta parameters; 0 is off."""
     cutout: Share = 0.0
-    """Side, as a share of the picture's, of a square that is blanked in every picture; 0: none."""
+    """Side, as a share of the image's, of a square that is blanked in every image; 0: none."""
     mix_share: Share = 0.5
     """Share of batches that are mixed, where mixup or cutmix is on."""
     policy: str | tuple[dict[str, Any], ...] = ()
@@ -217,7 +217,7 @@ class TrainConfig(Section):
     accumulate: Count = 1
     """Parts in which a batch is computed, their gradients added up: for batches that memory does not hold."""
     start_size: Annotated[int, Field(ge=0)] = 0
-    """Progressive resizing: height and width of the first training pictures; 0: `size` from the start."""
+    """Progressive resizing: height and width of the first training images; 0: `size` from the start."""
     grow: Annotated[float, Field(gt=0.0, le=1.0)] = 0.75
     """Share of the fit after which they have grown to `size`."""
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "lion"] = "adamw"
@@ -299,7 +299,7 @@ class RecipeConfig(Section):
     """That of its file where it is not given."""
     net: NetConfig
     size: Count
-    """Height and width at which the network sees the picture."""
+    """Height and width at which the network sees the image."""
     views: tuple[str, ...] = ("identity",)
     """Test-time views; the out-of-fold rows see the same."""
     augment: AugmentConfig = AugmentConfig()
@@ -435,7 +435,7 @@ def read_toml(kind: str, name: str | Path) -> tuple[dict[str, Any], Path]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8")), path
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid TOML ({error}). Mend the file.") from error
+        raise ConfigError(f"{path}: not valid TOML ({error}). Fix the file.") from error
 
 
 def parse(model: type[Config], values: dict[str, Any], path: Path) -> Config:

@@ -34,7 +34,7 @@ class OofRun:
     labels: np.ndarray
     """(N,) int64."""
     logits: np.ndarray
-    """(N, V, C) float32: clean pictures, a slice a view."""
+    """(N, V, C) float32: clean images, a slice a view."""
     shifted: np.ndarray
     """(N, K, V, C) float32: under K cells of the shift battery a row."""
     cells: np.ndarray

@@ -30,5 +30,5 @@ class Workspace:
 
     @property
     def cache(self) -> Path:
-        """`oof/.cache`: decoded pictures and measured speeds; safe to delete."""
+        """`oof/.cache`: decoded images and measured speeds; safe to delete."""
         return self.root / "oof" / ".cache"

@@ -1,4 +1,4 @@
-"""The toy contest: sixty tiny pictures of three classes in two folds, from its files to trained runs."""
+"""The toy contest: sixty tiny images of three classes in two folds, from its files to trained runs."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Toy:
 
 
 def write_toy(root: Path) -> Toy:
-    """Pictures of noise with one channel raised, and the files that a contestant writes."""
+    """Images of noise with one channel raised, and the files that a contestant writes."""
     toy = Toy(root)
     rng = np.random.default_rng(0)
     labels = np.arange(ROWS) % len(CLASSES)
@@ -164,7 +164,7 @@ def both(workspace: Workspace) -> Blend:
 
 @pytest.fixture(scope="module")
 def small_calls() -> Iterator[None]:
-    """The largest call of a rehearsal is 300 pictures."""
+    """The largest call of a rehearsal is 300 images."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kit.rehearsal.questions.MANY", 300)
         yield

@@ -1,4 +1,4 @@
-"""Small pictures and contests for the tests of kit.data."""
+"""Small images and contests for the tests of kit.data."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def contest(
     )
 
 
-def pictures(count: int, size: int = 16, seed: int = 0) -> np.ndarray:
-    """(count, size, size, 3) uint8: smooth random pictures, all different."""
+def some_images(count: int, size: int = 16, seed: int = 0) -> np.ndarray:
+    """(count, size, size, 3) uint8: smooth random images, all different."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (count, 4, 4, 3), dtype=np.uint8)
     return np.stack([np.asarray(Image.fromarray(one).resize((size, size), Image.BICUBIC)) for one in coarse])

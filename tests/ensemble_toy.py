@@ -1,4 +1,4 @@
-"""Simulated out-of-fold runs: networks of known skill on pictures of known difficulty."""
+"""Simulated out-of-fold runs: networks of known skill on images of known difficulty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A workspace as the stages leave it: simulated runs, a blend, a zip with its rehearsal, pictures, decisions."""
+"""A workspace as the stages leave it: simulated runs, a blend, a zip with its rehearsal, images, decisions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from data_toy import pictures
+from data_toy import some_images
 from ensemble_toy import make_runs
 
 from kit import artefact
@@ -34,9 +34,9 @@ def contest(**changes: Any) -> ContestConfig:
 
 
 def image_set(run: OofRun) -> ImageSet:
-    """The rows of `run`, and some copies of one picture under other labels."""
+    """The rows of `run`, and some copies of one image under other labels."""
     ids = np.concatenate([run.ids, [f"junk{row}" for row in range(JUNK)]])
-    shown = pictures(len(run.ids) + 1)
+    shown = some_images(len(run.ids) + 1)
     images = np.concatenate([shown, np.repeat(shown[-1:], JUNK - 1, axis=0)])
     labels = np.concatenate([run.labels, np.arange(JUNK) % len(CLASSES)])
     return ImageSet(ids, images, labels, CLASSES)

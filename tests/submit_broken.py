@@ -23,7 +23,7 @@ class Model:
         scores = 10 * X.mean(axis=(1, 2)) + self.bias
         return scores.argmax(axis=1)
 """
-"""Right on the toy contest, and only when pictures are scaled once."""
+"""Right on the toy contest, and only when images are scaled once."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ BROKEN: dict[str, Broken] = {
     "empty call": Broken("empty call", predict("X = X / np.max(X) * np.max(X)")),
     "read-only": Broken("read-only", predict("X += 0")),
     "killed": Broken("process ended", predict("os.kill(os.getpid(), 9)", "import os")),
-    "column": Broken("one label a picture", model((LAST, "return scores.argmax(axis=1)[:, None].tolist()"))),
+    "column": Broken("one label an image", model((LAST, "return scores.argmax(axis=1)[:, None].tolist()"))),
 }  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def toy_platform(**changes: object) -> PlatformConfig:
 
 
 def toy_prepared(count: int = 120) -> Prepared:
-    """Noisy pictures (count, 24, 24, 3) with one channel raised, in two folds."""
+    """Noisy images (count, 24, 24, 3) with one channel raised, in two folds."""
     rng = np.random.default_rng(0)
     labels = np.arange(count) % 3
     images = rng.integers(60, 160, (count, SIDE, SIDE, 3))

@@ -18,14 +18,14 @@ def seeded(seed: int = 0) -> Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def pictures(count: int = 6, height: int = 17, width: int = 17) -> Tensor:
-    """Smooth random pictures (count, 3, height, width) in 0..1."""
+def images(count: int = 6, height: int = 17, width: int = 17) -> Tensor:
+    """Smooth random images (count, 3, height, width) in 0..1."""
     coarse = torch.rand(count, 3, 4, 4, generator=seeded(9))
     return torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear", align_corners=True)
 
 
 def symmetries(x: Tensor) -> list[Tensor]:
-    """The eight of one picture (3, S, S)."""
+    """The eight of one image (3, S, S)."""
     turned = [torch.rot90(x, quarter, (1, 2)) for quarter in range(4)]
     return turned + [one.flip(2) for one in turned]
 
@@ -35,7 +35,7 @@ def symmetries(x: Tensor) -> list[Tensor]:
 @pytest.mark.parametrize("size", [(8, 8), (13, 17), (33, 33), (48, 48)], ids=str)
 @pytest.mark.parametrize("m", [0.0, 0.5, 1.0])
 def test_an_operator_keeps_shape_type_and_finiteness(operator: Operator, size: tuple[int, int], m: float) -> None:
-    for x in (pictures(3, *size), torch.zeros(2, 3, *size), torch.ones(2, 3, *size)):
+    for x in (images(3, *size), torch.zeros(2, 3, *size), torch.ones(2, 3, *size)):
         out = operator(x, m, seeded())
         assert out.shape == x.shape
         assert out.dtype == torch.float32
@@ -44,7 +44,7 @@ def test_an_operator_keeps_shape_type_and_finiteness(operator: Operator, size: t
 
 @every_operator
 def test_an_operator_leaves_its_input_alone(operator: Operator) -> None:
-    x = pictures()
+    x = images()
     before = x.clone()
     out = operator(x, 1.0, seeded())
     out += 1
@@ -53,7 +53,7 @@ def test_an_operator_leaves_its_input_alone(operator: Operator) -> None:
 
 @every_operator
 def test_an_operator_follows_its_generator_alone(operator: Operator) -> None:
-    x = pictures()
+    x = images()
     torch.manual_seed(1)
     one = operator(x, 1.0, seeded(3))
     torch.manual_seed(2)
@@ -61,16 +61,16 @@ def test_an_operator_follows_its_generator_alone(operator: Operator) -> None:
 
 
 @every_operator
-def test_each_picture_draws_its_own_parameters(operator: Operator) -> None:
+def test_each_image_draws_its_own_parameters(operator: Operator) -> None:
     if operator in (colour.invert, degrade.pixelate):  # one has no parameters, one draws a factor a batch
         return
-    out = operator(pictures(1).expand(24, -1, -1, -1).contiguous(), 1.0, seeded())
+    out = operator(images(1).expand(24, -1, -1, -1).contiguous(), 1.0, seeded())
     assert len({tuple(one.flatten().tolist()) for one in out}) > 3
 
 
 @every_operator
-def test_one_picture_at_a_time_works(operator: Operator) -> None:
-    assert operator(pictures(1), 1.0, seeded()).shape == (1, 3, 17, 17)
+def test_one_image_at_a_time_works(operator: Operator) -> None:
+    assert operator(images(1), 1.0, seeded()).shape == (1, 3, 17, 17)
 
 
 GRADED = [
@@ -82,13 +82,13 @@ GRADED = [
 
 @pytest.mark.parametrize("operator", GRADED, ids=lambda operator: operator.__name__)
 def test_more_strength_does_more_damage(operator: Operator) -> None:
-    x = pictures(1, 48, 48).expand(48, -1, -1, -1).contiguous()
+    x = images(1, 48, 48).expand(48, -1, -1, -1).contiguous()
     damage = [(operator(x, m, seeded()).clamp(0, 1) - x).abs().mean() for m in (0.2, 1.0)]
     assert damage[0] < damage[1]
 
 
 def test_known_answers() -> None:
-    x = pictures()
+    x = images()
     assert torch.equal(colour.invert(x, 1.0, seeded()), 1 - x)
     torch.testing.assert_close(colour.hue(x, 0.0, seeded()), x, atol=1e-4, rtol=0)
     torch.testing.assert_close(colour.saturation(x, 0.0, seeded()), x)
@@ -101,21 +101,21 @@ def test_known_answers() -> None:
 
 
 def test_hue_keeps_luma() -> None:
-    x = pictures()
+    x = images()
     torch.testing.assert_close(colour.grey(colour.hue(x, 1.0, seeded())), colour.grey(x), atol=2e-3, rtol=0)
 
 
 # ---------------------------------------------------------------------------------------------------- geometry
 def test_quarter_turns_are_the_eight_symmetries_and_all_occur() -> None:
-    x = pictures(1)
+    x = images(1)
     out = geometry.quarter_turns(x.expand(200, -1, -1, -1), seeded())
     seen = [next(number for number, one in enumerate(symmetries(x[0])) if torch.equal(one, turned)) for turned in out]
     assert set(seen) == set(range(8))
     assert max(seen.count(number) for number in range(8)) < 50
 
 
-def test_a_warp_touches_only_the_pictures_that_drew_one() -> None:
-    x = pictures(10)
+def test_a_warp_touches_only_the_images_that_drew_one() -> None:
+    x = images(10)
     drawn = torch.zeros(10, len(geometry.NAMES), dtype=torch.bool)
     assert geometry.warp(x, drawn, 1.0, seeded()) is x
     drawn[::2, 0] = True
@@ -128,7 +128,7 @@ def test_a_warp_touches_only_the_pictures_that_drew_one() -> None:
 
 @pytest.mark.parametrize("kind", range(len(geometry.NAMES)), ids=geometry.NAMES)
 def test_every_warp_is_the_identity_without_strength_and_moves_with_it(kind: int) -> None:
-    x = pictures(8, 33, 33)
+    x = images(8, 33, 33)
     drawn = torch.zeros(8, len(geometry.NAMES), dtype=torch.bool)
     drawn[:, kind] = True
     torch.testing.assert_close(geometry.warp(x, drawn, 0.0, seeded()), x, atol=1e-5, rtol=0)
@@ -141,7 +141,7 @@ def test_every_warp_is_the_identity_without_strength_and_moves_with_it(kind: int
 @every_preset
 @pytest.mark.parametrize("size", [15, 48])
 def test_a_preset_keeps_shape_range_and_its_input(preset: str, size: int) -> None:
-    x = pictures(16, size, size)
+    x = images(16, size, size)
     before = x.clone()
     out = augment(x, AugmentConfig(preset=preset), seeded())
     assert out.shape == x.shape
@@ -156,20 +156,20 @@ def test_a_preset_keeps_shape_range_and_its_input(preset: str, size: int) -> Non
 def test_a_preset_follows_its_generator_alone(preset: str) -> None:
     config = AugmentConfig(preset=preset, operators=(1, 5))
     torch.manual_seed(1)
-    one = augment(pictures(), config, seeded(4))
+    one = augment(images(), config, seeded(4))
     torch.manual_seed(2)
-    assert torch.equal(one, augment(pictures(), config, seeded(4)))
+    assert torch.equal(one, augment(images(), config, seeded(4)))
     if preset != "none":
-        assert not torch.equal(one, augment(pictures(), config, seeded(5)))
+        assert not torch.equal(one, augment(images(), config, seeded(5)))
 
 
 def test_none_is_nothing() -> None:
-    x = pictures()
+    x = images()
     assert torch.equal(augment(x, AugmentConfig(preset="none"), seeded()), x)
 
 
 def test_flips_are_the_four_without_turns() -> None:
-    x = pictures(1)
+    x = images(1)
     whole = x[0]
     four = [whole, whole.flip(2), whole.flip(1), whole.flip(1, 2)]
     out = augment(x.expand(80, -1, -1, -1), AugmentConfig(preset="flips"), seeded())
@@ -182,19 +182,19 @@ def test_classic_moves_and_keeps_colours() -> None:
     out = augment(plain.contiguous(), AugmentConfig(preset="classic"), seeded())
     inside = out[:, :, 10, 10]
     torch.testing.assert_close(inside, plain[:, :, 0, 0])
-    x = pictures(20)
+    x = images(20)
     assert (augment(x, AugmentConfig(preset="classic"), seeded()) - x).abs().mean() > 0.02
 
 
 @pytest.mark.parametrize("values", [{"clean_share": 1.0}, {"operators": (0, 0), "clean_share": 0.0}])
-def test_clean_pictures_of_strong_only_turn(values: dict) -> None:
-    x = pictures(1)
+def test_clean_images_of_strong_only_turn(values: dict) -> None:
+    x = images(1)
     out = augment(x.expand(40, -1, -1, -1).contiguous(), AugmentConfig(preset="strong", **values), seeded())
     assert all(any(torch.equal(one, turned) for one in symmetries(x[0])) for turned in out)
 
 
 @pytest.mark.parametrize("operators", [(0, 0), (2, 2), (0, 4), (1, 40)])
-def test_each_picture_goes_through_as_many_operators_as_it_should(operators: tuple[int, int]) -> None:
+def test_each_image_goes_through_as_many_operators_as_it_should(operators: tuple[int, int]) -> None:
     total = len(policy.FAMILY_OF)
     config = AugmentConfig(operators=operators, clean_share=0.0)
     counts = policy._draw(4000, config, seeded()).sum(1)
@@ -214,8 +214,8 @@ def test_every_operator_is_drawn_alike_and_the_clean_share_is_kept() -> None:
     torch.testing.assert_close(shares, torch.full_like(shares, 1.5 / len(policy.FAMILY_OF)), atol=0.005, rtol=0)
 
 
-def test_strong_differs_from_picture_to_picture() -> None:
-    same = pictures(1).expand(32, -1, -1, -1).contiguous()
+def test_strong_differs_from_image_to_image() -> None:
+    same = images(1).expand(32, -1, -1, -1).contiguous()
     out = augment(same, AugmentConfig(preset="strong", operators=(3, 4), clean_share=0.0), seeded())
     assert len({tuple(one.flatten().tolist()) for one in out}) == 32
 

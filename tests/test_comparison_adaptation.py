@@ -50,7 +50,7 @@ def test_a_batch_of_one_shift_is_what_the_battery_makes_of_its_rows(made) -> Non
     assert shifts == {"noise", "illumination"}  # all families but mixtures, in turn
 
 
-def test_mixed_batches_hold_the_pictures_that_scoring_sees(made) -> None:
+def test_mixed_batches_hold_the_images_that_scoring_sees(made) -> None:
     prepared, battery, found = made
     one = next(batch for batch in found if batch.situation == MIXED)
     cells = battery.draw(prepared.ids)[one.rows, 0]
@@ -72,17 +72,17 @@ def test_batches_are_the_same_for_every_recipe(made) -> None:
 
 
 # ------------------------------------------------------------------------------------------------- laboratory
-def test_a_laboratory_treats_equal_pictures_alike_and_another_otherwise() -> None:
+def test_a_laboratory_treats_equal_images_alike_and_another_otherwise() -> None:
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (24, 24, 3), dtype=np.uint8)
-    pictures = np.stack([image, image, image[::-1]])
-    here, there = in_laboratory(pictures, 0), in_laboratory(pictures, 1)
-    assert here.shape == pictures.shape
+    images = np.stack([image, image, image[::-1]])
+    here, there = in_laboratory(images, 0), in_laboratory(images, 1)
+    assert here.shape == images.shape
     assert here.dtype == np.uint8
     assert np.array_equal(here[0], here[1])
     assert not np.array_equal(here, there)
     assert not np.array_equal(here[0], image)
-    assert np.array_equal(here, in_laboratory(pictures, 0))
+    assert np.array_equal(here, in_laboratory(images, 0))
 
 
 # --------------------------------------------------------------------------------------------------- decision
@@ -132,7 +132,7 @@ def test_small_batches_are_left_as_they_are(trained) -> None:
     assert "adaptation off" in printed
     table = pd.read_csv(folder / "adaptation.csv")
     by_method = table.groupby("method")["accuracy"].mean()
-    assert by_method.nunique() == 1  # the guard refuses twelve pictures
+    assert by_method.nunique() == 1  # the guard refuses twelve images
     assert table["unguarded"].groupby(table["method"]).mean().nunique() > 1
     assert table.loc[table["method"] != SOURCE, "refused"].str.contains("fewer than 200").all()
 

@@ -96,7 +96,7 @@ def test_a_missing_file_is_said_to_be_missing(toy: Toy) -> None:
 @pytest.mark.parametrize("content", [b"name = ", b"[net\n", b"\xff\xfe\x00", b"size = 1\nsize = 2"])
 def test_what_is_not_toml_is_named(content: bytes, toy: Toy) -> None:
     toy.file("recipes", "tiny").write_bytes(content)
-    with pytest.raises(ConfigError, match=r"tiny.toml: not valid TOML \(.*Mend the file"):
+    with pytest.raises(ConfigError, match=r"tiny.toml: not valid TOML \(.*Fix the file"):
         config.load_recipe("tiny")
 
 

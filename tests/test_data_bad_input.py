@@ -8,14 +8,14 @@ import zlib
 
 import numpy as np
 import pytest
-from data_toy import CLASSES, contest, pictures, write_folder
+from data_toy import CLASSES, contest, some_images, write_folder
 from PIL import Image
 
 from kit.data.sources.load import load
 from kit.errors import DataError
 from kit.workspace import Workspace
 
-IMAGES, LABELS = pictures(12), np.arange(12) % 3
+IMAGES, LABELS = some_images(12), np.arange(12) % 3
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_missing_path_and_empty_folder(tmp_path, read):
     with pytest.raises(DataError, match="no such file"):
         read("nowhere.npz", kind="npz")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="holds no picture"):
+    with pytest.raises(DataError, match="holds no image"):
         read("empty", kind="folder")
     with pytest.raises(DataError, match="where the data lie is not said"):
         load(contest(kind="npz"), None, Workspace(tmp_path))
@@ -63,14 +63,14 @@ def test_folders_outside_of_the_class_list(folder, read):
         read("data", kind="folder")
 
 
-def test_a_class_without_pictures(folder, read):
+def test_a_class_without_images(folder, read):
     for file in (folder / "emu").iterdir():
         file.unlink()
-    with pytest.raises(DataError, match="every class needs a folder with pictures, but emu has none"):
+    with pytest.raises(DataError, match="every class needs a folder with images, but emu has none"):
         read("data", kind="folder")
 
 
-def test_pictures_beside_the_class_folders(folder, read):
+def test_images_beside_the_class_folders(folder, read):
     Image.fromarray(IMAGES[0]).save(folder / "stray.png")
     with pytest.raises(DataError, match="some lie outside"):
         read("data", kind="folder")
@@ -94,7 +94,7 @@ def test_one_class(tmp_path, read):
     ],
     ids=["truncated", "empty", "rubbish", "bomb", "warned bomb", "zero size"],
 )
-def test_unreadable_pictures_are_listed_and_skipped_only_on_request(folder, read, content, message):
+def test_unreadable_images_are_listed_and_skipped_only_on_request(folder, read, content, message):
     (folder / "dog" / "001.png").write_bytes(content)
     with pytest.raises(DataError, match=rf"1 of 12 are not: dog/001.png \(.*{message}"):
         read("data", kind="folder")

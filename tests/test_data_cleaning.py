@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from data_toy import image_set, pictures
+from data_toy import image_set, some_images
 
 from kit.config import CleanConfig
 from kit.data.cleaning import decisions
@@ -9,8 +9,8 @@ from kit.errors import DataError
 
 
 def planted():
-    """60 pictures of three classes; then junk, a conflicting pair, an outvoted copy and a plain duplicate."""
-    images = pictures(62)
+    """60 images of three classes; then junk, a conflicting pair, an outvoted copy and a plain duplicate."""
+    images = some_images(62)
     labels = np.arange(60) % 3
     copies = {60: 12, 0: 1, 1: 2, 2: 1}
     more = [images[row] for row, count in copies.items() for _ in range(count)]
@@ -63,7 +63,7 @@ def test_a_person_overrules_and_it_stays(tmp_path):
     assert decisions.read(file).equals(again.astype(decisions.read(file).dtypes))
 
 
-def test_overruling_does_not_reach_another_picture():
+def test_overruling_does_not_reach_another_image():
     given = planted()
     table = clean(given, CleanConfig())
     table.loc[5, "keep"] = False

@@ -21,7 +21,7 @@ def run(*arguments: str) -> str:
 
 
 def with_blanks(toy: Toy, count: int) -> None:
-    """The first pictures become single colours."""
+    """The first images become single colours."""
     arrays = read_npz(toy.data)
     arrays["images"][:count] = np.arange(100, 100 + count)[:, None, None, None]
     np.savez(toy.data, **arrays)

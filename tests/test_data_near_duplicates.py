@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from data_toy import image_set, pictures
+from data_toy import image_set, some_images
 
 from kit.config import CleanConfig
 from kit.data.cleaning import descriptors, near_duplicates, perturb
@@ -10,8 +10,8 @@ from kit.data.cleaning.clean import clean
 
 @pytest.fixture(scope="module")
 def detailed():
-    """400 pictures with shapes and texture, (400, 48, 48, 3)."""
-    rough, fine = pictures(400, size=48, seed=1), np.random.default_rng(2).integers(0, 60, (400, 12, 12, 3))
+    """400 images with shapes and texture, (400, 48, 48, 3)."""
+    rough, fine = some_images(400, size=48, seed=1), np.random.default_rng(2).integers(0, 60, (400, 12, 12, 3))
     return np.clip(rough.astype(int) * 3 // 4 + np.repeat(np.repeat(fine, 4, 1), 4, 2), 0, 255).astype(np.uint8)
 
 
@@ -49,7 +49,7 @@ def test_planted_copies_are_grouped_and_nothing_else(detailed):
     assert found.mean() >= 0.95
     assert len(np.unique(groups)) >= 400
     assert table["keep"].sum() >= 460 - 10
-    row = 400 + int(np.flatnonzero(found & (table["picture"][400:] != table["picture"][sources].to_numpy()))[0])
+    row = 400 + int(np.flatnonzero(found & (table["image"][400:] != table["image"][sources].to_numpy()))[0])
     assert f"nearly {sources[row - 400]:04d} (likeness " in table["evidence"][row]
 
 
@@ -59,7 +59,7 @@ def test_near_copies_under_two_labels_are_a_conflict_and_kept(detailed):
     table = clean(image_set(np.concatenate([detailed[:100], copy[None]]), labels), CleanConfig())
     assert table["conflict"][[7, 100]].all()
     assert table["keep"][[7, 100]].all()
-    assert "one picture, labels differ (0007: 1, 0100: 0)" in table["evidence"][100]
+    assert "one image, labels differ (0007: 1, 0100: 0)" in table["evidence"][100]
 
 
 def test_junk_that_was_re_encoded_is_junk(detailed):

@@ -21,7 +21,7 @@ def with_junk():
     return np.concatenate([cells[rows], junk]), np.append(labels[rows], [0, 1, 2, 3])
 
 
-def test_pictures_unlike_the_rest_are_found_with_figures():
+def test_images_unlike_the_rest_are_found_with_figures():
     images, _ = with_junk()
     found = outliers.suspicion(images, descriptors.describe(images))
     assert set(range(400, 404)) <= set(found.rows.tolist())
@@ -37,6 +37,6 @@ def test_outliers_are_dropped_in_the_table():
     assert not table["keep"][400:].any()
 
 
-def test_few_pictures_have_no_outliers():
+def test_few_images_have_no_outliers():
     images, _ = with_junk()
     assert len(outliers.suspicion(images[-40:], descriptors.describe(images[-40:])).rows) == 0

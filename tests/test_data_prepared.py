@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Toy
-from data_toy import contest, pictures
+from data_toy import contest, some_images
 
 from kit.data.prepared import prepare
 from kit.errors import DataError
@@ -15,8 +15,8 @@ from kit.workspace import Workspace
 
 @pytest.fixture
 def given(tmp_path):
-    """An npz of 62 pictures (two of them copies), and a workspace."""
-    images, labels = pictures(60), np.arange(60) % 3
+    """An npz of 62 images (two of them copies), and a workspace."""
+    images, labels = some_images(60), np.arange(60) % 3
     path = tmp_path / "set.npz"
     np.savez(path, images=np.concatenate([images, images[:2]]), labels=np.concatenate([labels, labels[:2]]))
     return path, Workspace(tmp_path)
@@ -33,7 +33,7 @@ def test_kept_rows_are_aligned_and_reused(given):
     prepared, said = run(given)
     assert "2 dropped (2 duplicate), 60 kept" in said
     assert prepared.images.shape == (60, 16, 16, 3)
-    np.testing.assert_array_equal(prepared.images, pictures(60))
+    np.testing.assert_array_equal(prepared.images, some_images(60))
     np.testing.assert_array_equal(prepared.labels, np.arange(60) % 3)
     times = [file.stat().st_mtime_ns for file in sorted(given[1].oof("toy").iterdir())]
     again, said = run(given)
@@ -71,7 +71,7 @@ def test_holdout_parts_are_named(given):
 
 
 def test_junk_does_not_join_the_patients_it_lies_under(tmp_path):
-    images = np.concatenate([pictures(60), np.repeat(pictures(1, seed=9), 12, axis=0)])
+    images = np.concatenate([some_images(60), np.repeat(some_images(1, seed=9), 12, axis=0)])
     patients = np.append(np.arange(60) // 3, np.arange(12))
     np.savez(tmp_path / "set.npz", images=images, labels=np.arange(72) % 3, patient=patients)
     config = contest(kind="npz", group_column="patient", clean={"near_duplicates": False})
@@ -83,10 +83,10 @@ def test_junk_does_not_join_the_patients_it_lies_under(tmp_path):
 
 def test_changed_data_say_so(given):
     first, _ = run(given)
-    images = pictures(62, seed=5)
+    images = some_images(62, seed=5)
     np.savez(given[0], images=images, labels=np.arange(62) % 3)
     second, said = run(given)
-    assert "because of a change in the data (ids, pictures or labels)" in said
+    assert "because of a change in the data (ids, images or labels)" in said
     assert first.data_digest != second.data_digest
 
 

@@ -1,5 +1,5 @@
 import numpy as np
-from data_toy import image_set, pictures
+from data_toy import image_set, some_images
 
 from kit.config import CleanConfig
 from kit.data.cleaning import quality
@@ -10,12 +10,12 @@ def found(images, sizes=None):
     return {one.reason: one.rows.tolist() for one in quality.suspicions(images, sizes)}
 
 
-def bright_pictures(count):
-    return (pictures(count, size=24) // 2 + 90).astype(np.uint8)
+def bright_images(count):
+    return (some_images(count, size=24) // 2 + 90).astype(np.uint8)
 
 
-def test_blank_dark_and_bright_pictures_are_found():
-    images = bright_pictures(60)
+def test_blank_dark_and_bright_images_are_found():
+    images = bright_images(60)
     images[3] = 120
     images[7] = images[7] // 8
     images[11] = 255 - images[11] // 8
@@ -23,23 +23,23 @@ def test_blank_dark_and_bright_pictures_are_found():
     assert reasons["blank"] == [3]
     assert 7 in reasons["dark"]
     assert 11 in reasons["bright"]
-    assert found(bright_pictures(60)) == {}
+    assert found(bright_images(60)) == {}
 
 
 def test_a_dark_data_set_is_not_dark():
-    assert found((pictures(60) // 8).astype(np.uint8)) == {}
+    assert found((some_images(60) // 8).astype(np.uint8)) == {}
 
 
 def test_odd_shapes_only_where_one_shape_is_usual():
     sizes = np.full((60, 2), 100)
     sizes[5] = (100, 300)
-    assert found(bright_pictures(60), sizes)["shape"] == [5]
+    assert found(bright_images(60), sizes)["shape"] == [5]
     sizes[::3, 1] = 300
-    assert "shape" not in found(bright_pictures(60), sizes)
+    assert "shape" not in found(bright_images(60), sizes)
 
 
 def test_suspicions_drop_no_more_than_their_share_without_yes():
-    images = bright_pictures(100)
+    images = bright_images(100)
     images[:6] = np.arange(6)[:, None, None, None] * 40
     given = image_set(images, np.arange(100) % 2)
     config = CleanConfig(max_share=0.04, near_duplicates=False, outliers=False)

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from data_toy import CLASSES, contest, image_set, pictures, write_folder
+from data_toy import CLASSES, contest, image_set, some_images, write_folder
 from PIL import Image
 
 from kit.config import CleanConfig
@@ -16,7 +16,7 @@ from kit.data.report import data_report
 from kit.errors import DataError
 from kit.workspace import Workspace
 
-IMAGES, LABELS = pictures(60, size=24), np.arange(60) % 3
+IMAGES, LABELS = some_images(60, size=24), np.arange(60) % 3
 
 
 @pytest.fixture
@@ -38,12 +38,12 @@ def test_the_report_counts_what_is_there(given):
     assert "62 images, 60 kept" in text
     assert "cleaning dropped 2 duplicate" in text
     assert json.loads(json.dumps(report.as_dict()))["imbalance"] == 1.0
-    with Image.open(report.picture) as picture:
-        assert picture.width > 900
+    with Image.open(report.image) as image:
+        assert image.width > 900
 
 
 def test_unlabelled_test_images_are_compared(given):
-    shifted = np.clip(pictures(60, size=24, seed=9).astype(int) // 3, 0, 255).astype(np.uint8)
+    shifted = np.clip(some_images(60, size=24, seed=9).astype(int) // 3, 0, 255).astype(np.uint8)
     np.savez(given / "test.npz", images=shifted)
     report = data_report(
         contest(size=24, kind="folder"), given / "data", Workspace(given), given / "test.npz", lambda _: None
@@ -54,11 +54,11 @@ def test_unlabelled_test_images_are_compared(given):
 
 
 def test_adversarial_validation_tells_shifted_from_alike():
-    train = pictures(300, size=24, seed=1)
-    alike = adversarial.compare(train, pictures(200, size=24, seed=2))
+    train = some_images(300, size=24, seed=1)
+    alike = adversarial.compare(train, some_images(200, size=24, seed=2))
     assert alike.interval[0] < 0.56
     assert "alike" in alike.advice
-    test = pictures(200, size=24, seed=3)
+    test = some_images(200, size=24, seed=3)
     test[:100] = np.clip(test[:100].astype(int) + 60, 0, 255)
     mixed = adversarial.compare(train, test)
     assert mixed.interval[0] > 0.6
@@ -103,7 +103,7 @@ def test_probabilities_of_other_rows_are_refused():
 def test_label_errors_are_dropped_or_weighed_only_on_request_and_it_stays():
     ids, labels, probabilities, _ = planted_errors()
     ranking = label_errors.rank(ids, labels, probabilities, CLASSES)
-    given = image_set(pictures(300), labels)
+    given = image_set(some_images(300), labels)
     config = CleanConfig(near_duplicates=False, outliers=False)
     table = clean(given, config)
     dropped, weighed = ranking["id"].iloc[0], ranking["id"].iloc[1]
@@ -136,17 +136,17 @@ def test_weights_reach_what_is_prepared_and_its_digest(given):
 def test_cleaning_draws_a_contact_sheet(given):
     workspace = Workspace(given)
     _, table = cleaned(contest(size=24, kind="folder"), given / "data", workspace, lambda _: None)
-    with Image.open(workspace.oof("toy") / "clean.png") as picture:
-        assert picture.height > 100
+    with Image.open(workspace.oof("toy") / "clean.png") as image:
+        assert image.height > 100
     assert isinstance(table, pd.DataFrame)
 
 
-def test_a_sheet_shows_pictures_at_their_place(tmp_path):
+def test_a_sheet_shows_images_at_their_place(tmp_path):
     images = np.zeros((12, 8, 8, 3), np.uint8)
     images[:, :, :, 0] = np.arange(12)[:, None, None] * 20
     write_sheet(tmp_path / "a.png", [Block("title", images, [f"a rather long name {row}" for row in range(12)])])
-    with Image.open(tmp_path / "a.png") as picture:
-        sheet = np.asarray(picture)
+    with Image.open(tmp_path / "a.png") as image:
+        sheet = np.asarray(image)
     for row in range(12):
         x, y = 4 + row % 10 * 100 + 48, 24 + row // 10 * 112 + 48
         assert sheet[y, x].tolist() == [row * 20, 0, 0]

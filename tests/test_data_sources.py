@@ -5,14 +5,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from data_toy import CLASSES, contest, pictures, write_folder
+from data_toy import CLASSES, contest, some_images, write_folder
 from PIL import Image
 
 from kit.data.sources.load import load
 from kit.errors import DataError
 from kit.workspace import Workspace
 
-IMAGES, LABELS = pictures(30), np.arange(30) % 3
+IMAGES, LABELS = some_images(30), np.arange(30) % 3
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_arrays_of_another_size_are_resized_with_a_note(tmp_path, read):
 
 def test_folder_of_class_folders_at_any_depth(tmp_path, read):
     write_folder(tmp_path / "data" / "train", IMAGES, LABELS)
-    (tmp_path / "data" / "train" / "readme.txt").write_text("no picture")
+    (tmp_path / "data" / "train" / "readme.txt").write_text("no image")
     got = read(tmp_path / "data", kind="folder")
     assert got.ids[0] == "train/cat/000.png"
     for one, image, label in zip(got.ids, got.images, got.labels):
@@ -114,7 +114,7 @@ def test_the_cache_is_used_until_a_file_changes(tmp_path, read, monkeypatch):
     np.testing.assert_array_equal(changed.images[0], IMAGES[29])
 
 
-def test_sources_of_the_same_pictures_keep_their_own_groups(tmp_path, read):
+def test_sources_of_the_same_images_keep_their_own_groups(tmp_path, read):
     slides, sites = np.arange(30) % 5, np.arange(30) % 2
     np.savez(tmp_path / "a.npz", images=IMAGES, labels=LABELS, slide=slides, site=sites)
     for column, wanted in (("slide", slides), ("site", sites), ("slide", slides)):

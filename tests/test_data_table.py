@@ -4,19 +4,19 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
-from data_toy import CLASSES, contest, pictures
+from data_toy import CLASSES, contest, some_images
 from PIL import Image
 
 from kit.data.sources.load import load, load_test
 from kit.errors import DataError
 from kit.workspace import Workspace
 
-IMAGES, LABELS = pictures(12), np.arange(12) % 3
+IMAGES, LABELS = some_images(12), np.arange(12) % 3
 
 
 @pytest.fixture
 def kaggle(tmp_path):
-    """A Kaggle-style folder: train/ and test/ with pictures, train.csv and sample_submission.csv."""
+    """A Kaggle-style folder: train/ and test/ with images, train.csv and sample_submission.csv."""
     for part, count in (("train", 12), ("test", 4)):
         (tmp_path / part).mkdir()
         for row in range(count):
@@ -54,9 +54,9 @@ def test_ids_with_suffix_and_folder(kaggle, form):
         np.testing.assert_array_equal(read(kaggle, images=".").images, IMAGES)
 
 
-def test_an_id_with_another_folder_leads_to_no_picture(kaggle):
+def test_an_id_with_another_folder_leads_to_no_image(kaggle):
     rewrite(kaggle, lambda frame: frame.assign(image_id="other/" + frame["image_id"]))
-    with pytest.raises(DataError, match="every row must have a picture, but 12 of 12 have none"):
+    with pytest.raises(DataError, match="every row must have an image, but 12 of 12 have none"):
         read(kaggle)
 
 
@@ -72,7 +72,7 @@ def test_what_the_kit_writes_beside_the_table_is_no_data(kaggle, monkeypatch):
     assert first.notes == ("id taken from the column 'image_id'", "labels taken from the column 'label'")
 
 
-def test_a_folder_leads_to_its_table_and_a_zip_holds_the_pictures(kaggle):
+def test_a_folder_leads_to_its_table_and_a_zip_holds_the_images(kaggle):
     with zipfile.ZipFile(kaggle / "train.zip", "w") as archive:
         for file in (kaggle / "train").iterdir():
             archive.write(file, f"train/{file.name}")
@@ -103,21 +103,21 @@ def test_groups_and_folds_of_the_users_own(kaggle):
         read(kaggle, group_column="patiemt")
 
 
-def test_rows_without_a_picture_are_refused_or_skipped(kaggle):
+def test_rows_without_a_image_are_refused_or_skipped(kaggle):
     (kaggle / "train" / "im03.png").unlink()
-    with pytest.raises(DataError, match=r"every row must have a picture, but 1 of 12 have none \(im03\)"):
+    with pytest.raises(DataError, match=r"every row must have an image, but 1 of 12 have none \(im03\)"):
         read(kaggle)
     got = read(kaggle, on_error="skip")
     assert len(got) == 11
     np.testing.assert_array_equal(got.labels, np.delete(LABELS, 3))
-    assert any("1 rows of train.csv without a picture skipped" in note for note in got.notes)
+    assert any("1 rows of train.csv without an image skipped" in note for note in got.notes)
 
 
-def test_pictures_without_a_row_are_left_out_with_a_note(kaggle):
+def test_images_without_a_row_are_left_out_with_a_note(kaggle):
     rewrite(kaggle, lambda frame: frame.drop(index=[0, 5]))
     got = read(kaggle)
     assert len(got) == 10
-    assert "2 pictures have no row in train.csv and are left out (im00.png, im05.png)" in got.notes
+    assert "2 images have no row in train.csv and are left out (im00.png, im05.png)" in got.notes
 
 
 def test_rows_without_a_label_are_refused_or_skipped(kaggle):
@@ -127,8 +127,8 @@ def test_rows_without_a_label_are_refused_or_skipped(kaggle):
     assert len(read(kaggle, on_error="skip")) == 11
 
 
-def test_unreadable_pictures_are_listed_or_skipped_with_their_labels(kaggle):
-    (kaggle / "train" / "im04.png").write_bytes(b"no picture")
+def test_unreadable_images_are_listed_or_skipped_with_their_labels(kaggle):
+    (kaggle / "train" / "im04.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"1 of 12 are not: im04.png \(UnidentifiedImageError"):
         read(kaggle)
     got = read(kaggle, on_error="skip")
@@ -166,7 +166,7 @@ def test_broken_tables_are_named(kaggle):
         read(kaggle)
 
 
-def test_an_id_that_fits_two_pictures_is_refused(kaggle):
+def test_an_id_that_fits_two_images_is_refused(kaggle):
     for folder in ("a", "b"):
         (kaggle / "train" / folder).mkdir()
         Image.fromarray(IMAGES[0]).save(kaggle / "train" / folder / "im00.png")

@@ -12,7 +12,7 @@ from kit.inference.model import softmax
 
 
 def draw(prior, rows=20_000, classes=3, seed=0):
-    """Pictures of classes with these shares, and the exact posterior under equal shares."""
+    """Images of classes with these shares, and the exact posterior under equal shares."""
     rng = np.random.default_rng(seed)
     labels = rng.choice(classes, size=rows, p=prior)
     seen = np.eye(classes)[labels] * 1.5 + rng.normal(size=(rows, classes))

@@ -76,9 +76,9 @@ def test_nothing_of_the_held_out_fold_teaches(trained):
 
 def test_targets_are_the_share_of_answers_and_labels(trained):
     pupil = student(trained, share=0.25)
-    pictures = np.zeros((len(pupil.prepared.ids), 3, 16, 16), np.uint8)
-    material = pupil.material(1, torch.from_numpy(pictures))
-    plain = make_material(pupil.prepared, pupil.recipe, 1, torch.from_numpy(pictures), (0,) * 3, (1,) * 3)
+    images = np.zeros((len(pupil.prepared.ids), 3, 16, 16), np.uint8)
+    material = pupil.material(1, torch.from_numpy(images))
+    plain = make_material(pupil.prepared, pupil.recipe, 1, torch.from_numpy(images), (0,) * 3, (1,) * 3)
     rows = material.rows.numpy()
     said = pupil.answers(1, np.unique(rows))
     mixed = 0.25 * said + 0.75 * np.eye(3)[pupil.prepared.labels[np.unique(rows)]]

@@ -36,7 +36,7 @@ def test_shares_of_some_cells_score_on_those_alone():
         assert pool.member_scores()[member].shifted == pytest.approx(accuracy(member, names))
 
 
-def test_an_untouched_test_scores_as_clean_pictures_do():
+def test_an_untouched_test_scores_as_clean_images_do():
     pool = with_shares(POOL, only(UNTOUCHED))
     for score in pool.member_scores():
         assert score.shifted == pytest.approx(score.clean)
@@ -88,13 +88,13 @@ def test_a_blend_is_chosen_and_expected_under_the_shares_and_says_so():
     assert "shares" not in blend(RUNS, "best2").options
 
 
-def test_shares_are_read_off_test_pictures():
+def test_shares_are_read_off_test_images():
     rng = np.random.default_rng(0)
-    pictures = np.repeat(np.repeat(rng.integers(40, 200, (500, 4, 4, 3)), 6, 1), 6, 2)
-    pictures = (pictures + rng.normal(0, 3, pictures.shape)).clip(0, 255).astype(np.uint8)
+    images = np.repeat(np.repeat(rng.integers(40, 200, (500, 4, 4, 3)), 6, 1), 6, 2)
+    images = (images + rng.normal(0, 3, images.shape)).clip(0, 255).astype(np.uint8)
     battery = Battery.from_config(ShiftConfig(battery=["noise.gaussian@4", "illumination.darken@4"]))
-    test = battery.apply(pictures[300:], np.arange(200).astype(str), np.zeros(200, int))
-    shares, line = shares_in_test(battery, pictures[:300], test)
+    test = battery.apply(images[300:], np.arange(200).astype(str), np.zeros(200, int))
+    shares, line = shares_in_test(battery, images[:300], test)
     assert sum(shares.values()) == pytest.approx(1)
     assert shares["noise.gaussian@4"] > 0.8
     assert "like noise.gaussian@4" in line

@@ -67,5 +67,5 @@ def test_calibrated_members_show_little_error():
         assert row["temperature"] != 1.0
         assert 0 < row["chance"] < 0.2
         assert np.isfinite(row["se"])
-    clean_and_shifted = [row["pictures"] for row in TABLES["calibration"]]
+    clean_and_shifted = [row["images"] for row in TABLES["calibration"]]
     assert clean_and_shifted == ["clean", "shifted"] * 4

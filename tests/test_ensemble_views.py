@@ -13,7 +13,7 @@ from kit.ensemble.views import INVERSE, KNOWN, SETS, expand, from_ttach
 from kit.errors import EnsembleError
 from kit.inference.model import VIEWS, WINDOWS, apply_view, merge_views, softmax, window_matrix
 
-PICTURE = torch.arange(2 * 3 * 8 * 8.0).reshape(2, 3, 8, 8)
+IMAGE = torch.arange(2 * 3 * 8 * 8.0).reshape(2, 3, 8, 8)
 
 
 def same(one, other):
@@ -32,7 +32,7 @@ def test_sets_are_ttachs_without_duplicates(transforms, views):
     assert set(from_ttach(transforms)) == set(SETS[views])
     assert len(from_ttach(transforms)) == len(transforms)
     for transform, name in zip(transforms, from_ttach(transforms)):
-        assert same(transform.augment_image(PICTURE), apply_view(PICTURE, name))
+        assert same(transform.augment_image(IMAGE), apply_view(IMAGE, name))
 
 
 def test_sixteen_products_are_eight_views():
@@ -48,22 +48,22 @@ def test_what_the_shipped_file_cannot_do_is_refused():
 
 @pytest.mark.parametrize("name", VIEWS)
 def test_a_symmetry_is_undone_by_its_inverse(name):
-    assert same(apply_view(apply_view(PICTURE, name), INVERSE[name]), PICTURE)
+    assert same(apply_view(apply_view(IMAGE, name), INVERSE[name]), IMAGE)
 
 
 @pytest.mark.parametrize("name", ["up", "down", "left", "right"])
 def test_a_shift_is_undone_but_for_the_edge(name):
-    picture = torch.rand(1, 3, 32, 32)
-    back = apply_view(apply_view(picture, name), INVERSE[name])
-    assert torch.equal(back[:, :, 2:-2, 2:-2], picture[:, :, 2:-2, 2:-2])
-    assert not torch.equal(apply_view(picture, name), picture)
+    image = torch.rand(1, 3, 32, 32)
+    back = apply_view(apply_view(image, name), INVERSE[name])
+    assert torch.equal(back[:, :, 2:-2, 2:-2], image[:, :, 2:-2, 2:-2])
+    assert not torch.equal(apply_view(image, name), image)
 
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_every_view_is_known_to_the_shipped_file_and_differs_from_all_others(name):
-    seen = apply_view(PICTURE, name)
-    assert seen.shape == PICTURE.shape
-    assert [other for other in KNOWN if same(apply_view(PICTURE, other), seen)] == [name]
+    seen = apply_view(IMAGE, name)
+    assert seen.shape == IMAGE.shape
+    assert [other for other in KNOWN if same(apply_view(IMAGE, other), seen)] == [name]
 
 
 @pytest.mark.parametrize("name", ["crop_tl", "crop_tr", "crop_bl", "crop_br", "crop_centre"])
@@ -71,24 +71,24 @@ def test_crops_are_ttachs_five_enlarged(name):
     """On a linear ramp, which bilinear enlarging keeps: centre and slope tell which crop it is."""
     side, crop = 32, 28
     ramp = torch.arange(side).float()
-    picture = (ramp[:, None] + 100 * ramp[None, :]).expand(1, 1, side, side)
-    theirs = {round(c.augment_image(picture).mean().item(), 2) for c in ttach.aliases.five_crop_transform(crop, crop)}
-    inner = apply_view(picture, name)[..., 4:-4, 4:-4]
+    image = (ramp[:, None] + 100 * ramp[None, :]).expand(1, 1, side, side)
+    theirs = {round(c.augment_image(image).mean().item(), 2) for c in ttach.aliases.five_crop_transform(crop, crop)}
+    inner = apply_view(image, name)[..., 4:-4, 4:-4]
     assert round(inner.mean().item(), 2) in theirs
     steps = inner[0, 0, 0, 1:] - inner[0, 0, 0, :-1]
     assert steps.numpy() == pytest.approx(100 * crop / side, abs=0.01)
 
 
-def test_windows_keep_a_constant_picture():
+def test_windows_keep_a_constant_image():
     for factor, down, right in WINDOWS.values():
         for offset in (down, right):
             np.testing.assert_allclose(window_matrix(24, factor, offset).sum(axis=1), 1.0, rtol=1e-5)
 
 
 def test_scales_match_torchs_interpolation():
-    picture = torch.rand(1, 3, 40, 40)
-    larger = torch.nn.functional.interpolate(picture, scale_factor=1.2, mode="bilinear")
-    np.testing.assert_allclose(apply_view(picture, "scale1.2").numpy(), larger[..., 4:-4, 4:-4].numpy(), atol=1e-4)
+    image = torch.rand(1, 3, 40, 40)
+    larger = torch.nn.functional.interpolate(image, scale_factor=1.2, mode="bilinear")
+    np.testing.assert_allclose(apply_view(image, "scale1.2").numpy(), larger[..., 4:-4, 4:-4].numpy(), atol=1e-4)
 
 
 def test_names_expand_once_and_in_order():

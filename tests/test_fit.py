@@ -32,11 +32,11 @@ def recipe(train: dict[str, Any] | None = None, **sections: Any) -> RecipeConfig
 def material() -> Material:
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(ROWS) % CLASSES
-    pictures = torch.randint(60, 160, (ROWS, 3, 16, 16), generator=generator)
-    pictures[torch.arange(ROWS), labels] += 60
+    images = torch.randint(60, 160, (ROWS, 3, 16, 16), generator=generator)
+    images[torch.arange(ROWS), labels] += 60
     targets = nn.functional.one_hot(labels, CLASSES).float()
     half = (0.5, 0.5, 0.5)
-    return Material(pictures.to(torch.uint8), targets, torch.arange(ROWS), None, half, half)
+    return Material(images.to(torch.uint8), targets, torch.arange(ROWS), None, half, half)
 
 
 def new_fit(
@@ -127,7 +127,7 @@ def test_it_learns() -> None:
     net = fit.run(lambda state: None, display(fit))
     assert fit.score > 0.95
     given = material()
-    x = (given.pictures.float() / 255 - 0.5) / 0.5
+    x = (given.images.float() / 255 - 0.5) / 0.5
     assert (net(x).argmax(1) == given.targets.argmax(1)).float().mean() > 0.95
 
 
@@ -153,19 +153,19 @@ def test_the_network_to_be_scored_is_the_average_where_there_is_one() -> None:
     assert any(not torch.equal(scored[name], own[name]) for name in scored)
 
 
-def test_a_fit_leaves_its_pictures_as_they_are() -> None:
+def test_a_fit_leaves_its_images_as_they_are() -> None:
     given = material()
-    before = given.pictures.clone()
+    before = given.images.clone()
     run(new_fit(recipe({"epochs": 2}), given))
-    assert torch.equal(given.pictures, before)
+    assert torch.equal(given.images, before)
 
 
 def test_only_the_rows_of_the_fold_are_seen() -> None:
     given = material()
     held_out = torch.arange(ROWS) % 2 == 0
     rows = (~held_out).nonzero().flatten()
-    one = Material(given.pictures, given.targets, rows, None, given.mean, given.std)
-    spoilt = given.pictures.clone()
+    one = Material(given.images, given.targets, rows, None, given.mean, given.std)
+    spoilt = given.images.clone()
     spoilt[held_out] = 0
     two = Material(spoilt, given.targets.flip(1) * held_out[:, None] + given.targets * ~held_out[:, None], rows, None,
                    given.mean, given.std)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Adaptation to the pictures of a call: its arithmetic, its guard, and its way into a zip."""
+"""Adaptation to the images of a call: its arithmetic, its guard, and its way into a zip."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def small_net() -> nn.Module:
     return nn.Sequential(*layers, nn.Linear(6, 4)).eval()
 
 
-def pictures(count: int = 32, seed: int = 1) -> Tensor:
+def some_images(count: int = 32, seed: int = 1) -> Tensor:
     return torch.randn(count, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
 
 
@@ -44,8 +44,8 @@ def entropy(net: nn.Module, x: Tensor) -> float:
 
 
 # ---------------------------------------------------------------------------------------------------- methods
-def test_statistics_are_those_of_the_pictures_as_torch_recomputes_them() -> None:
-    net, x = small_net(), pictures()
+def test_statistics_are_those_of_the_images_as_torch_recomputes_them() -> None:
+    net, x = small_net(), some_images()
     wanted = small_net()
     update_bn([x], wanted)
     found = adapt.adapted(net, lambda: [x], "bn")
@@ -54,7 +54,7 @@ def test_statistics_are_those_of_the_pictures_as_torch_recomputes_them() -> None
 
 
 def test_half_of_them_lie_in_the_middle_and_the_network_itself_stays() -> None:
-    net, x = small_net(), pictures()
+    net, x = small_net(), some_images()
     before = {name: value.clone() for name, value in net.state_dict().items()}
     whole, half = (adapt.adapted(net, lambda: [x], method) for method in ("bn", "bn_half"))
     for name in ("1.running_mean", "1.running_var"):
@@ -66,14 +66,14 @@ def test_half_of_them_lie_in_the_middle_and_the_network_itself_stays() -> None:
 
 
 def test_a_change_of_scale_is_undone() -> None:
-    net, x = small_net(), pictures()
+    net, x = small_net(), some_images()
     there, here = (adapt.adapted(net, lambda z=z: [z], "bn")(z) for z in (5 * x, x))
     torch.testing.assert_close(there, here, atol=1e-3, rtol=1e-3)
     assert not torch.allclose(net(5 * x), net(x), atol=1e-2)
 
 
 def test_batches_count_alike_however_they_are_cut() -> None:
-    net, x = small_net(), pictures(64)
+    net, x = small_net(), some_images(64)
     parts = adapt.adapted(net, lambda: x.split(32), "bn")
     wanted = small_net()
     update_bn(x.split(32), wanted)
@@ -81,7 +81,7 @@ def test_batches_count_alike_however_they_are_cut() -> None:
 
 
 def test_tent_lowers_the_entropy_and_moves_scales_and_offsets_alone() -> None:
-    net, x = small_net(), pictures(256)
+    net, x = small_net(), some_images(256)
     bn, tent = (adapt.adapted(net, lambda: [x] * 20, method) for method in ("bn", "tent"))
     assert entropy(tent, x) < entropy(bn, x)
     moved = {n for n, value in tent.state_dict().items() if not torch.equal(value, bn.state_dict()[n])}
@@ -92,22 +92,22 @@ def test_tent_lowers_the_entropy_and_moves_scales_and_offsets_alone() -> None:
 def test_it_works_where_gradients_are_switched_off() -> None:
     net = small_net()
     with torch.inference_mode():
-        tent = adapt.adapted(net, lambda: [pictures(128)], "tent")
-    assert torch.isfinite(tent(pictures())).all()
+        tent = adapt.adapted(net, lambda: [some_images(128)], "tent")
+    assert torch.isfinite(tent(some_images())).all()
 
 
 def test_a_network_without_such_statistics_stays_as_it_is() -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(192, 4), nn.LayerNorm(4)).eval()
     source = np.full((9, 4), 0.25)
     for method in ("bn", "bn_half", "bn_mean", "tent"):
-        assert adapt.adapted(net, lambda: [pictures()], method) is net
-        found = adapt.adapted_proba(net, lambda: [pictures()], source, lambda net: 1 / 0, method, (0.25,) * 4)
+        assert adapt.adapted(net, lambda: [some_images()], method) is net
+        found = adapt.adapted_proba(net, lambda: [some_images()], source, lambda net: 1 / 0, method, (0.25,) * 4)
         assert found is source
 
 
 def test_the_mean_of_both_is_their_mean() -> None:
     source, other = np.array([[0.8, 0.2]]), np.array([[0.4, 0.6]])
-    found = adapt.adapted_proba(small_net(), lambda: [pictures()], source, lambda net: other, "bn_mean", (0.5, 0.5))
+    found = adapt.adapted_proba(small_net(), lambda: [some_images()], source, lambda net: other, "bn_mean", (0.5, 0.5))
     np.testing.assert_allclose(found, [[0.6, 0.4]])
 
 
@@ -127,7 +127,7 @@ def test_em_finds_the_class_shares_of_a_shifted_prior() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------ guard
-def test_few_pictures_and_few_classes_are_refused() -> None:
+def test_few_images_and_few_classes_are_refused() -> None:
     spread = np.full((400, 8), 1 / 8)
     one = np.full((400, 8), 0.01)
     one[:, 3] = 0.93
@@ -142,7 +142,7 @@ def test_the_guard_leaves_answers_as_they_are(refused: bool) -> None:
     said: list[str] = []
     other = np.tile([0.7, 0.1, 0.1, 0.1], (len(source), 1))
     config = {"method": "bn", "prior": (0.25,) * 4}
-    found = adapt.guarded_proba(small_net(), lambda: [pictures()], source, lambda net: other, config, said.append)
+    found = adapt.guarded_proba(small_net(), lambda: [some_images()], source, lambda net: other, config, said.append)
     assert (found is source) == refused
     assert len(said) == refused
 
@@ -206,13 +206,13 @@ def shifted_copies(toy, count: int) -> np.ndarray:
     return (images * 0.9).astype(np.uint8)
 
 
-def test_many_pictures_are_adapted_to_and_few_are_not(trained, tmp_path, capsys) -> None:
+def test_many_images_are_adapted_to_and_few_are_not(trained, tmp_path, capsys) -> None:
     plain = load_module(str(packed(trained, tmp_path / "plain") / "model.py")).Model()
     decide(trained, "tiny", "bn")
     changing = load_module(str(packed(trained, tmp_path / "on", adapt=True) / "model.py")).Model()
     X = shifted_copies(trained, 240)
     assert np.array_equal(changing.predict_proba(X[:60]), plain.predict_proba(X[:60]))
-    assert "not adapted: 60 pictures" in capsys.readouterr().err
+    assert "not adapted: 60 images" in capsys.readouterr().err
     both = changing.predict_proba(X), plain.predict_proba(X)
     assert both[0].shape == (240, 3)
     assert np.abs(both[0] - both[1]).max() > 1e-3
@@ -234,8 +234,8 @@ def batches_of(x: Tensor) -> Iterator[Tensor]:
     yield from x.split(8)
 
 
-def test_pictures_may_come_from_a_generator_that_is_made_anew() -> None:
-    x = pictures(64)
+def test_images_may_come_from_a_generator_that_is_made_anew() -> None:
+    x = some_images(64)
     found = adapt.adapted(small_net(), lambda: batches_of(x), "tent")
     assert torch.isfinite(found(x)).all()
 

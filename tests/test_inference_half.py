@@ -18,7 +18,7 @@ from kit.packaging.pack import package
 from kit.workspace import Workspace
 
 FADED = (toy_prepared(300).images * 0.15 + 90).astype(np.uint8)
-"""Pictures that the toy networks are unsure of."""
+"""Images that the toy networks are unsure of."""
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_labels_are_those_of_float32_though_probabilities_are_not(
     np.testing.assert_array_equal(found.argmax(1), exact.argmax(1))
 
 
-def test_few_pictures_and_votes_stay_in_float32(shipped: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_images_and_votes_stay_in_float32(shipped: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shipped, "half_is_faster", lambda run, X, spec: True)
     model = shipped.Model()
     np.testing.assert_array_equal(model.predict_proba(FADED[:40]), model.blended(FADED[:40], None, False))

@@ -59,7 +59,7 @@ def test_an_unknown_view_is_named() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64, np.float16, np.float32, np.float64])
-def test_pictures_of_any_type_have_the_same_values(dtype: type) -> None:
+def test_images_of_any_type_have_the_same_values(dtype: type) -> None:
     images = RNG.integers(0, 256, (4, 5, 5, 3))
     given = images.astype(dtype)
     given.setflags(write=False)
@@ -69,7 +69,7 @@ def test_pictures_of_any_type_have_the_same_values(dtype: type) -> None:
     assert found.dtype in (np.uint8, np.float32)
 
 
-def test_dark_pictures_stay_dark_and_broken_values_are_tamed() -> None:
+def test_dark_images_stay_dark_and_broken_values_are_tamed() -> None:
     dark = np.full((1, 4, 4, 3), 1, dtype=np.float32)
     assert model.as_batch(dark).max() == 1
     wild = np.array([np.nan, np.inf, -5.0, 300.0] * 12, dtype=np.float32).reshape(1, 4, 4, 3)
@@ -78,7 +78,7 @@ def test_dark_pictures_stay_dark_and_broken_values_are_tamed() -> None:
 
 
 @pytest.mark.parametrize("shape", [(4, 5, 5), (4, 5, 5, 1)])
-def test_grey_pictures_get_three_channels(shape: tuple[int, ...]) -> None:
+def test_grey_images_get_three_channels(shape: tuple[int, ...]) -> None:
     assert model.as_batch(np.zeros(shape, dtype=np.uint8)).shape == (4, 5, 5, 3)
 
 

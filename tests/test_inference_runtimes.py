@@ -127,4 +127,4 @@ def test_a_runtime_is_as_fast_as_in_bfloat16_where_it_has_that(
     monkeypatch.setattr(choosing.time, "perf_counter", lambda: clock[0])
     found, logits = choosing._time(runtime, [{"recipe": "one"}, {"recipe": "one"}], {})
     assert found == seconds
-    np.testing.assert_array_equal(logits, np.full((choosing.PICTURES, 6), 5.0))
+    np.testing.assert_array_equal(logits, np.full((choosing.IMAGES, 6), 5.0))

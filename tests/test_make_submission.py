@@ -110,7 +110,7 @@ def test_a_budget_plans_fewer_folds_and_epochs_and_keeps_to_them(
 
     contest = toy.file("contests", "toy")
     contest.write_text(contest.read_text().replace("n_splits = 2", "n_splits = 4"))
-    cost = budget.Cost(epoch=30.0, scoring=1.0, picture=1e-4)
+    cost = budget.Cost(epoch=30.0, scoring=1.0, image=1e-4)
     monkeypatch.setattr(budget.Budget, "measure", lambda self, recipe, echo: cost)
     monkeypatch.setattr(stages, "pack", interrupt)
     arguments = ("--contest", "toy", "--budget", "10")

@@ -32,8 +32,8 @@ def prepared(inner: bool = False) -> Prepared:
 
 def made(given: Prepared, **sections: Any) -> Material:
     recipe = RecipeConfig.model_validate({"name": "r", "net": {"name": "kit/residual"}, "size": 8} | sections)
-    pictures = torch.from_numpy(given.images).permute(0, 3, 1, 2).contiguous()
-    return make_material(given, recipe, 0, pictures, HALF, HALF)
+    images = torch.from_numpy(given.images).permute(0, 3, 1, 2).contiguous()
+    return make_material(given, recipe, 0, images, HALF, HALF)
 
 
 SAMPLINGS = pytest.mark.parametrize("sampling", ["natural", "weighted", "oversample", "smote"])
@@ -55,15 +55,15 @@ def test_classes_become_equal(sampling: str) -> None:
     assert counts.tolist() == [16, 16, 16]
 
 
-def test_made_up_pictures_lie_between_two_of_their_class() -> None:
+def test_made_up_images_lie_between_two_of_their_class() -> None:
     given = prepared()
     material = made(given, train={"sampling": "smote"})
-    new = material.pictures[len(given.labels) :].numpy()
+    new = material.images[len(given.labels) :].numpy()
     new_labels = material.targets[len(given.labels) :].argmax(1).numpy()
-    for picture, label in zip(new, new_labels):
+    for image, label in zip(new, new_labels):
         same = given.images[(given.labels == label) & (given.folds != 0)].transpose(0, 3, 1, 2)
-        assert (picture >= same.min(0)).all()
-        assert (picture <= same.max(0)).all()
+        assert (image >= same.min(0)).all()
+        assert (image <= same.max(0)).all()
 
 
 def test_a_row_that_was_weighed_down_says_so_in_its_target() -> None:

@@ -1,4 +1,4 @@
-"""Graphs of networks run as the networks themselves, with BatchNorm folded, for any number of pictures."""
+"""Graphs of networks run as the networks themselves, with BatchNorm folded, for any number of images."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_the_zip_brings_its_notebook_which_answers_for_the_contests_files(worksp
     found = run(workspace, workspace.submissions / "toy.zip")
     assert failures(found) == []
     figures = {check.name: check.figure for check in found.checks}
-    assert figures["notebook: ids"] == "64 rows for 64 pictures"
+    assert figures["notebook: ids"] == "64 rows for 64 images"
     right = float(figures["notebook: answers"].partition("%")[0])
     assert right > 80
 
@@ -84,7 +84,7 @@ def that_fails(files: dict[str, bytes]) -> None:
     ("spoil", "name", "words"),
     [
         (without_metadata, "notebook: metadata", "kernel-metadata.json"),
-        (of_another_order, "notebook: answers", "other pictures"),
+        (of_another_order, "notebook: answers", "other images"),
         (with_an_index, "notebook: columns", "index=False"),
         (that_fails, "notebook: runs", "Modell"),
     ],

@@ -10,13 +10,13 @@ from conftest import Toy
 
 from kit.config import RecipeConfig
 from kit.errors import ConfigError
-from kit.pipeline.budget import REHEARSAL_PICTURES, RESERVE, Budget, Clock, Cost, find_recipe, with_epochs
+from kit.pipeline.budget import REHEARSAL_IMAGES, RESERVE, Budget, Clock, Cost, find_recipe, with_epochs
 from kit.pipeline.plan import Plan, plan_path, with_splits
 from kit.train.run import Trainer
 
-COST = Cost(epoch=6.0, scoring=3.0, picture=1e-3)
+COST = Cost(epoch=6.0, scoring=3.0, image=1e-3)
 """Of every recipe: with two folds, 12 s an epoch, 3 s of scoring, 9 s of rehearsal."""
-FIXED = COST.scoring + REHEARSAL_PICTURES * 2 * COST.picture
+FIXED = COST.scoring + REHEARSAL_IMAGES * 2 * COST.image
 
 
 class FakeTime:
@@ -198,20 +198,20 @@ def test_folds_that_the_user_gave_are_kept(toy: Toy, measured: list[str], fake_t
 
 # ------------------------------------------------------------------------------------------------------ measuring
 def test_costs_follow_the_speeds_of_this_machine(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Trainer, "time_step", lambda self, pictures: (0.5, "fp32"))
-    monkeypatch.setattr(Trainer, "time_picture", lambda self, images: 0.02)
+    monkeypatch.setattr(Trainer, "time_step", lambda self, images: (0.5, "fp32"))
+    monkeypatch.setattr(Trainer, "time_image", lambda self, images: 0.02)
     monkeypatch.setattr(Budget, "_time_shift", lambda self, images, ids: (0.01, 2))
     lines: list[str] = []
     cost = make(toy, 10).measure(toy.recipe("tiny"), lines.append)
     assert cost.epoch == pytest.approx(0.5 / 10 * 30)  # batches of 10, 30 training rows a fold
     assert cost.scoring == pytest.approx(60 * (0.02 * 3 + 0.01 * 2))
-    assert cost.picture == 0.02
+    assert cost.image == 0.02
     assert lines == ["measured: tiny trains 20 img/s (fp32), scores 50 img/s"]
 
 
 def test_one_held_out_part_has_a_cost(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Trainer, "time_step", lambda self, pictures: (0.5, "fp32"))
-    monkeypatch.setattr(Trainer, "time_picture", lambda self, images: 0.02)
+    monkeypatch.setattr(Trainer, "time_step", lambda self, images: (0.5, "fp32"))
+    monkeypatch.setattr(Trainer, "time_image", lambda self, images: 0.02)
     monkeypatch.setattr(Budget, "_time_shift", lambda self, images, ids: (0.01, 0))
     budget = make(toy, 10)
     holdout = replace(budget.prepared, folds=np.where(np.arange(60) < 45, -1, 0))
@@ -223,8 +223,8 @@ def test_one_held_out_part_has_a_cost(toy: Toy, monkeypatch: pytest.MonkeyPatch)
 def test_a_real_measurement_is_plausible(toy: Toy) -> None:
     cost = make(toy, 10).measure(toy.recipe("mini"), silent)
     assert 0 < cost.epoch < 30
-    assert 0 < cost.picture < 1
-    assert cost.scoring > 60 * cost.picture
+    assert 0 < cost.image < 1
+    assert cost.scoring > 60 * cost.image
 
 
 # --------------------------------------------------------------------------------------------------------- names

@@ -111,7 +111,7 @@ def test_its_programs_score_a_submission_under_the_leaderboards_keys(bundle: Pat
         (replace(HIDDEN, labels=HIDDEN.labels + 1), "go from 1 to 3"),
     ],
 )
-def test_unfit_hidden_pictures_are_refused(hidden: HiddenTest, message: str, tmp_path: Path) -> None:
+def test_unfit_hidden_images_are_refused(hidden: HiddenTest, message: str, tmp_path: Path) -> None:
     with pytest.raises(PackagingError, match=message):
         write_bundle(toy_contest(), toy_platform(), {"final": hidden}, tmp_path / "b.zip")
 

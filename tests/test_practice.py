@@ -59,7 +59,7 @@ def test_same_seed_same_contest_other_seed_another():
     assert not np.array_equal(first[0], other[0])
 
 
-def test_junk_is_two_pictures_copied_under_all_labels(contest):
+def test_junk_is_two_images_copied_under_all_labels(contest):
     images, labels, plan = contest
     assert 0.10 <= plan.junk.mean() <= 0.15
     assert len(set(row_bytes(images[plan.junk]))) == 2
@@ -110,7 +110,7 @@ def test_mixtures_shift_the_same_cells_in_other_ways(hidden, unshifted):
     assert not np.array_equal(hidden[0], other)
 
 
-def test_strength_moves_pictures_away_from_the_clean_ones(unshifted):
+def test_strength_moves_images_away_from_the_clean_ones(unshifted):
     clean = unshifted[0].astype(float)
     away = [
         np.abs(practice.hidden_test(n=300, strength=strength)[0] - clean).mean() for strength in (0.1, 0.5, 1.0)
@@ -128,17 +128,17 @@ def test_mixtures_of_different_seeds_differ_and_cover_all_operators():
 
 
 @pytest.mark.parametrize("name", list(shift.OPERATORS))
-def test_operator_changes_the_picture_and_not_its_input(name, unshifted):
-    picture = unshifted[0][0].astype(np.float32)
-    before, operator = picture.copy(), shift.OPERATORS[name]
+def test_operator_changes_the_image_and_not_its_input(name, unshifted):
+    image = unshifted[0][0].astype(np.float32)
+    before, operator = image.copy(), shift.OPERATORS[name]
     for seed in range(8):
         amount = 0.4 + 0.6 * seed / 7
-        out, again = (operator(picture, amount, np.random.default_rng(seed)) for _ in range(2))
-        np.testing.assert_array_equal(picture, before)
+        out, again = (operator(image, amount, np.random.default_rng(seed)) for _ in range(2))
+        np.testing.assert_array_equal(image, before)
         np.testing.assert_array_equal(out, again)
-        assert out.shape == picture.shape
+        assert out.shape == image.shape
         assert np.isfinite(out).all()
-        assert not np.array_equal(np.clip(out, 0, 255).round(), picture)
+        assert not np.array_equal(np.clip(out, 0, 255).round(), image)
 
 
 def test_hidden_shift_shares_no_code_with_training_or_the_battery():
@@ -151,7 +151,7 @@ def test_hidden_shift_shares_no_code_with_training_or_the_battery():
 
 
 def coarse(images: np.ndarray) -> np.ndarray:
-    """Pictures reduced to 6x6: what a reader without any idea of cells would compare."""
+    """Images reduced to 6x6: what a reader without any idea of cells would compare."""
     return images.reshape(len(images), 6, 8, 6, 8, 3).mean(axis=(2, 4)).reshape(len(images), -1)
 
 

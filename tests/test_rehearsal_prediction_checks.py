@@ -14,7 +14,7 @@ from kit.errors import RehearsalError
 from kit.packaging.archive import write_zip
 from kit.platforms.predictions import write_predictions
 from kit.rehearsal.rehearse import Rehearsal, report_path
-from kit.rehearsal.rehearse_predictions import HiddenPictures, hidden_pictures, rehearse_predictions
+from kit.rehearsal.rehearse_predictions import HiddenImages, hidden_images, rehearse_predictions
 
 IDS = np.array([f"p{number}" for number in range(30)])
 LABELS = np.arange(30) % 3
@@ -24,7 +24,7 @@ RESULT = load_platform("codabench-result").model_copy(update={"packages": {"nump
 
 
 def look(path: Path, platform: PlatformConfig, level: str = "check", labels: np.ndarray | None = None) -> Rehearsal:
-    return rehearse_predictions(path, platform, NAMES, HiddenPictures(IDS, labels), level=level)
+    return rehearse_predictions(path, platform, NAMES, HiddenImages(IDS, labels), level=level)
 
 
 def failures(found: Rehearsal) -> list[str]:
@@ -62,7 +62,7 @@ def array_zip(path: Path, array: np.ndarray, name: str = "predictions.npy", pick
         (LABELS, {"name": "prediction.npy"}, "zip", "prediction.npy"),
         (LABELS, {"pickled": True}, "array", "allow_pickle=False"),
         (LABELS.astype(float), {}, "dtype", "integers"),
-        (np.eye(3, dtype=int)[LABELS], {}, "shape", "one label a picture"),
+        (np.eye(3, dtype=int)[LABELS], {}, "shape", "one label an image"),
         (LABELS[:-1], {}, "shape", "(30,)"),
         (LABELS + 1, {}, "labels", "0 to 2"),
         (LABELS * 0, {}, "several classes", "one class"),
@@ -103,22 +103,22 @@ def test_too_big_a_file_and_no_zip(tmp_path: Path) -> None:
     assert failures(look(tmp_path / "r.zip", RESULT.model_copy(update={"max_mb": 0.001}))) == ["size", "zip"]
 
 
-def test_which_pictures_a_file_is_about(tmp_path: Path) -> None:
+def test_which_images_a_file_is_about(tmp_path: Path) -> None:
     contest = toy_contest()
     with pytest.raises(RehearsalError, match="--sample"):
-        hidden_pictures(None, CSV, contest)
+        hidden_images(None, CSV, contest)
     (tmp_path / "sample.csv").write_text("id,label\n007,0\n8,0\n")
-    assert list(hidden_pictures(tmp_path / "sample.csv", CSV, contest).ids) == ["007", "8"]
+    assert list(hidden_images(tmp_path / "sample.csv", CSV, contest).ids) == ["007", "8"]
     (tmp_path / "other.csv").write_text("image,label\n")
     with pytest.raises(RehearsalError, match="no column 'id'"):
-        hidden_pictures(tmp_path / "other.csv", CSV, contest)
+        hidden_images(tmp_path / "other.csv", CSV, contest)
     np.savez(tmp_path / "hidden.npz", labels=np.arange(3)[:, None])
-    found = hidden_pictures(tmp_path / "hidden.npz", toy_platform(), contest)
+    found = hidden_images(tmp_path / "hidden.npz", toy_platform(), contest)
     assert found.labels is not None
     assert (list(found.ids), list(found.labels)) == (["0", "1", "2"], [0, 1, 2])
     np.savez(tmp_path / "none.npz", x=np.arange(3))
     with pytest.raises(RehearsalError, match="must hold ids"):
-        hidden_pictures(tmp_path / "none.npz", CSV, contest)
+        hidden_images(tmp_path / "none.npz", CSV, contest)
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:

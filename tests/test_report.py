@@ -179,7 +179,7 @@ def test_runs_without_shifts_show_what_they_have(tmp_path):
     write_blend(workspace, runs, "best2")
     page = Page(write_report(contest(metric="macro_f1"), workspace))
     assert page.headings == ["Leaderboard", "The blend", "Folds", "Most confident mistakes"]
-    assert "Pictures are left out" in page.text
+    assert "Images are left out" in page.text
     assert "by clean macro F1" in page.text
 
 

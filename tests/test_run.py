@@ -302,7 +302,7 @@ def test_a_full_disk_stops_the_fit_and_keeps_the_last_checkpoint(toy: Toy, monke
         ({"net": {"name": "kit/residul"}}, NetError, r"got 'kit/residul'. Did you mean 'kit/residual'\?"),
         ({"net": {"name": "timm/resnet81"}}, NetError, r"Did you mean 'timm/resnet\d+"),
         ({"net": {"name": "kit/residual", "args": {"widht": 8}}}, NetError, "cannot be built with args"),
-        ({"net": {"name": "timm/vgg11"}, "size": 8}, NetError, "takes pictures of .* px or more, but got size = 8"),
+        ({"net": {"name": "timm/vgg11"}, "size": 8}, NetError, "takes images of .* px or more, but got size = 8"),
     ],
 )
 def test_a_wrong_name_costs_no_fit(
@@ -336,15 +336,15 @@ def test_rows_that_are_never_held_out_are_no_fold(toy: Toy) -> None:
     assert scored_folds(prepared) == [0, 1]
 
 
-def test_timings_are_of_one_step_and_one_picture(toy: Toy) -> None:
+def test_timings_are_of_one_step_and_one_image(toy: Toy) -> None:
     prepared = toy.prepared()
     trainer = Trainer(toy.contest(), prepared, toy.recipe(TINY), toy.workspace, torch.device("cpu"))
-    from kit.train.pictures import resized
+    from kit.train.images import resized
 
     step, precision = trainer.time_step(resized(prepared.images, 16))
     assert 0 < step < 5
     assert precision
-    assert 0 < trainer.time_picture(np.array(prepared.images)) < 1
+    assert 0 < trainer.time_image(np.array(prepared.images)) < 1
 
 
 def test_a_marker_without_the_rest_is_found_out(trained: Toy) -> None:

@@ -48,8 +48,8 @@ def test_scores_come_from_the_code_that_the_submission_ships(trained: Toy) -> No
     np.testing.assert_array_equal(found["logits"], net_logits(net, prepared.images[rows], spec))
     for column in range(3):
         cells = found["cells"][:, column]
-        pictures = BATTERY.apply(prepared.images[rows], prepared.ids[rows], cells)
-        np.testing.assert_array_equal(found["shifted"][:, column], net_logits(net, pictures, spec))
+        images = BATTERY.apply(prepared.images[rows], prepared.ids[rows], cells)
+        np.testing.assert_array_equal(found["shifted"][:, column], net_logits(net, images, spec))
 
 
 def test_a_row_sees_the_same_shifts_whatever_fold_it_is_scored_in(trained: Toy) -> None:
@@ -57,7 +57,7 @@ def test_a_row_sees_the_same_shifts_whatever_fold_it_is_scored_in(trained: Toy) 
     rows = np.array([41, 5, 17])
     some = scored(trained, rows)
     np.testing.assert_array_equal(some["cells"], every["cells"][rows])
-    # Another batch size may round differently; another picture would differ by far more.
+    # Another batch size may round differently; another image would differ by far more.
     np.testing.assert_allclose(some["shifted"], every["shifted"][rows], atol=1e-4)
 
 

@@ -17,7 +17,7 @@ from kit.shifts.strengths import RANGES, STRENGTHS
 
 
 @pytest.fixture(scope="module")
-def picture() -> np.ndarray:
+def image() -> np.ndarray:
     """96x96, smooth shapes with fine grain."""
     rng = np.random.default_rng(0)
     coarse = cv2.resize(rng.integers(30, 226, (8, 8, 3)).astype(np.float32), (96, 96), interpolation=cv2.INTER_CUBIC)
@@ -49,10 +49,10 @@ def test_every_operator_has_five_strengths_that_differ() -> None:
 
 
 @pytest.mark.parametrize("name", OPERATORS)
-def test_damage_grows_with_severity(picture: np.ndarray, name: str) -> None:
-    """Mean distance to the untouched picture over 40 rows; one row's draws are the same at all severities."""
+def test_damage_grows_with_severity(image: np.ndarray, name: str) -> None:
+    """Mean distance to the untouched image over 40 rows; one row's draws are the same at all severities."""
     damage = [
-        np.mean([difference(OPERATORS[name](picture, strength, rng(f"{row}")), picture) for row in range(40)])
+        np.mean([difference(OPERATORS[name](image, strength, rng(f"{row}")), image) for row in range(40)])
         for strength in STRENGTHS[name]
     ]
     assert damage[0] > 0.2
@@ -77,12 +77,12 @@ def test_pooled_normals_are_normal() -> None:
 
 
 # -------------------------------------------------------------------------------------------------- blur
-def test_gaussian_blur_is_scipys(picture: np.ndarray) -> None:
-    expected = ndimage.gaussian_filter(picture.astype(float), (2, 2, 0), mode="mirror", truncate=4)
-    assert difference(blur.gaussian(picture, 2.0, rng()), expected) < 0.6
+def test_gaussian_blur_is_scipys(image: np.ndarray) -> None:
+    expected = ndimage.gaussian_filter(image.astype(float), (2, 2, 0), mode="mirror", truncate=4)
+    assert difference(blur.gaussian(image, 2.0, rng()), expected) < 0.6
 
 
-def test_blur_radii_grow_with_the_picture() -> None:
+def test_blur_radii_grow_with_the_image() -> None:
     point = np.zeros((192, 192, 3), np.uint8)
     point[96, 96] = 255
     assert abs(np.count_nonzero(blur.defocus(point, 2.5, rng())[..., 0]) - np.pi * 5**2) < 25
@@ -95,9 +95,9 @@ def test_motion_blur_has_many_directions() -> None:
     assert len({blur.motion(point, 12.0, rng(str(row))).tobytes() for row in range(60)}) > 20
 
 
-def test_zoom_blur_spares_the_centre(picture: np.ndarray) -> None:
-    blurred = blur.zoom(picture, 0.3, rng())
-    assert difference(blurred[44:52, 44:52], picture[44:52, 44:52]) < difference(blurred[:16], picture[:16])
+def test_zoom_blur_spares_the_centre(image: np.ndarray) -> None:
+    blurred = blur.zoom(image, 0.3, rng())
+    assert difference(blurred[44:52, 44:52], image[44:52, 44:52]) < difference(blurred[:16], image[:16])
 
 
 # ------------------------------------------------------------------------------------------------- noise
@@ -119,7 +119,7 @@ def test_impulse_noise_hits_the_stated_share(grey: np.ndarray) -> None:
     hit = np.stack([noise.impulse(grey, 0.1, rng(str(row))) for row in range(30)])
     assert (hit != 128).mean() == pytest.approx(0.1, abs=0.005)
     assert (hit == 255).mean() == pytest.approx(0.05, abs=0.004)
-    whole = [(picture == picture[..., :1]).all() for picture in hit]
+    whole = [(image == image[..., :1]).all() for image in hit]
     assert 5 < sum(whole) < 25
 
 
@@ -132,10 +132,10 @@ def test_hue_turns_the_circle() -> None:
     assert all(abs(max(value) - 200) <= 2 and abs(min(value) - 20) <= 2 for value in turned)
 
 
-def test_saturation_goes_both_ways_and_keeps_grey(picture: np.ndarray, grey: np.ndarray) -> None:
+def test_saturation_goes_both_ways_and_keeps_grey(image: np.ndarray, grey: np.ndarray) -> None:
     assert difference(colour.saturation(grey, 2.0, rng()), grey) <= 1
-    spread = [np.ptp(colour.saturation(picture, 3.0, rng(str(row))), axis=2).mean() for row in range(12)]
-    before = np.ptp(picture, axis=2).mean()
+    spread = [np.ptp(colour.saturation(image, 3.0, rng(str(row))), axis=2).mean() for row in range(12)]
+    before = np.ptp(image, axis=2).mean()
     assert min(spread) < before / 4
     assert max(spread) > before * 1.5
 
@@ -156,20 +156,20 @@ def test_stain_keeps_white_and_scales_density() -> None:
     white = np.full((4, 4, 3), 255, np.uint8)
     assert difference(colour.stain(white, 1.0, rng()), white) < 1.5
     dye = np.exp(-0.9 * colour.STAINS[0])
-    picture = np.full((4, 4, 3), (dye * 256 - 1).round(), np.uint8)
-    shifted = colour.stain(picture, 1.0, rng()).astype(float)[0, 0]
-    density, before = -np.log((shifted + 1) / 256), -np.log((picture[0, 0] + 1.0) / 256)
+    image = np.full((4, 4, 3), (dye * 256 - 1).round(), np.uint8)
+    shifted = colour.stain(image, 1.0, rng()).astype(float)[0, 0]
+    density, before = -np.log((shifted + 1) / 256), -np.log((image[0, 0] + 1.0) / 256)
     assert np.ptp(density / before) < 0.12
     assert abs(np.log2((density / before).mean())) <= 1.05
 
 
 # ------------------------------------------------------------------------------------------ illumination
-def test_brightness_and_contrast_move_middle_grey_as_stated(grey: np.ndarray, picture: np.ndarray) -> None:
+def test_brightness_and_contrast_move_middle_grey_as_stated(grey: np.ndarray, image: np.ndarray) -> None:
     for row in range(8):
         assert abs(illumination.brighten(grey, 0.2, rng(str(row))).mean() - 179) <= 1
         assert abs(illumination.darken(grey, 0.2, rng(str(row))).mean() - 77) <= 1
-    assert illumination.contrast_down(picture, 2.0, rng()).std() == pytest.approx(picture.std() / 4, rel=0.05)
-    assert illumination.contrast_up(picture, 0.5, rng()).std() > picture.std() * 1.2
+    assert illumination.contrast_down(image, 2.0, rng()).std() == pytest.approx(image.std() / 4, rel=0.05)
+    assert illumination.contrast_up(image, 0.5, rng()).std() > image.std() * 1.2
 
 
 def test_gamma_keeps_black_and_white() -> None:
@@ -193,10 +193,10 @@ def test_uneven_light_is_smooth_and_bounded(grey: np.ndarray) -> None:
 
 
 # ---------------------------------------------------------------------------------------------- geometry
-def test_rotation_is_pillows(picture: np.ndarray) -> None:
-    turned = geometry.rotate_black(picture, 30.0, rng())
-    expected = [Pillow.fromarray(picture).rotate(angle, Pillow.Resampling.BILINEAR) for angle in (30, -30)]
-    assert min(difference(turned, np.asarray(image)) for image in expected) < 1.5
+def test_rotation_is_pillows(image: np.ndarray) -> None:
+    turned = geometry.rotate_black(image, 30.0, rng())
+    expected = [Pillow.fromarray(image).rotate(angle, Pillow.Resampling.BILINEAR) for angle in (30, -30)]
+    assert min(difference(turned, np.asarray(one)) for one in expected) < 1.5
 
 
 def test_rotation_fills_as_named(grey: np.ndarray) -> None:
@@ -205,7 +205,7 @@ def test_rotation_fills_as_named(grey: np.ndarray) -> None:
         assert corner == value
 
 
-def test_translation_moves_by_the_strength(picture: np.ndarray) -> None:
+def test_translation_moves_by_the_strength(image: np.ndarray) -> None:
     point = np.zeros((96, 96, 3), np.uint8)
     point[46:50, 46:50] = 200
     for row in range(12):
@@ -238,16 +238,16 @@ def test_elastic_moves_points_by_the_stated_spread() -> None:
 
 
 # --------------------------------------------------------------------------------------------- occlusion
-def test_holes_cover_the_stated_share(picture: np.ndarray) -> None:
-    hidden = [(occlusion.cutout(picture, 0.2, rng(str(row))) != picture).any(axis=2).mean() for row in range(60)]
+def test_holes_cover_the_stated_share(image: np.ndarray) -> None:
+    hidden = [(occlusion.cutout(image, 0.2, rng(str(row))) != image).any(axis=2).mean() for row in range(60)]
     assert max(hidden) == pytest.approx(0.2, abs=0.02)
     assert np.mean(hidden) > 0.16
-    grid = [(occlusion.grid_mask(picture, 0.3, rng(str(row))) != picture).any(axis=2).mean() for row in range(60)]
+    grid = [(occlusion.grid_mask(image, 0.3, rng(str(row))) != image).any(axis=2).mean() for row in range(60)]
     assert np.mean(grid) == pytest.approx(0.3, abs=0.03)
 
 
-def test_dust_is_local(picture: np.ndarray) -> None:
-    touched = (occlusion.dust(picture, 6, rng()) != picture).any(axis=2).mean()
+def test_dust_is_local(image: np.ndarray) -> None:
+    touched = (occlusion.dust(image, 6, rng()) != image).any(axis=2).mean()
     assert 0.01 < touched < 0.4
 
 
@@ -258,17 +258,17 @@ def test_compression_keeps_colours_in_their_channels() -> None:
         assert difference(operator(flat, 0.3, rng()), flat) < 4
 
 
-def test_resolution_leaves_few_values(picture: np.ndarray) -> None:
-    blocks = resolution.pixelate(picture, 6.0, rng()).reshape(16, 6, 16, 6, 3)
+def test_resolution_leaves_few_values(image: np.ndarray) -> None:
+    blocks = resolution.pixelate(image, 6.0, rng()).reshape(16, 6, 16, 6, 3)
     assert (blocks == blocks[:, :1, :, :1]).all()
-    means = picture.reshape(16, 6, 16, 6, 3).mean(axis=(1, 3))
+    means = image.reshape(16, 6, 16, 6, 3).mean(axis=(1, 3))
     assert np.abs(blocks[:, 0, :, 0] - means).max() <= 1
-    picked = resolution.nearest(picture, 6.0, rng()).reshape(16, 6, 16, 6, 3)[:, 0, :, 0]
-    assert (picked[:, None, :, None] == picture.reshape(16, 6, 16, 6, 3)).all(axis=-1).any(axis=(1, 3)).all()
+    picked = resolution.nearest(image, 6.0, rng()).reshape(16, 6, 16, 6, 3)[:, 0, :, 0]
+    assert (picked[:, None, :, None] == image.reshape(16, 6, 16, 6, 3)).all(axis=-1).any(axis=(1, 3)).all()
 
 
-def test_tone_is_pillows(picture: np.ndarray) -> None:
-    image = Pillow.fromarray(picture)
-    assert np.array_equal(tone.posterize(picture, 5, rng()), np.asarray(ImageOps.posterize(image, 3)))
-    assert np.array_equal(tone.solarize(picture, 0.5, rng()), np.asarray(ImageOps.solarize(image, 128)))
-    assert difference(tone.equalize(picture, 1.0, rng()), np.asarray(ImageOps.equalize(image))) < 3
+def test_tone_is_pillows(image: np.ndarray) -> None:
+    pillow = Pillow.fromarray(image)
+    assert np.array_equal(tone.posterize(image, 5, rng()), np.asarray(ImageOps.posterize(pillow, 3)))
+    assert np.array_equal(tone.solarize(image, 0.5, rng()), np.asarray(ImageOps.solarize(pillow, 128)))
+    assert difference(tone.equalize(image, 1.0, rng()), np.asarray(ImageOps.equalize(pillow))) < 3

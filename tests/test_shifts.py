@@ -1,4 +1,4 @@
-"""The battery: what a contest file may ask for, who sees what, and that pictures depend on names alone."""
+"""The battery: what a contest file may ask for, who sees what, and that images depend on names alone."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ IDS = np.array([f"cell_{number:04d}.jpg" for number in range(700)])
 
 @pytest.fixture(scope="module")
 def images() -> np.ndarray:
-    """24 pictures of 48x48: a dark disk with a lobe on a light, uneven ground."""
+    """24 images of 48x48: a dark disk with a lobe on a light, uneven ground."""
     rng = np.random.default_rng(3)
     y, x = np.mgrid[0:48, 0:48]
-    pictures = np.empty((24, 48, 48, 3))
-    for picture in pictures:
+    canvas = np.empty((24, 48, 48, 3))
+    for image in canvas:
         centre, radius = rng.uniform(20, 28, 2), rng.uniform(8, 14)
         inside = np.hypot(x - centre[0], y - centre[1]) < radius
         lobe = np.hypot(x - centre[0] - 4, y - centre[1]) < radius / 3
-        picture[:] = (235, 215, 200) + 8 * np.sin(x / 5)[..., None]
-        picture[inside] = (90, 60, 140)
-        picture[lobe] = (170, 110, 150)
-    return (pictures + rng.normal(0, 3, pictures.shape)).clip(0, 255).astype(np.uint8)
+        image[:] = (235, 215, 200) + 8 * np.sin(x / 5)[..., None]
+        image[inside] = (90, 60, 140)
+        image[lobe] = (170, 110, 150)
+    return (canvas + rng.normal(0, 3, canvas.shape)).clip(0, 255).astype(np.uint8)
 
 
 def cell_of(battery: Battery, name: str) -> int:
@@ -125,9 +125,9 @@ def test_draw_never_asks_for_more_than_there_is() -> None:
     assert np.array_equal(np.sort(drawn, axis=1), np.tile([0, 1, 2], (700, 1)))
 
 
-# -------------------------------------------------------------------------------------------- the pictures
+# -------------------------------------------------------------------------------------------- the images
 @pytest.mark.parametrize("operator", ALL_OPERATORS)
-def test_pictures_depend_on_names_alone(images: np.ndarray, operator: str) -> None:
+def test_images_depend_on_names_alone(images: np.ndarray, operator: str) -> None:
     ids, cells = IDS[:24], np.full(24, cell_of(DEFAULT, f"{operator}@3"))
     before = images.copy()
     whole = DEFAULT.apply(images, ids, cells)
@@ -144,30 +144,30 @@ def test_rows_and_seeds_draw_their_own(images: np.ndarray) -> None:
     same = np.stack([images[0]] * 8)
     cells = np.full(8, cell_of(DEFAULT, "occlusion.cutout@3"))
     shifted = DEFAULT.apply(same, IDS[:8], cells)
-    assert len({picture.tobytes() for picture in shifted}) == 8
+    assert len({image.tobytes() for image in shifted}) == 8
     assert not np.array_equal(Battery(DEFAULT.cells, seed=5).apply(same, IDS[:8], cells), shifted)
 
 
 def test_one_batch_may_hold_all_cells(images: np.ndarray) -> None:
     cells = np.arange(len(DEFAULT.cells))
-    pictures = images[cells % 24]
-    together = DEFAULT.apply(pictures, IDS[: len(cells)], cells)
+    repeated = images[cells % 24]
+    together = DEFAULT.apply(repeated, IDS[: len(cells)], cells)
     for row in (0, 60, 131, 224):
-        alone = DEFAULT.apply(pictures[row : row + 1], IDS[row : row + 1], cells[row : row + 1])
+        alone = DEFAULT.apply(repeated[row : row + 1], IDS[row : row + 1], cells[row : row + 1])
         assert np.array_equal(together[row], alone[0])
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (17, 31), (224, 160)])
-def test_any_size_of_picture(shape: tuple[int, int]) -> None:
+def test_any_size_of_image(shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(2)
     cells = np.arange(len(DEFAULT.cells))
-    pictures = rng.integers(0, 256, (len(cells), *shape, 3), dtype=np.uint8)
-    assert DEFAULT.apply(pictures, IDS[: len(cells)], cells).shape == pictures.shape
+    images = rng.integers(0, 256, (len(cells), *shape, 3), dtype=np.uint8)
+    assert DEFAULT.apply(images, IDS[: len(cells)], cells).shape == images.shape
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
-def test_flat_pictures_survive(value: int) -> None:
-    """No picture divides by zero or wraps around: warnings are errors here."""
+def test_flat_images_survive(value: int) -> None:
+    """No image divides by zero or wraps around: warnings are errors here."""
     cells = np.arange(len(DEFAULT.cells))
     flat = np.full((len(cells), 32, 32, 3), value, np.uint8)
     assert DEFAULT.apply(flat, IDS[: len(cells)], cells).shape == flat.shape
@@ -200,7 +200,7 @@ def test_a_mixture_grows_with_its_severity(images: np.ndarray) -> None:
     assert all(np.diff(damage) > 0)
 
 
-def test_sheet_shows_the_untouched_picture_and_five_severities(images: np.ndarray) -> None:
+def test_sheet_shows_the_untouched_image_and_five_severities(images: np.ndarray) -> None:
     page = sheet(images[:3], DEFAULT, ("blur.motion", "tone.solarize"))
     assert page.shape == (100, 300, 3)
     assert np.array_equal(page[:48, :48], images[0])

@@ -14,7 +14,7 @@ CELLS = ["blur.gaussian@4", "noise.gaussian@3", "illumination.darken@3", "geomet
 BATTERY = Battery.from_config(ShiftConfig(battery=CELLS, cells_per_row=2))
 
 
-def pictures(count: int, seed: int) -> np.ndarray:
+def some_images(count: int, seed: int) -> np.ndarray:
     """Dark disks of many sizes on a light ground, (count, 32, 32, 3) uint8."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:32, 0:32]
@@ -32,11 +32,11 @@ def shifted(images: np.ndarray, cell: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def train() -> np.ndarray:
-    return pictures(400, 1)
+    return some_images(400, 1)
 
 
 def test_the_shift_that_a_test_holds_gets_the_weight(train: np.ndarray) -> None:
-    found = reweight(BATTERY, train, shifted(pictures(250, 2), 1))
+    found = reweight(BATTERY, train, shifted(some_images(250, 2), 1))
     assert found.weights.sum() == pytest.approx(1)
     assert found.weights[1] > 0.9
     assert found.clean < 0.1
@@ -46,13 +46,13 @@ def test_the_shift_that_a_test_holds_gets_the_weight(train: np.ndarray) -> None:
 
 
 def test_a_clean_test_is_called_clean(train: np.ndarray) -> None:
-    found = reweight(BATTERY, train, pictures(250, 3))
+    found = reweight(BATTERY, train, some_images(250, 3))
     assert found.clean > 0.85
     assert found.auc_clean < 0.6
 
 
 def test_shares_of_a_mixed_test_are_found(train: np.ndarray) -> None:
-    fresh = pictures(400, 4)
+    fresh = some_images(400, 4)
     mixed = np.concatenate([fresh[:200], shifted(fresh[200:340], 0), shifted(fresh[340:], 3)])
     found = reweight(BATTERY, train, mixed)
     assert found.clean == pytest.approx(0.5, abs=0.12)
@@ -61,16 +61,16 @@ def test_shares_of_a_mixed_test_are_found(train: np.ndarray) -> None:
 
 
 def test_a_shift_outside_of_the_battery_stays_visible(train: np.ndarray) -> None:
-    found = reweight(BATTERY, train, pictures(250, 5)[..., ::-1])
+    found = reweight(BATTERY, train, some_images(250, 5)[..., ::-1])
     assert found.auc_weighted > 0.9
 
 
 def test_the_same_call_gives_the_same_weights(train: np.ndarray) -> None:
-    first, second = (reweight(BATTERY, train[:120], pictures(80, 6)) for _ in range(2))
+    first, second = (reweight(BATTERY, train[:120], some_images(80, 6)) for _ in range(2))
     assert np.array_equal(first.weights, second.weights)
 
 
-def test_descriptors_are_finite_and_one_row_a_picture(train: np.ndarray) -> None:
+def test_descriptors_are_finite_and_one_row_a_image(train: np.ndarray) -> None:
     flat = np.zeros((1, 32, 32, 3), np.uint8)
     found = describe(np.concatenate([train[:9], flat]))
     assert found.shape == (10, 59)

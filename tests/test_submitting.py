@@ -40,7 +40,7 @@ numpy = ""
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with a contest, a platform, a zip that answers, and pictures to label."""
+    """A working directory with a contest, a platform, a zip that answers, and images to label."""
     monkeypatch.chdir(tmp_path)
     for kind, name, text in (("contests", "colours", CONTEST), ("platforms", "plain", PLATFORM)):
         (tmp_path / "configs" / kind).mkdir(parents=True)
@@ -48,9 +48,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_zip(tmp_path / "z.zip", model() | {"manifest.json": json.dumps({"platform": "plain"}).encode()})
     (tmp_path / "test").mkdir()
     for number in range(6):
-        picture = np.full((30, 30, 3), 100, dtype=np.uint8)
-        picture[:, :, number % 3] += 60
-        Image.fromarray(picture).save(tmp_path / "test" / f"{number}.png")
+        image = np.full((30, 30, 3), 100, dtype=np.uint8)
+        image[:, :, number % 3] += 60
+        Image.fromarray(image).save(tmp_path / "test" / f"{number}.png")
     (tmp_path / "sample.csv").write_text("id,label\n" + "".join(f"{number}.png,0\n" for number in range(5, -1, -1)))
     return tmp_path
 
@@ -63,7 +63,7 @@ def predict(platform: str, out: str, *more: str) -> Result:
     return run("predict", "z.zip", "test", "--contest", "colours", "--platform", platform, "--out", out, *more)
 
 
-def test_pictures_are_labelled_and_the_file_passes_its_rehearsal(folder: Path) -> None:
+def test_images_are_labelled_and_the_file_passes_its_rehearsal(folder: Path) -> None:
     made = predict("kaggle-csv", "submission.csv", "--sample", "sample.csv")
     assert made.exception is None, made.output
     wanted = "id,label\n" + "".join(f"{number}.png,{number % 3}\n" for number in range(5, -1, -1))

@@ -182,7 +182,7 @@ def test_the_same_failure_ten_times_ends_the_night_and_keeps_what_is_done(tmp_pa
         session.run()
     assert states(open_toy(sweep, tmp_path)) == {"FAIL": 10}
     night(toy_sweep(budget={"trials": 2}, confirm=NO_TEST), tmp_path, FakeMaker(), []).run()
-    assert sum(states(open_toy(sweep, tmp_path)).values()) == 12, "mended, the same command goes on"
+    assert sum(states(open_toy(sweep, tmp_path)).values()) == 12, "fixed, the same command goes on"
 
 
 def test_reasons_that_differ_in_their_numbers_are_the_same() -> None:

@@ -29,9 +29,9 @@ def uneven() -> Material:
     """Eighteen, nine and three training rows of the three classes; the other rows are held out."""
     given = material()
     labels = given.targets.argmax(1)
-    wide = torch.cat([given.pictures, given.pictures])
+    wide = torch.cat([given.images, given.images])
     rows = [torch.nonzero(labels.repeat(2) == label)[:count, 0] for label, count in enumerate((FULL, HALF, FEW))]
-    return replace(given, pictures=wide, targets=given.targets.repeat(2, 1), rows=torch.cat(rows))
+    return replace(given, images=wide, targets=given.targets.repeat(2, 1), rows=torch.cat(rows))
 
 
 def test_every_class_gets_as_many_rows_and_the_given_ones_stay() -> None:
@@ -52,7 +52,7 @@ def test_made_up_rows_lie_between_embeddings_of_their_class_alone() -> None:
     known = embed(fit.net, plain, few)
     made = fit.material.embeddings
     assert made is not None
-    of_few = made[fit.material.targets[len(given.pictures) :].argmax(1) == 2]
+    of_few = made[fit.material.targets[len(given.images) :].argmax(1) == 2]
     assert len(of_few) == FULL - FEW
     assert (of_few >= known.min(0).values - 1e-5).all()
     assert (of_few <= known.max(0).values + 1e-5).all()

@@ -5,14 +5,14 @@ from kit.train.grid import augmentation_grid
 from kit.train.policy import Policy, policy_steps
 
 
-def pictures(count=12, side=16):
+def some_images(count=12, side=16):
     labels = np.arange(count) % 3
     images = np.broadcast_to((labels * 80)[:, None, None, None], (count, side, side, 3)).astype(np.uint8)
     return images, labels
 
 
 def test_every_class_has_a_line_that_starts_untouched():
-    images, labels = pictures()
+    images, labels = some_images()
     page = augmentation_grid(images, labels, 4, lambda x, _: 255 - x, draws=2, seed=0)
     assert page.shape == (3 * 18, 3 * 18, 3)
     for line in range(3):
@@ -23,7 +23,7 @@ def test_every_class_has_a_line_that_starts_untouched():
 
 
 def test_draws_differ_and_the_seed_decides():
-    images, labels = pictures()
+    images, labels = some_images()
     images = torch.randint(0, 256, images.shape, dtype=torch.uint8).numpy()
     policy = Policy(policy_steps("classic"))
     one, same, other = (augmentation_grid(images, labels, 3, policy, 3, seed) for seed in (0, 0, 1))

@@ -16,12 +16,12 @@ def rng(seed=0):
 
 
 @pytest.mark.parametrize("mix", [mixup, cutmix])
-def test_targets_say_what_the_picture_holds(mix):
+def test_targets_say_what_the_image_holds(mix):
     x, targets, levels = batch()
     mixed, soft = mix(x, targets, 1.0, rng())
     torch.testing.assert_close(soft.sum(1), torch.ones(len(x)))
     torch.testing.assert_close(mixed.mean((1, 2, 3)), soft @ levels)
-    assert len(set(soft.max(1).values.tolist())) > 8  # every picture has its own share
+    assert len(set(soft.max(1).values.tolist())) > 8  # every image has its own share
 
 
 @pytest.mark.parametrize("mix", [mixup, cutmix])

@@ -44,7 +44,7 @@ def test_more_parts_than_pairs_of_rows_are_not_made() -> None:
 
 
 def memory_of(most: int, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    """A machine on which batches of more than `most` pictures do not fit."""
+    """A machine on which batches of more than `most` images do not fit."""
     real = Objective.__call__
 
     def call(self: Objective, rows: torch.Tensor, progress: float) -> tuple[torch.Tensor, float]:
@@ -86,7 +86,7 @@ def test_the_count_outlives_the_process() -> None:
     assert other.parts.count == 4
 
 
-def test_memory_that_holds_no_pair_of_pictures_ends_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_that_holds_no_pair_of_images_ends_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     memory_of(0, monkeypatch, ERRORS[0])
     with pytest.raises(TrainError, match="Lower size"):
         run(new_fit(plain()))

@@ -15,7 +15,7 @@ def rng(seed=0):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_presets_change_pictures_and_keep_shape_and_type(name):
+def test_presets_change_images_and_keep_shape_and_type(name):
     x = batch()
     before = x.clone()
     out = Policy(policy_steps(name))(x, rng())
@@ -59,8 +59,8 @@ def test_drawing_leaves_torchs_global_state_alone():
         ([{"name": "HorizontalFlip", "p": "often"}], "HorizontalFlip refuses"),
         ([{"name": "OneOf", "transforms": [{"name": "Blurr"}]}], r"\[0\]\.transforms\[0\]: no transform 'Blurr'"),
         ([{"name": "RandAugment", "magnitud": 3}], "Did you mean 'magnitude'"),
-        ([{"name": "CenterCrop", "height": 32, "width": 32}], "must keep the picture's shape"),
-        ([{"name": "Normalize"}], "must keep the picture's shape and uint8"),
+        ([{"name": "CenterCrop", "height": 32, "width": 32}], "must keep the image's shape"),
+        ([{"name": "Normalize"}], "must keep the image's shape and uint8"),
         (["D4"], "a step must be a table with a name"),
     ],
 )

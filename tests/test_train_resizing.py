@@ -27,7 +27,7 @@ def test_off_is_the_recipes_size_throughout() -> None:
     assert {size_at(recipe(), progress) for progress in (0.0, 0.5, 1.0)} == {16}
 
 
-def test_the_network_sees_growing_pictures_and_ends_at_full_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_network_sees_growing_images_and_ends_at_full_size(monkeypatch: pytest.MonkeyPatch) -> None:
     fit = new_fit(recipe({"start_size": 8, "grow": 0.5, "recalibrate_bn": True}))
     seen: list[int] = []
     fit.net.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[-1]))
@@ -40,7 +40,7 @@ def test_the_network_sees_growing_pictures_and_ends_at_full_size(monkeypatch: py
     assert fit.batches.view(torch.arange(4)).shape[-1] == 16
 
 
-def test_resizing_keeps_constant_pictures_and_range() -> None:
+def test_resizing_keeps_constant_images_and_range() -> None:
     x = torch.full((2, 3, 16, 16), 0.25)
     torch.testing.assert_close(resized_batch(x, 8), torch.full((2, 3, 8, 8), 0.25))
     assert resized_batch(x, 16) is x

@@ -15,7 +15,7 @@ from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
 from kit.train.device import pick_device
 from kit.train.fit import Fit
-from kit.train.pictures import resized
+from kit.train.images import resized
 from kit.train.run import CHECKPOINT, MARKER, AfterEpoch, Trainer
 from kit.workspace import Workspace
 

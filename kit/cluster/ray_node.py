@@ -29,7 +29,7 @@ class ObjectRows:
     """One ObjectRef, in a tuple so that Ray hands over the reference and not the rows."""
 
     def load(self) -> Prepared:
-        """The rows, their pictures not copied."""
+        """The rows, their images not copied."""
         return _fetch(self.holder[0])
 
 

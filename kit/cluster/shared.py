@@ -1,4 +1,4 @@
-"""The contest's rows as files that every process of a machine maps: pictures lie in memory once, not once a worker."""
+"""The contest's rows as files that every process of a machine maps: images lie in memory once, not once a worker."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SharedData:
     folder: Path
 
     def load(self) -> Prepared:
-        """The rows, their pictures mapped from disk; kept for the next unit of this process."""
+        """The rows, their images mapped from disk; kept for the next unit of this process."""
         return _load(self.folder)
 
 

@@ -18,7 +18,7 @@ from kit.data.prepared import Prepared
 from kit.echo import Echo
 from kit.errors import TrainError
 from kit.train.device import machine_name, pick_device, pinned, usable_cores
-from kit.train.pictures import resized
+from kit.train.images import resized
 from kit.workspace import Workspace
 
 WORTH = 1.05
@@ -27,7 +27,7 @@ WORTH = 1.05
 
 @dataclass(frozen=True)
 class Probe:
-    """Trains on a few pictures; gives pictures per second."""
+    """Trains on a few images; gives images per second."""
 
     job: FitJob
 
@@ -63,7 +63,7 @@ def counts(cores: int) -> list[int]:
 
 
 def measured_workers(job: FitJob, echo: Echo) -> int:
-    """The number of workers with the most pictures per second in all; remembered for this machine and network."""
+    """The number of workers with the most images per second in all; remembered for this machine and network."""
     net, size, batch = job.recipe.net, job.recipe.size, job.recipe.train.batch_size
     key = f"{net.name} {net.args} {size} {batch} {usable_cores()} {machine_name(pick_device())}"
     path = job.cache / "workers" / f"{sha256_bytes(key.encode())[:16]}.json"

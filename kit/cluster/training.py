@@ -108,5 +108,5 @@ def _raise_failures(outcomes: Sequence[Outcome]) -> None:
         listed = "; ".join(f"{outcome.unit.name}: {outcome.failure}" for outcome in failed)
         raise TrainError(
             f"{len(failed)} of {len(outcomes)} units failed, the others are done. {listed}. "
-            f"Mend what is named, and run the same command again"
+            f"Fix what is named, and run the same command again"
         )

@@ -34,7 +34,7 @@ class Unit:
     group: str = ""
     """Units of a group take alike long for the same work, and alike much memory."""
     work: float = 1.0
-    """How much there is to do, in any measure that is the same for a group: pictures to be trained, say."""
+    """How much there is to do, in any measure that is the same for a group: images to be trained, say."""
     memory_mb: float | None = None
     """What it needs; None where nobody has measured it yet."""
 

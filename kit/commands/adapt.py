@@ -29,7 +29,7 @@ from kit.workspace import Workspace
 @click.command()
 @click.argument("recipes", nargs=-1)
 @contest_options
-@click.option("--batch", "size", default=256, show_default=True, type=click.IntRange(min=2), help="Pictures a batch.")
+@click.option("--batch", "size", default=256, show_default=True, type=click.IntRange(min=2), help="Images a batch.")
 def adapt(recipes: tuple[str, ...], contest: str, data: Path | None, root: Path, size: int) -> None:
     """Try adaptation at prediction time on trained RECIPES (all complete ones by default), and decide.
 

@@ -30,7 +30,7 @@ from kit.workspace import Workspace
 @click.option("--techniques", default="", help="Comma-separated techniques to turn over; all that apply by default.")
 @click.option("--rows", type=click.IntRange(min=2), help="Keep about so many rows, classes in their shares.")
 @click.option("--folds", type=click.IntRange(min=2), help="Folds, where the contest's are too many.")
-@click.option("--cells", type=click.IntRange(min=1), help="Shifted pictures a row.")
+@click.option("--cells", type=click.IntRange(min=1), help="Shifted images a row.")
 @click.option("--size", type=click.IntRange(min=1), help="Largest size that networks see, where they take it.")
 @click.option("--epochs", type=float, help="Most epochs.")
 @click.option("--offline", is_flag=True, help="No hub: local weights files, or else training from random weights.")

@@ -44,9 +44,9 @@ from kit.workspace import Workspace
 @click.option("--choose-views", is_flag=True, help="Only the test-time views that earn their passes.")
 @click.option("--leave-family-out", is_flag=True, help="Rank members on the shift families they did not train on.")
 @click.option("--test", type=click.Path(path_type=Path, exists=True),
-              help="Unlabelled test pictures: the battery's shifts count as often as they occur there. Needs the data.")
+              help="Unlabelled test images: the battery's shifts count as often as they occur there. Needs the data.")
 @click.option("--prior", metavar="SHARES", help="Comma-separated class shares of the hidden test, where known.")
-@click.option("--max-seconds", type=click.FloatRange(min=0, min_open=True), help="For 2,000 pictures on this CPU.")
+@click.option("--max-seconds", type=click.FloatRange(min=0, min_open=True), help="For 2,000 images on this CPU.")
 @click.option("--max-mb", type=click.FloatRange(min=0, min_open=True), help="Megabytes of weights.")
 @click.option("--max-members", type=click.IntRange(min=1), help="Recipes in the ensemble.")
 @click.option("--front", "figure", type=click.Path(path_type=Path, dir_okay=False),
@@ -94,7 +94,7 @@ def _shares(text: str) -> list[float]:
     try:
         return [float(share) for share in text.split(",")]
     except ValueError as error:
-        raise EnsembleError(f"--prior must be numbers like 0.2,0.3,0.5, but got {text!r}. Mend it") from error
+        raise EnsembleError(f"--prior must be numbers like 0.2,0.3,0.5, but got {text!r}. Fix it") from error
 
 
 def _families(run: OofRun) -> tuple[str, ...]:

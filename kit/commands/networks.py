@@ -16,7 +16,7 @@ from kit.options import contest_options, json_option, make_console, make_echo
 from kit.pipeline.budget import find_recipe
 from kit.train.augment.policy import augment as apply_preset
 from kit.train.grid import augmentation_grid
-from kit.train.pictures import resized
+from kit.train.images import resized
 from kit.train.policy import Policy, policy_steps
 from kit.workspace import Workspace
 
@@ -36,17 +36,17 @@ def nets(pattern: str, as_json: bool) -> None:
 @click.command()
 @click.argument("recipe")
 @contest_options
-@click.option("--draws", default=8, show_default=True, help="Pictures a class.")
+@click.option("--draws", default=8, show_default=True, help="Images a class.")
 @click.option("--seed", default=0, show_default=True, help="Of what is drawn.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The PNG to write.")
 def augment(
     recipe: str, contest: str, data: Path | None, root: Path, draws: int, seed: int, out: Path | None
 ) -> None:
-    """Draw what the network sees: a picture of every class, then draws of the RECIPE's augmentation."""
+    """Draw what the network sees: an image of every class, then draws of the RECIPE's augmentation."""
     config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console()
     found = find_recipe(recipe)
     prepared = prepare(config, data, workspace, make_echo(console))
-    pictures = resized(prepared.images, found.size).permute(0, 2, 3, 1).numpy()
+    images = resized(prepared.images, found.size).permute(0, 2, 3, 1).numpy()
 
     policy = Policy(policy_steps(found.augment.policy)) if found.augment.policy else None
 
@@ -54,7 +54,7 @@ def augment(
         x = x if policy is None else policy(x, generator)
         return (apply_preset(x.float() / 255, found.augment, generator) * 255).round().byte()
 
-    page = augmentation_grid(pictures, prepared.labels, len(prepared.class_names), draw, draws, seed)
+    page = augmentation_grid(images, prepared.labels, len(prepared.class_names), draw, draws, seed)
     path = out or workspace.oof(config.name) / f"augment-{found.name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(page).save(path)

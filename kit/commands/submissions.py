@@ -19,7 +19,7 @@ from kit.platforms import ledger as book
 from kit.platforms.profiles import explain, overview
 from kit.rehearsal.rehearse import check
 from kit.rehearsal.rehearse import rehearse as make_rehearsal
-from kit.rehearsal.rehearse_predictions import hidden_pictures, rehearse_predictions
+from kit.rehearsal.rehearse_predictions import hidden_images, rehearse_predictions
 from kit.workspace import Workspace
 
 
@@ -40,7 +40,7 @@ from kit.workspace import Workspace
 )
 @click.option("--dataset", default="", help="Kaggle notebook: user/slug of the data set that the zip becomes.")
 @click.option("--competition", default="", help="Kaggle notebook: slug of the contest.")
-@click.option("--adapt", is_flag=True, help="Recipes adapt to the pictures of a call, where kit adapt found a winner.")
+@click.option("--adapt", is_flag=True, help="Recipes adapt to the images of a call, where kit adapt found a winner.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The zip to write.")
 def package(
     name: str,
@@ -102,9 +102,9 @@ def rehearse(
     config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console()
     platform, echo = load_platform(platform_name or config.platform), make_echo(console)
     if platform.artefact == "predictions":
-        pictures = hidden_pictures(sample, platform, config)
+        images = hidden_images(sample, platform, config)
         result = rehearse_predictions(
-            zip_path, platform, config.classes, pictures, metric=config.metric, level=level, echo=echo
+            zip_path, platform, config.classes, images, metric=config.metric, level=level, echo=echo
         )
     elif level == "check":
         result = check(zip_path, platform)

@@ -29,7 +29,7 @@ from kit.rehearsal.environment import platform_python
 from kit.rehearsal.interpreter import missing_packages, this_python
 from kit.workspace import Workspace
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff")
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 
 
 @click.command()
@@ -114,7 +114,7 @@ def _conclude(workspace: Workspace, path: Path, phase: str, made: Submitted) -> 
     "--hidden",
     multiple=True,
     metavar="PHASE=FILE",
-    help="A phase's hidden pictures: npz with images and labels. May be repeated; the practice contest has its own.",
+    help="A phase's hidden images: npz with images and labels. May be repeated; the practice contest has its own.",
 )
 @click.option("--docker-image", default="codalab/codalab-legacy:py37", show_default=True,
               help="Image that submissions run in.")
@@ -148,7 +148,7 @@ def _read_hidden(name: str, file: str) -> HiddenTest:
 
 @click.command()
 @click.argument("zip_path", metavar="ZIP", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.argument("pictures", type=click.Path(path_type=Path, exists=True))
+@click.argument("test_images", type=click.Path(path_type=Path, exists=True))
 @contest_option
 @click.option("--runs-on", help="The platform that ZIP was packed for; what its manifest says by default.")
 @click.option("--platform", "platform_name", required=True, help="The platform that takes the predictions.")
@@ -156,17 +156,17 @@ def _read_hidden(name: str, file: str) -> HiddenTest:
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to write.")
 def predict(
     zip_path: Path,
-    pictures: Path,
+    test_images: Path,
     contest: str,
     runs_on: str | None,
     platform_name: str,
     sample: Path | None,
     out: Path,
 ) -> None:
-    """Label PICTURES (a folder, or an npz with `images`) with a packed ZIP, in the form that a platform takes."""
+    """Label IMAGES (a folder, or an npz with `images`) with a packed ZIP, in the form that a platform takes."""
     config, platform = load_contest(contest), load_platform(platform_name)
     source = load_platform(runs_on or _packed_for(zip_path))
-    ids, images = _read_pictures(pictures, config.image_size)
+    ids, images = _read_images(test_images, config.image_size)
     table = pd.read_csv(sample, dtype={platform.id_column: str}) if sample else None
     if table is not None and platform.predictions_file.endswith(".csv"):
         ids = as_in_sample(ids, table, platform)  # before the minutes that predicting takes
@@ -182,7 +182,7 @@ def predict(
             )
         labels = np.load(answer, allow_pickle=False)
     write_predictions(ids, labels, tuple(config.classes), platform, out, table)
-    echo(f"{out}: labels of {len(labels):,} pictures")
+    echo(f"{out}: labels of {len(labels):,} images")
 
 
 def _packed_for(zip_path: Path) -> str:
@@ -194,8 +194,8 @@ def _packed_for(zip_path: Path) -> str:
     raise PackagingError(f"{zip_path}: has no {MANIFEST} that names its platform. Give --runs-on")
 
 
-def _read_pictures(path: Path, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ids (N,) and pictures (N, size, size, 3) uint8 of an npz, or of a folder by file name."""
+def _read_images(path: Path, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ids (N,) and images (N, size, size, 3) uint8 of an npz, or of a folder by file name."""
     if path.is_file():
         arrays = read_npz(path)
         if "images" not in arrays:
@@ -205,8 +205,8 @@ def _read_pictures(path: Path, size: int) -> tuple[np.ndarray, np.ndarray]:
         return ids.astype(str), images
     from PIL import Image
 
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in PICTURES)
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGES)
     if not files:
-        raise DataError(f"{path}: holds no picture. Give the folder of the test pictures")
+        raise DataError(f"{path}: holds no image. Give the folder of the test images")
     opened = [np.asarray(Image.open(file).convert("RGB").resize((size, size))) for file in files]
     return np.array([str(file.relative_to(path)) for file in files]), np.stack(opened)

@@ -111,7 +111,7 @@ class Tested:
         return merge_views(net_logits(net, images, self.spec).astype(np.float64), 1.0)
 
     def inputs(self, images: np.ndarray) -> Iterator[torch.Tensor]:
-        """The pictures as the network takes them, in pieces of bounded memory."""
+        """The images as the network takes them, in pieces of bounded memory."""
         piece = rows_a_batch(self.spec["size"], PIXELS)
         device = next(self.net.parameters()).device
         for start in range(0, len(images), piece):

@@ -69,7 +69,7 @@ class Difference:
 
 
 def answers(run: OofRun) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (N,) said of the clean and (N, K) of the shifted pictures: the mean over views decides."""
+    """Labels (N,) said of the clean and (N, K) of the shifted images: the mean over views decides."""
     return merge_views(run.logits, 1.0).argmax(-1), merge_views(run.shifted, 1.0).argmax(-1)
 
 

@@ -27,7 +27,7 @@ class Scale:
     """Rows that are kept, classes in their shares, groups whole."""
     folds: int | None = None
     cells: int | None = None
-    """Shifted pictures a row."""
+    """Shifted images a row."""
     size: int | None = None
     """Largest height and width that a network sees; it sees more where it takes no less."""
     epochs: float | None = None

@@ -1,4 +1,4 @@
-"""Batches of held-out pictures as a hidden test may hand them in: of one shift, of many, of another laboratory."""
+"""Batches of held-out images as a hidden test may hand them in: of one shift, of many, of another laboratory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COUNTS = {ONE_SHIFT: 12, MIXED: 6, LABORATORY: 5, ONE_CLASS: 2}
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures that are handed in together."""
+    """Images that are handed in together."""
 
     situation: str
     shift: str
@@ -35,7 +35,7 @@ class Batch:
 def batches(prepared: Prepared, fold: int, battery: Battery, size: int) -> Iterator[Batch]:
     """Every batch of `fold`, up to `size` of its held-out rows each; the same for every recipe.
 
-    One shift: every picture under one cell of a single operator, families in turn. Mixed: every picture under
+    One shift: every image under one cell of a single operator, families in turn. Mixed: every image under
     the cell that scoring draws for it. One class: the largest ones, under one shift.
     """
     held = prepared.split(fold).held_out

@@ -22,7 +22,7 @@ MOST = 1000
 def training_accuracy(run: OofRun, contest: str, prepared: Prepared, workspace: Workspace) -> float:
     """Share of right answers of the fold networks on rows that they saw, unaugmented; kept beside the run.
 
-    Unlike the accuracy that a fit shows while it trains, it is of the final weights and of whole pictures, so that
+    Unlike the accuracy that a fit shows while it trains, it is of the final weights and of whole images, so that
     it differs from the out-of-fold accuracy by the rows alone.
     """
     folder = workspace.run(contest, run.recipe)

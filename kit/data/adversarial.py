@@ -1,4 +1,4 @@
-"""Adversarial validation: how well a small classifier tells training pictures from unlabelled test pictures.
+"""Adversarial validation: how well a small classifier tells training images from unlabelled test images.
 
 If it cannot, the clean out-of-fold score is what the test will show. If it can, the test is shifted.
 """
@@ -15,7 +15,7 @@ from sklearn.model_selection import StratifiedKFold
 from kit.shifts.descriptors import describe
 
 ROWS = 4000
-"""At most so many pictures of each side are looked at."""
+"""At most so many images of each side are looked at."""
 SEEN_THROUGH = 0.6
 """AUC up to which train and test count as alike."""
 OBVIOUS = 0.8
@@ -30,11 +30,11 @@ class Adversarial:
     interval: tuple[float, float]
     """95 %, by Hanley and McNeil (1982)."""
     train_rows: np.ndarray
-    """Row numbers of training pictures, those most like the test first."""
+    """Row numbers of training images, those most like the test first."""
     test_rows: np.ndarray
-    """Row numbers of test pictures, those least like the training first."""
+    """Row numbers of test images, those least like the training first."""
     test_probability: np.ndarray
-    """Probability of being a test picture, in the order of `test_rows`."""
+    """Probability of being a test image, in the order of `test_rows`."""
 
     @property
     def advice(self) -> str:
@@ -47,7 +47,7 @@ class Adversarial:
 
 
 def compare(train: np.ndarray, test: np.ndarray, seed: int = 0) -> Adversarial:
-    """Tell pictures `train` (N, S, S, 3) from `test` (M, S, S, 3) uint8 by looks, five-fold out of fold."""
+    """Tell images `train` (N, S, S, 3) from `test` (M, S, S, 3) uint8 by looks, five-fold out of fold."""
     rng = np.random.default_rng(seed)
     rows = [np.sort(rng.permutation(len(images))[:ROWS]) for images in (train, test)]
     features = np.concatenate([describe(images[some]) for images, some in zip((train, test), rows)])

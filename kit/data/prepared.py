@@ -101,7 +101,7 @@ def prepare(
     folder = workspace.oof(contest.name)
     keep = np.flatnonzero(decided["keep"].to_numpy())
     if not len(keep):
-        raise DataError(f"{folder / 'clean.csv'}: at least one row must be kept, but none is. Mend the file.")
+        raise DataError(f"{folder / 'clean.csv'}: at least one row must be kept, but none is. Fix the file.")
     table = _folds(image_set, decided, keep, contest, folder, echo)
     prepared = _aligned(image_set, decided, keep, table)
     for line in stale_runs(folder, contest.name, prepared.data_digest, prepared.fold_digest):
@@ -136,7 +136,7 @@ def cleaned(
     artefact.write_csv(file, table)
     write_sheet(folder / "clean.png", cleaning_blocks(image_set, table))
     now.write(folder / "prepared.json")
-    echo(f"  {file}: {_summary(table)}; pictures in {folder / 'clean.png'}")
+    echo(f"  {file}: {_summary(table)}; images in {folder / 'clean.png'}")
     return image_set, table
 
 
@@ -149,7 +149,7 @@ def _decided(
         return fresh
     table, lost = decisions.carry_over(fresh, previous)
     if lost:
-        echo(f"  {len(lost):,} decisions by hand no longer apply: their pictures changed ({', '.join(lost[:5])})")
+        echo(f"  {len(lost):,} decisions by hand no longer apply: their images changed ({', '.join(lost[:5])})")
     return table
 
 

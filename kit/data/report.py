@@ -21,7 +21,7 @@ from kit.echo import Echo
 from kit.workspace import Workspace
 
 SAMPLE = 2000
-"""Pictures that the intensity statistics look at."""
+"""Images that the intensity statistics look at."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class DataReport:
     """(reason, rows)."""
     conflicts: int
     notes: tuple[str, ...]
-    picture: str
+    image: str
     """Path of the class examples."""
     adversarial: Adversarial | None
 
@@ -97,7 +97,7 @@ class DataReport:
         ]
         dropped = ", ".join(f"{count:,} {reason}" for reason, count in self.dropped) or "nothing"
         lines += [f"cleaning dropped {dropped}; {self.conflicts:,} rows carry contradictory labels"]
-        lines += [*self.notes, f"class examples: {self.picture}"]
+        lines += [*self.notes, f"class examples: {self.image}"]
         return lines + _adversarial_lines(self.adversarial)
 
 
@@ -124,11 +124,11 @@ def data_report(
     unlabelled = _test_images(contest, test, path, workspace)
     keep = np.flatnonzero(table["keep"].to_numpy())
     told = None if unlabelled is None else compare(image_set.images[keep], unlabelled.images)
-    picture = workspace.oof(contest.name) / "data.png"
+    image = workspace.oof(contest.name) / "data.png"
     blocks = [_examples(image_set, keep, label, name) for label, name in enumerate(image_set.class_names)]
     if told is not None and unlabelled is not None:
         blocks += _surest(image_set, keep, unlabelled, told)
-    write_sheet(picture, blocks)
+    write_sheet(image, blocks)
     return DataReport(
         contest=contest.name,
         digest=image_set.digest,
@@ -140,7 +140,7 @@ def data_report(
         dropped=_dropped(table),
         conflicts=int(table["conflict"].sum()),
         notes=image_set.notes,
-        picture=str(picture),
+        image=str(image),
         adversarial=told,
     )
 
@@ -185,14 +185,14 @@ def _dropped(table: pd.DataFrame) -> tuple[tuple[str, int], ...]:
 
 
 def _examples(image_set: ImageSet, keep: np.ndarray, label: int, name: str) -> Block:
-    """Kept pictures of one class, evenly spread over the rows."""
+    """Kept images of one class, evenly spread over the rows."""
     rows = keep[image_set.need_labels()[keep] == label]
     chosen = rows[np.linspace(0, len(rows) - 1, min(COLUMNS, len(rows))).astype(int)]
     return Block(f"{name}: {len(rows):,} kept", image_set.images[chosen], image_set.ids[chosen].tolist())
 
 
 def _surest(image_set: ImageSet, keep: np.ndarray, test: ImageSet, told: Adversarial) -> list[Block]:
-    """The pictures that the classifier between train and test is surest of."""
+    """The images that the classifier between train and test is surest of."""
     rows = told.test_rows[: 2 * COLUMNS]
     captions = [f"{share:.2f} {one}" for share, one in zip(told.test_probability, test.ids[rows])]
     like = keep[told.train_rows[:COLUMNS]]

@@ -13,7 +13,7 @@ from kit.config import CleanConfig, ContestConfig
 from kit.errors import ArtefactError
 
 NAMES = {
-    "data": "the data (ids, pictures or labels)",
+    "data": "the data (ids, images or labels)",
     "rows": "the rows that are kept",
     "groups": "the groups",
     "column": "the fold column",

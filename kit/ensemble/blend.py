@@ -99,7 +99,7 @@ def _member_from(data: dict[str, Any]) -> Member:
 class Wish:
     """What is asked of a blend besides its name.
 
-    expects, metric: the contest's. hidden_rows: pictures the hidden score is taken over. budget and costs:
+    expects, metric: the contest's. hidden_rows: images the hidden score is taken over. budget and costs:
     the platform's limits, and what each recipe takes. hidden_prior: class shares (C,) of the hidden test,
     where known. merges: how a recipe's views become one, by recipe. trained: shift families that each recipe
     trained on, where ranking is to leave those out. shares: of the battery's cells in the hidden test, by name.

@@ -17,23 +17,23 @@ from kit.workspace import Workspace
 if TYPE_CHECKING:
     from kit.oof_store import OofRun
 
-PICTURES = 64
-"""Pictures that are timed; the time of a picture does not depend on what it shows."""
+IMAGES = 64
+"""Images that are timed; the time of an image does not depend on what it shows."""
 
 
 def measure_costs(
     runs: Sequence[OofRun], workspace: Workspace, contest: str, image_size: int, rows: int = 2000
 ) -> dict[str, Cost]:
-    """Cost by recipe of answering `rows` pictures of that height and width through all folds and views.
+    """Cost by recipe of answering `rows` images of that height and width through all folds and views.
 
     Predictions made elsewhere cost nothing: no submission runs them. Timed on the CPU, the slowest machine that
     a platform may have.
     """
-    pictures = np.random.default_rng(0).integers(256, size=(PICTURES, image_size, image_size, 3), dtype=np.uint8)
-    return {run.recipe: _cost(run, workspace, contest, pictures, rows) for run in runs}
+    images = np.random.default_rng(0).integers(256, size=(IMAGES, image_size, image_size, 3), dtype=np.uint8)
+    return {run.recipe: _cost(run, workspace, contest, images, rows) for run in runs}
 
 
-def _cost(run: OofRun, workspace: Workspace, contest: str, pictures: np.ndarray, rows: int) -> Cost:
+def _cost(run: OofRun, workspace: Workspace, contest: str, images: np.ndarray, rows: int) -> Cost:
     if run.info.get("external"):
         return Cost(0.0, 0.0)
     folders = [workspace.run(contest, run.recipe) / f"fold{fold}" for fold in run.info["folds_done"]]
@@ -41,12 +41,12 @@ def _cost(run: OofRun, workspace: Workspace, contest: str, pictures: np.ndarray,
     specs = [read_json(folder / "member.json", rerun=rerun) for folder in folders]
     megabytes = sum((folder / spec["weights"]).stat().st_size for folder, spec in zip(folders, specs)) / 1e6
     seen = specs[0] | {"views": list(run.views)}
-    return Cost(_seconds(load_net(specs[0], str(folders[0])), pictures, seen) * rows * len(folders), megabytes)
+    return Cost(_seconds(load_net(specs[0], str(folders[0])), images, seen) * rows * len(folders), megabytes)
 
 
-def _seconds(net: torch.nn.Module, pictures: np.ndarray, spec: dict[str, object]) -> float:
-    """Seconds a picture, after a warm-up."""
-    net_logits(net, pictures[:8], spec)
+def _seconds(net: torch.nn.Module, images: np.ndarray, spec: dict[str, object]) -> float:
+    """Seconds an image, after a warm-up."""
+    net_logits(net, images[:8], spec)
     started = time.perf_counter()
-    net_logits(net, pictures, spec)
-    return (time.perf_counter() - started) / len(pictures)
+    net_logits(net, images, spec)
+    return (time.perf_counter() - started) / len(images)

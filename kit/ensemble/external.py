@@ -31,7 +31,7 @@ TOLERANCE = 1e-2
 def with_external(
     runs: Sequence[OofRun], paths: Sequence[Path], class_names: Sequence[str], expects: str
 ) -> list[OofRun]:
-    """The runs and the external predictions; all are stripped to clean pictures where a file has no others.
+    """The runs and the external predictions; all are stripped to clean images where a file has no others.
 
     EnsembleError names a file that cannot enter, and one without shifted rows where the contest expects them.
     """
@@ -42,13 +42,13 @@ def with_external(
     if expects == "shifted":
         raise EnsembleError(
             f"{bare[0].info['external']}: has no shifted_proba {runs[0].shifted[:, :, 0].shape}, but the contest "
-            f"expects shifted pictures. Add it, or blend with expects = clean"
+            f"expects shifted images. Add it, or blend with expects = clean"
         )
     return [without_shifts(run) for run in [*runs, *added]]
 
 
 def without_shifts(run: OofRun) -> OofRun:
-    """The run on its clean pictures alone."""
+    """The run on its clean images alone."""
     return replace(run, shifted=run.shifted[:, :0], cells=run.cells[:, :0])
 
 

@@ -1,6 +1,6 @@
 """Labels that the out-of-fold predictions of several recipes contradict: ranked, drawn, acted on when asked.
 
-The ranking goes to `labels.csv` and its first pictures to `labels.png`, both beside `clean.csv`.
+The ranking goes to `labels.csv` and its first images to `labels.png`, both beside `clean.csv`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from kit.oof_store import load_runs
 from kit.workspace import Workspace
 
 SHOWN = 4 * COLUMNS
-"""Pictures on the sheet."""
+"""Images on the sheet."""
 MOST = 0.1
 """Largest share of the rows that is acted on at once without a `yes`: weak runs doubt half of all labels."""
 
@@ -41,12 +41,12 @@ def rank_labels(
     folder = workspace.oof(contest.name)
     write_csv(folder / "labels.csv", ranking)
     write_sheet(folder / "labels.png", [_block(image_set, ranking)])
-    echo(f"  {folder / 'labels.csv'}: {int(ranking['issue'].sum()):,} labels doubted; pictures in labels.png")
+    echo(f"  {folder / 'labels.csv'}: {int(ranking['issue'].sum()):,} labels doubted; images in labels.png")
     return ranking
 
 
 def _block(image_set: ImageSet, ranking: pd.DataFrame) -> Block:
-    """The most doubtful pictures; those of rows that are no longer there are left out."""
+    """The most doubtful images; those of rows that are no longer there are left out."""
     place = {one: row for row, one in enumerate(image_set.ids.tolist())}
     shown = ranking[ranking["id"].isin(place.keys())].head(SHOWN).to_dict("records")
     rows = np.array([place[row["id"]] for row in shown], dtype=np.int64)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PARTS = 5
 
 CALIBRATION_ROWS = 20_000
-"""Pictures that a temperature is fitted on at most: enough for one number to half a percent."""
+"""Images that a temperature is fitted on at most: enough for one number to half a percent."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Entry:
 class Pool:
     """M candidates on N rows, each row seen clean and under K cells of the shift battery.
 
-    proba: (M, N, 1 + K, C) float32; place 0 of the third axis is the clean picture. labels, folds: (N,)
+    proba: (M, N, 1 + K, C) float32; place 0 of the third axis is the clean image. labels, folds: (N,)
     int64. cells: (N, K) int64, index into cell_names. temperatures: (M,), fitted on all rows (proba holds the
     cross-fitted ones). expects: "clean" or "shifted". metric: the contest's.
     """
@@ -91,7 +91,7 @@ class Pool:
     def fitting(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What combiners are fitted on: proba (M, R, C), labels (R,), folds (R,).
 
-        The clean picture alone where the hidden test is expected clean; else the clean picture as one more
+        The clean image alone where the hidden test is expected clean; else the clean image as one more
         cell. Folds are for choosing inside the fit: parts of the rows where all are of one fold.
         """
         seen = self.proba[:, :, :1] if self.expects == "clean" else self.proba

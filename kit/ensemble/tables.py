@@ -94,7 +94,7 @@ def diversity_rows(pool: Pool) -> list[Row]:
 
 
 def calibration_rows(pool: Pool) -> list[Row]:
-    """A row a member and kind of picture: calibration error, its standard error, and chance's."""
+    """A row a member and kind of image: calibration error, its standard error, and chance's."""
     rows = []
     parts = {"clean": slice(0, 1), "shifted": slice(1, None)}
     if pool.proba.shape[2] == 1:
@@ -106,7 +106,7 @@ def calibration_rows(pool: Pool) -> list[Row]:
             rows.append(
                 {
                     "recipe": name,
-                    "pictures": part,
+                    "images": part,
                     "temperature": pool.entries[member].temperature,
                     "calibration_error": found.error,
                     "se": found.se,
@@ -117,7 +117,7 @@ def calibration_rows(pool: Pool) -> list[Row]:
 
 
 def view_rows(choice: ViewChoice) -> list[Row]:
-    """A row a trial: passes a picture, merge, nested scores, and the gap to one view."""
+    """A row a trial: passes an image, merge, nested scores, and the gap to one view."""
     return [
         {
             "recipe": choice.recipe,

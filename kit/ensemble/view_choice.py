@@ -49,7 +49,7 @@ class ViewChoice:
 
     @property
     def gains(self) -> bool:
-        """Whether more than one pass a picture is worth it."""
+        """Whether more than one pass an image is worth it."""
         return self.chosen.passes > 1
 
 

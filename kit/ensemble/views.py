@@ -1,7 +1,7 @@
 """Test-time views by name: sets of them on top of ttach's transforms, enumerated without duplicates.
 
 ttach names and composes transforms, but a product of flips and quarter turns holds every symmetry of the
-square twice, and each costs a pass. Here a set is what its members do to a picture: each distinct view once.
+square twice, and each costs a pass. Here a set is what its members do to an image: each distinct view once.
 The arithmetic is the shipped file's.
 """
 
@@ -53,14 +53,14 @@ def expand(names: Iterable[str]) -> tuple[str, ...]:
 def from_ttach(transforms: ttach.Compose) -> tuple[str, ...]:
     """The distinct views of a ttach composition of flips and quarter turns, in its order.
 
-    Found by what they do to a picture in which no two pixels are alike; EnsembleError for a composition that
+    Found by what they do to an image in which no two pixels are alike; EnsembleError for a composition that
     does anything else, because the shipped file could not do it.
     """
-    picture = torch.arange(16.0).reshape(1, 1, 4, 4)
-    seen = {_key(apply_view(picture, name)): name for name in VIEWS}
+    image = torch.arange(16.0).reshape(1, 1, 4, 4)
+    seen = {_key(apply_view(image, name)): name for name in VIEWS}
     views: dict[str, None] = {}
     for transform in transforms:
-        name = seen.get(_key(transform.augment_image(picture)))
+        name = seen.get(_key(transform.augment_image(image)))
         if name is None:
             raise EnsembleError(
                 f"views must be symmetries of the square ({', '.join(VIEWS)}), but the composition of "
@@ -70,5 +70,5 @@ def from_ttach(transforms: ttach.Compose) -> tuple[str, ...]:
     return tuple(views)
 
 
-def _key(picture: torch.Tensor) -> tuple[float, ...]:
-    return (*map(float, picture.shape), *picture.flatten().tolist())
+def _key(image: torch.Tensor) -> tuple[float, ...]:
+    return (*map(float, image.shape), *image.flatten().tolist())

@@ -1,8 +1,8 @@
-"""Adapting a trained network to the pictures of one call, without their labels; guarded, because it can collapse.
+"""Adapting a trained network to the images of one call, without their labels; guarded, because it can collapse.
 
 This file is shipped beside model.py where a member adapts: it imports numpy and torch alone. Syntax: Python 3.7.
 
-Methods: "bn" takes BatchNorm's statistics from the pictures (AdaBN, Li et al., arXiv:1603.04779); "bn_half" takes
+Methods: "bn" takes BatchNorm's statistics from the images (AdaBN, Li et al., arXiv:1603.04779); "bn_half" takes
 half of them and keeps half of the training's (after Schneider et al., arXiv:2006.16971); "bn_mean" averages the
 probabilities of "bn" with those of the network as it was; "tent" goes on from "bn" by lowering the entropy of the
 answers (Wang et al., arXiv:2006.10726); "prior" re-weights the classes by EM (Saerens et al., 2002).
@@ -19,31 +19,31 @@ from torch import Tensor, nn
 
 METHODS = ("bn", "bn_half", "bn_mean", "tent", "prior")
 SHARE = {"bn": 1.0, "bn_half": 0.5, "bn_mean": 1.0, "tent": 1.0}
-"""Weight of the pictures' statistics against the training's."""
+"""Weight of the images' statistics against the training's."""
 
 MIN_ROWS = 200
-"""Statistics of fewer pictures are noise."""
+"""Statistics of fewer images are noise."""
 
 MIN_CLASSES = 0.5
 """Share of the classes that answers must spread over: a batch of one class is taken for a shift, and collapses."""
 
 PIXELS = 64 * 96 * 96
-"""Of a batch whose statistics are taken: those of fewer pictures are too narrow."""
+"""Of a batch whose statistics are taken: those of fewer images are too narrow."""
 
 TENT_LR, TENT_ROWS = 1e-3, 64
 EM_STEPS, EM_FLOOR = 100, 1e-3
 
 Batches = Callable[[], Iterable[Tensor]]
-"""The pictures (B, 3, S, S) as the network takes them, over and over."""
+"""The images (B, 3, S, S) as the network takes them, over and over."""
 
 
 def refusal(proba: np.ndarray, min_rows: int = MIN_ROWS, min_classes: float = MIN_CLASSES) -> str:
-    """Why pictures with the answers proba (N, C) are not adapted to; "" where they may be.
+    """Why images with the answers proba (N, C) are not adapted to; "" where they may be.
 
     The spread is the effective number of classes: exp of the entropy of the mean answer.
     """
     if len(proba) < min_rows:
-        return "%d pictures, fewer than %d" % (len(proba), min_rows)
+        return "%d images, fewer than %d" % (len(proba), min_rows)
     mean = np.maximum(proba.mean(axis=0), 1e-12)
     spread = float(np.exp(-(mean * np.log(mean)).sum()))
     wanted = min_classes * proba.shape[1]
@@ -51,7 +51,7 @@ def refusal(proba: np.ndarray, min_rows: int = MIN_ROWS, min_classes: float = MI
 
 
 def batch_norms(net: nn.Module) -> List[Any]:
-    """The layers that keep statistics of their training pictures."""
+    """The layers that keep statistics of their training images."""
     norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     return [module for module in norms if module.running_mean is not None]
 
@@ -86,7 +86,7 @@ def _recalibrate(net: nn.Module, batches: Batches, share: float) -> None:
 
 
 def _lower_entropy(net: nn.Module, batches: Batches) -> None:
-    """One pass over the pictures; only the scales and offsets of BatchNorm learn."""
+    """One pass over the images; only the scales and offsets of BatchNorm learn."""
     learning = [parameter for layer in batch_norms(net) for parameter in layer.parameters()]
     net.requires_grad_(False)
     for parameter in learning:
@@ -128,7 +128,7 @@ def adapted_proba(
 ) -> np.ndarray:
     """Probabilities (N, C) by `method`, without the guard of `refusal`.
 
-    source (N, C) are those of `net` as it is; predict gives those of another network for the same pictures.
+    source (N, C) are those of `net` as it is; predict gives those of another network for the same images.
     """
     if method == "prior":
         return corrected_prior(source, prior)

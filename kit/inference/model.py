@@ -41,7 +41,7 @@ WINDOWS = {
 """Views through a window: magnification, and how far it lies below and right of the centre, in sides."""
 
 TINTS = {"darker": (1.0, -0.2), "lighter": (1.0, 0.2), "flatter": (0.85, 0.0), "stronger": (1.15, 0.0)}
-"""Views of the normalised picture: factor and addend, in standard deviations."""
+"""Views of the normalised image: factor and addend, in standard deviations."""
 
 PIXELS_A_BATCH = 16 * 96 * 96
 """Most input pixels a network sees at once on a CPU: more of them leave its caches, and take up to twice as long."""
@@ -52,13 +52,13 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 PIXELS_A_GPU_BATCH = 256 * 96 * 96
 
 DOUBT = 0.1
-"""Pictures whose two likeliest classes are nearer than this in bfloat16 are asked about again in float32."""
+"""Images whose two likeliest classes are nearer than this in bfloat16 are asked about again in float32."""
 
 IN_HALF = ("timm", "torch", "tensorflow")
 """Runtimes that can be asked for bfloat16."""
 
 ENOUGH_FOR_HALF = 256
-"""Fewest pictures for which it is worth finding out whether bfloat16 is faster."""
+"""Fewest images for which it is worth finding out whether bfloat16 is faster."""
 
 KEPT_MB = 400
 """Most memory for networks that wait for the next call."""
@@ -77,7 +77,7 @@ DTYPES = {
 """Element types of a safetensors file, as numpy names them; it has no bfloat16."""
 
 
-# ------------------------------------------------------------------------------------------------ pictures
+# ------------------------------------------------------------------------------------------------ images
 def as_array(X: Any) -> np.ndarray:
     """X as a numpy array, not copied where it is one; lists, torch and TensorFlow tensors are taken too."""
     if hasattr(X, "detach"):
@@ -86,11 +86,11 @@ def as_array(X: Any) -> np.ndarray:
 
 
 def as_batch(X: Any) -> np.ndarray:
-    """Pictures as a C-contiguous (N, H, W, 3) array, uint8 or float32, values 0..255; X is never written
+    """Images as a C-contiguous (N, H, W, 3) array, uint8 or float32, values 0..255; X is never written
     to.
 
     Accepts any number type and (N, H, W), (N, H, W, 1) or (N, H, W, 3). The scale is never guessed: a batch
-    of dark pictures stays dark. ValueError for another shape.
+    of dark images stays dark. ValueError for another shape.
     """
     X = as_array(X)
     if X.ndim == 3 and X.shape[-1] != 3:
@@ -288,17 +288,17 @@ def keep_freed_memory() -> bool:
 
 
 def rows_a_batch(size: int, pixels: int = PIXELS_A_BATCH) -> int:
-    """Most pictures that a network sees at once; more than 256 make nothing faster."""
+    """Most images that a network sees at once; more than 256 make nothing faster."""
     return max(1, min(256, pixels // size**2))
 
 
 def net_logits(
     net: torch.nn.Module, X: Any, spec: Dict[str, Any], batch_size: Optional[int] = None, half: bool = False
 ) -> np.ndarray:
-    """Logits (N, V, C) float32 of `net` for pictures X (N, H, W, 3), one slice for each of spec["views"].
+    """Logits (N, V, C) float32 of `net` for images X (N, H, W, 3), one slice for each of spec["views"].
 
     spec: "size", "mean", "std", "views". Runs on the device of `net`, in float32, or with `half` in bfloat16
-    on a CPU, at most `batch_size` pictures at a time; the views of a batch are made one after the other,
+    on a CPU, at most `batch_size` images at a time; the views of a batch are made one after the other,
     never all at once.
     """
     import torch
@@ -410,7 +410,7 @@ def contribution(combiner: Dict[str, Any], place: int, proba: np.ndarray) -> np.
     """What the recipe at `place` adds to the blend, (..., C), for its probabilities (..., C).
 
     combiner: {"kind": "mean", "geometric", "rank", "majority", "stack" or "trees", "weights", "coef",
-    "intercept", "trees", "bias"}. Ranks are taken within a row, so that a picture's answer does not depend
+    "intercept", "trees", "bias"}. Ranks are taken within a row, so that an image's answer does not depend
     on its company.
     """
     weight, classes = combiner["weights"][place], proba.shape[-1]
@@ -486,7 +486,7 @@ class Model:
         self.halves = {}  # type: Dict[str, bool]
 
     def predict(self, X: Any, max_seconds: Optional[float] = None) -> Any:
-        """Labels (N,) int64 of pictures X (N, H, W, 3), values 0..255 of any number type.
+        """Labels (N,) int64 of images X (N, H, W, 3), values 0..255 of any number type.
 
         An array, or a TensorFlow tensor where the manifest's "output" says so.
         """
@@ -501,7 +501,7 @@ class Model:
         """Probabilities (N, C) float32: folds of a recipe are averaged, recipes are blended.
 
         In `max_seconds` (else the manifest's) members are taken in order while the time lasts, the first in
-        any case; those left out are named on stderr. Where bfloat16 is faster here, all pictures are seen in
+        any case; those left out are named on stderr. Where bfloat16 is faster here, all images are seen in
         it first, and those that it leaves in doubt once more in float32: labels are those of float32.
         """
         limit = max_seconds if max_seconds is not None else self.manifest.get("max_seconds")
@@ -556,7 +556,7 @@ class Model:
                     return None
                 spec["views"] = spec["views"][:1]
                 if time.time() > end:
-                    self.say("out of time: %d of %d pictures got the mean answer" % (len(X) - first, len(X)))
+                    self.say("out of time: %d of %d images got the mean answer" % (len(X) - first, len(X)))
                     parts.append(np.concatenate(parts).mean(0, keepdims=True).repeat(len(X) - first, axis=0))
                     break
             logits = run(X[first : first + rows], spec)

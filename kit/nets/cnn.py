@@ -1,6 +1,6 @@
 """The plain convolutional network that every course starts with: convolutions, pooling, a dense layer.
 
-Each block halves the picture and doubles the channels. Variants: normalisation before the activation, dropout,
+Each block halves the image and doubles the channels. Variants: normalisation before the activation, dropout,
 global average pooling in place of flattening, further convolutions without pooling at the end. ReLU with He's
 initialisation (arXiv:1502.01852).
 
@@ -19,7 +19,7 @@ POOLS = ("flatten", "avg")
 
 
 def needs_size(args: Mapping[str, Any]) -> bool:
-    """A flattened picture gives the dense layer as many inputs as it has pixels."""
+    """A flattened image gives the dense layer as many inputs as it has pixels."""
     return args.get("pool", "flatten") == "flatten"
 
 
@@ -103,7 +103,7 @@ def build(
     """`blocks` of convolution and 2x2 max-pooling from `width` channels on, `extra` convolutions, a dense layer.
 
     norm: "none", "batch" or "group" (8 groups), before the activation; pool: "flatten" or "avg"; drop: dropout
-    before the head, half of it after every block; size: height and width of the pictures, for "flatten".
+    before the head, half of it after every block; size: height and width of the images, for "flatten".
     Raises ValueError where a name is none of these.
     """
     if norm not in NORMS:

@@ -13,7 +13,7 @@ INPUT_SIZE = 28
 
 
 def needs_size(args: Mapping[str, Any]) -> bool:
-    """The dense layer has as many inputs as the pooled picture has pixels."""
+    """The dense layer has as many inputs as the pooled image has pixels."""
     return True
 
 
@@ -53,5 +53,5 @@ class Cnn28(nn.Module):
 def build(
     num_classes: int, width: int = 32, hidden: int = 128, size: int = INPUT_SIZE, drop: float = 0.0
 ) -> nn.Module:
-    """Convolutions of `width` and `2 * width` channels for pictures of `size` pixels, a dense layer of `hidden`."""
+    """Convolutions of `width` and `2 * width` channels for images of `size` pixels, a dense layer of `hidden`."""
     return Cnn28(num_classes, width, hidden, size, drop)

@@ -1,6 +1,6 @@
 """A pretrained trunk with another tail: the first stages of one of timm's networks, then layers of another kind.
 
-What the early stages know (edges, colours, textures) carries over to any pictures; the tail is where architectures
+What the early stages know (edges, colours, textures) carries over to any images; the tail is where architectures
 differ, and so their mistakes. Tails: "residual", dense 3x3 blocks (arXiv:1512.03385); "transformer", encoder
 layers over the trunk's positions (early convolutions, arXiv:2106.14881); "pyramid", every stage projected, pooled
 and concatenated (hypercolumns, arXiv:1411.5752).
@@ -56,7 +56,7 @@ class ResidualTail(nn.Module):
 class TransformerTail(nn.Module):
     """Last map (N, C, H, W) -> (N, width): encoder layers over its positions, then their mean.
 
-    The trunk's padding tells where a position is, so that none is learnt and any picture size works.
+    The trunk's padding tells where a position is, so that none is learnt and any image size works.
     """
 
     def __init__(self, channels: Sequence[int], width: int, layers: int = 3) -> None:
@@ -139,7 +139,7 @@ def build(
 ) -> nn.Module:
     """The one backbone of `backbones`, by timm's name, up to its feature map number maps[-1], under `tail`.
 
-    maps: timm's `out_indices`, finest first (1: a quarter of the picture's resolution, 2: an eighth, ...); all
+    maps: timm's `out_indices`, finest first (1: a quarter of the image's resolution, 2: an eighth, ...); all
     but the last are for the pyramid. Raises ValueError for more than one backbone or an unknown tail,
     RuntimeError for a name that timm does not know.
     """

@@ -1,6 +1,6 @@
 """Hybrids: several of timm's backbones side by side, their pooled features concatenated, a dense head.
 
-With one backbone it is that network with another head (normalisation, dropout, a hidden layer). Pictures come in
+With one backbone it is that network with another head (normalisation, dropout, a hidden layer). Images come in
 scaled to -1..1 and are given to every backbone in its own normalisation.
 
 This file is shipped inside submissions as it is: it imports torch and timm alone and is valid Python 3.7.

@@ -1,6 +1,6 @@
 """Blocks that nest Inception, squeeze-and-excitation and a residual path, stacked.
 
-Inside a block several kernel sizes look at the same picture (GoogLeNet, arXiv:1409.4842), their channels are
+Inside a block several kernel sizes look at the same image (GoogLeNet, arXiv:1409.4842), their channels are
 weighed against each other (SENet, arXiv:1709.01507), and the block's input is added (ResNet, arXiv:1512.03385).
 
 This file is shipped inside submissions as it is: it imports torch alone and is valid Python 3.7.

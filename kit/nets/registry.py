@@ -135,9 +135,9 @@ def _describe_timm(name: str) -> NetInfo:
 
 
 def with_size(name: str, args: Mapping[str, Any] | None, size: int) -> dict[str, Any]:
-    """`args` completed so that the network takes pictures of `size` pixels; these go into the manifest.
+    """`args` completed so that the network takes images of `size` pixels; these go into the manifest.
 
-    NetError where it cannot: a recipe then has to state a larger size, to which pictures are resized.
+    NetError where it cannot: a recipe then has to state a larger size, to which images are resized.
     """
     given = dict(args or {})
     found = _fitting(name, given, size)
@@ -145,8 +145,8 @@ def with_size(name: str, args: Mapping[str, Any] | None, size: int) -> dict[str,
         build_on_meta(name, _completed(name, given, size))
         least = min_size(name, args)
         raise NetError(
-            f"{name}: takes pictures of {least} px or more, but got size = {size}. "
-            f"Set size = {max(least, size + 1)} or more in the recipe: pictures are resized to it"
+            f"{name}: takes images of {least} px or more, but got size = {size}. "
+            f"Set size = {max(least, size + 1)} or more in the recipe: images are resized to it"
         )
     return found
 
@@ -161,7 +161,7 @@ def _fitting(name: str, args: dict[str, Any], size: int) -> dict[str, Any] | Non
 
 
 def _completed(name: str, args: dict[str, Any], size: int) -> dict[str, Any]:
-    """`args` with what the network must be told to give plain logits for pictures of `size`."""
+    """`args` with what the network must be told to give plain logits for images of `size`."""
     return _told(name, args, size) | args
 
 

@@ -1,4 +1,4 @@
-"""A small residual network for pictures of 28-96 px, made to be trained from scratch on a CPU.
+"""A small residual network for images of 28-96 px, made to be trained from scratch on a CPU.
 
 Dense 3x3 convolutions throughout: they are what CPUs run fast in channels_last and bfloat16 (depthwise ones
 are not). Residual blocks after He et al. (arXiv:1512.03385) with the averaging shortcut of "Bag of Tricks"
@@ -31,7 +31,7 @@ def choose(kind: str, options: Mapping[str, Any], value: str) -> Any:
 
 
 def make_norm(kind: str, channels: int) -> nn.Module:
-    """BatchNorm, or GroupNorm in groups of 16 channels, which sees one picture at a time."""
+    """BatchNorm, or GroupNorm in groups of 16 channels, which sees one image at a time."""
     makers = {
         "batch": lambda: nn.BatchNorm2d(channels),
         "group": lambda: nn.GroupNorm(math.gcd(channels, max(1, channels // 16)), channels),
@@ -75,7 +75,7 @@ class SqueezeExcite(nn.Module):
 
 
 class DropPath(nn.Module):
-    """Drops a residual branch for whole pictures with probability `rate` while training."""
+    """Drops a residual branch for whole images with probability `rate` while training."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class Block(nn.Module):
     def _shortcut(channels_in: int, channels_out: int, stride: int, norm: str) -> nn.Module:
         if stride == 1 and channels_in == channels_out:
             return nn.Identity()
-        # Averaging before the 1x1 keeps the three quarters of the picture that a strided 1x1 never looks at.
+        # Averaging before the 1x1 keeps the three quarters of the image that a strided 1x1 never looks at.
         pool = nn.AvgPool2d(2, 2, ceil_mode=True) if stride == 2 else nn.Identity()
         return nn.Sequential(pool, ConvNorm(channels_in, channels_out, 1, 1, norm))
 

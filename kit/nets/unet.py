@@ -31,7 +31,7 @@ def double_conv(channels_in: int, channels_out: int, norm: str) -> nn.Sequential
 
 
 class Up(nn.Module):
-    """Doubles height and width, and merges the encoder's picture of that size."""
+    """Doubles height and width, and merges the encoder's image of that size."""
 
     def __init__(self, channels: int, norm: str) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Up(nn.Module):
         self.merge = double_conv(2 * channels, channels, norm)
 
     def forward(self, x: Tensor, skipped: Tensor) -> Tensor:
-        # To the skipped picture's own size: odd sizes lost a row on the way down.
+        # To the skipped image's own size: odd sizes lost a row on the way down.
         larger = F.interpolate(self.reduce(x), size=skipped.shape[2:], mode="bilinear", align_corners=False)
         return self.merge(torch.cat([skipped, larger], dim=1))
 
@@ -66,7 +66,7 @@ class UNetClassifier(nn.Module):
         return {"stem": r"^down\.0\.", "blocks": [(r"^down\.(\d+)", None), (r"^up\.(\d+)", (100,))]}
 
     def forward_features_pooled(self, x: Tensor) -> Tensor:
-        """(N, 3, S, S) -> (N, D): means of the decoder's last and of the encoder's deepest picture."""
+        """(N, 3, S, S) -> (N, D): means of the decoder's last and of the encoder's deepest image."""
         skipped = []
         for level, layer in enumerate(self.down):
             x = layer(F.max_pool2d(x, 2) if level else x)

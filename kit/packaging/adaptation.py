@@ -1,4 +1,4 @@
-"""Which recipes adapt to the pictures of a call: measured, decided once a run, and read when a zip is to adapt."""
+"""Which recipes adapt to the images of a call: measured, decided once a run, and read when a zip is to adapt."""
 
 from __future__ import annotations
 

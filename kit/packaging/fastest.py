@@ -16,8 +16,8 @@ from kit.inference.model import IN_HALF, keep_freed_memory, load_runner
 from kit.packaging.members import Member
 from kit.packaging.runtime_files import Entries, Files, runtime_files
 
-PICTURES = 64
-"""Noise pictures that each recipe is timed on."""
+IMAGES = 64
+"""Noise images that each recipe is timed on."""
 
 AGREEMENT = 1e-2
 """Most that a runtime's logits may differ from the first's."""
@@ -50,7 +50,7 @@ def _measured(allowed: Sequence[str], members: Sequence[Member]) -> str:
         except (PackagingError, ImportError) as error:
             reasons.append(f"{runtime}: {error}")
     if not timed:
-        raise PackagingError("; ".join(reasons) or "the platform allows no runtime. Mend runtimes in its file")
+        raise PackagingError("; ".join(reasons) or "the platform allows no runtime. Fix runtimes in its file")
     wanted = next(iter(timed.values()))[1]
     agreeing = [runtime for runtime, (_, logits) in timed.items() if np.abs(logits - wanted).max() <= AGREEMENT]
     return min(agreeing, key=lambda runtime: timed[runtime][0])
@@ -59,7 +59,7 @@ def _measured(allowed: Sequence[str], members: Sequence[Member]) -> str:
 def _time(runtime: str, entries: Entries, files: Files) -> tuple[float, np.ndarray]:
     """Seconds for one network of every recipe, in bfloat16 where that is faster; their float32 logits side by side."""
     first = {entry["recipe"]: entry for entry in reversed(entries)}
-    images = np.random.default_rng(0).integers(0, 256, (PICTURES, 64, 64, 3), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (IMAGES, 64, 64, 3), dtype=np.uint8)
     seconds, logits = 0.0, []
     with tempfile.TemporaryDirectory(prefix="kit-") as folder:
         for name, data in files.items():
@@ -73,6 +73,6 @@ def _time(runtime: str, entries: Entries, files: Files) -> tuple[float, np.ndarr
                 found = run(images, entry, **way)
                 taken.append(time.perf_counter() - start)
                 if not way:
-                    logits.append(found.reshape(PICTURES, -1))
+                    logits.append(found.reshape(IMAGES, -1))
             seconds += min(taken)
     return seconds, np.concatenate(logits, axis=1)

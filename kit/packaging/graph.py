@@ -49,7 +49,7 @@ class Graph:
 
 
 def export_graph(net: nn.Module, size: int, label: str) -> Graph:
-    """The graph of `net` for pictures (N, 3, size, size), any N; PackagingError names `label` where there is none."""
+    """The graph of `net` for images (N, 3, size, size), any N; PackagingError names `label` where there is none."""
     program = _program(net.eval(), size, label)
     names = _names(program)
     writer = _Writer(names)

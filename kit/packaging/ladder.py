@@ -62,7 +62,7 @@ class Rung:
 class Ladder:
     """What rungs are made from.
 
-    read: gives the networks of a blend. prepared: gives the pictures that eight bits are measured on; None leaves those
+    read: gives the networks of a blend. prepared: gives the images that eight bits are measured on; None leaves those
     out. remote: local and remote scores of earlier zips. echo: told what could have stood for the blend and cannot.
     losses: by recipe, what was measured already.
     """

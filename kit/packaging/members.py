@@ -34,7 +34,7 @@ class Member:
 
 
 def read_members(blend: Blend, contest: str, workspace: Workspace) -> list[Member]:
-    """All networks of a blend, best first; PackagingError or ArtefactError names the command that mends it.
+    """All networks of a blend, best first; PackagingError or ArtefactError names the command that fixes it.
 
     The first fold of every recipe comes before the second of any: when time runs out, all recipes have
     spoken.

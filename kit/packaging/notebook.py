@@ -25,8 +25,8 @@ from model import Model
 
 sample = pd.read_csv(glob.glob(os.path.join(TEST, "sample_submission.csv"))[0])
 files = glob.glob(os.path.join(TEST, "**", "*.*"), recursive=True)
-pictures = [path for path in files if path.lower().endswith((".png", ".jpg", ".jpeg", ".bmp", ".webp"))]
-paths = {{os.path.splitext(os.path.basename(path))[0]: path for path in pictures}}
+images = [path for path in files if path.lower().endswith((".png", ".jpg", ".jpeg", ".bmp", ".webp"))]
+paths = {{os.path.splitext(os.path.basename(path))[0]: path for path in images}}
 ids = [os.path.splitext(str(value))[0] for value in sample[{id_column!r}]]
 images = np.stack([np.asarray(Image.open(paths[name]).convert("RGB").resize(({size}, {size}))) for name in ids])
 labels = Model().predict(images, max_seconds={seconds})

@@ -17,7 +17,7 @@ SMALL = 64
 
 
 def onnx_bytes(net: nn.Module, size: int, label: str, eight: bool = False) -> bytes:
-    """`net` for pictures (N, 3, size, size), any N, its weights in half precision or in eight bits.
+    """`net` for images (N, 3, size, size), any N, its weights in half precision or in eight bits.
 
     PackagingError where it cannot be exported, or onnx is missing.
     """

@@ -57,8 +57,8 @@ def package(
 
     Of several runtimes that the platform allows, the fastest here that agrees with the first is taken. Where
     the platform's max_mb does not hold all, the size ladder is gone down and `echo` told of every rung;
-    `prepared` gives the pictures that eight bits are measured on. With `adapt`, recipes for which `kit adapt`
-    found a method that wins adapt to the pictures of a call. `remote` holds local and remote scores of earlier
+    `prepared` gives the images that eight bits are measured on. With `adapt`, recipes for which `kit adapt`
+    found a method that wins adapt to the images of a call. `remote` holds local and remote scores of earlier
     zips, by which the score to expect of what stands for the blend is corrected.
     """
     if platform.artefact == "predictions":

@@ -21,7 +21,7 @@ from kit.errors import ConfigError
 from kit.pipeline.plan import Plan
 from kit.shifts.battery import Battery
 from kit.train.device import pick_device, pinned
-from kit.train.pictures import resized
+from kit.train.images import resized
 from kit.train.run import Trainer, scored_folds
 from kit.workspace import Workspace
 
@@ -29,8 +29,8 @@ LEAST, LEAST_OF_FEW = 0.3, 0.1
 """Least share of its epochs that a recipe is worth training for; the second, where only FEW are left."""
 FEW = 5
 MIN_FOLDS = 3
-REHEARSAL_PICTURES = 4500
-"""Pictures that a rehearsal sends through every fold model."""
+REHEARSAL_IMAGES = 4500
+"""Images that a rehearsal sends through every fold model."""
 RESERVE = 0.06
 """Share of the budget kept back for what no measurement foresees."""
 SAMPLE = 192
@@ -44,8 +44,8 @@ class Cost:
     """One epoch of one fold."""
     scoring: float
     """All held-out rows of all folds, clean and shifted."""
-    picture: float
-    """One picture through one fold model with its views."""
+    image: float
+    """One image through one fold model with its views."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Budget:
         return MIN_FOLDS
 
     def _rehearsal(self, costs: dict[str, Cost]) -> float:
-        return REHEARSAL_PICTURES * self.folds * sum(cost.picture for cost in costs.values())
+        return REHEARSAL_IMAGES * self.folds * sum(cost.image for cost in costs.values())
 
     def plan(self, recipes: Sequence[RecipeConfig], echo: Echo) -> Iterator[RecipeConfig]:
         """Yields each recipe with the epochs it can have, just before it is to be trained.
@@ -145,17 +145,17 @@ class Budget:
         sample = np.arange(min(SAMPLE, len(self.prepared.ids)))
         images, ids = np.array(self.prepared.images[sample]), self.prepared.ids[sample]
         with pinned(0):
-            pictures = resized(images, recipe.size)
-            step, precision = trainer.time_step(pictures)
-            picture = trainer.time_picture(images)
+            sized = resized(images, recipe.size)
+            step, precision = trainer.time_step(sized)
+            image = trainer.time_image(images)
         shift, cells = self._time_shift(images, ids)
         splits = [self.prepared.split(fold) for fold in scored_folds(self.prepared)]
         rows = np.mean([len(part.train) for part in splits])
         scored = sum(len(part.held_out) for part in splits)
-        scoring = scored * (picture * (1 + cells) + shift * cells)
+        scoring = scored * (image * (1 + cells) + shift * cells)
         speed = recipe.train.batch_size / step
-        echo(f"measured: {recipe.name} trains {speed:,.0f} img/s ({precision}), scores {1 / picture:,.0f} img/s")
-        return Cost(step / recipe.train.batch_size * float(rows), scoring, picture)
+        echo(f"measured: {recipe.name} trains {speed:,.0f} img/s ({precision}), scores {1 / image:,.0f} img/s")
+        return Cost(step / recipe.train.batch_size * float(rows), scoring, image)
 
     def _time_shift(self, images: np.ndarray, ids: np.ndarray) -> tuple[float, int]:
         """Seconds to shift one of `images`, and how often each row is shifted."""

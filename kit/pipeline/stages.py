@@ -136,7 +136,7 @@ def train(
 def shares_expected(
     contest: ContestConfig, prepared: Prepared, workspace: Workspace, console: Console, test: Path | None = None
 ) -> dict[str, float] | None:
-    """Shares of the battery's cells in the contest's unlabelled test pictures; None where it hands out none."""
+    """Shares of the battery's cells in the contest's unlabelled test images; None where it hands out none."""
     if contest.expects != "shifted" or not (test or contest.data.test):
         return None
     seen = load_test(contest, test, workspace)
@@ -260,7 +260,7 @@ def conclude(
         echo(f"achieved  {result.hidden:.3f} on the practice contest's hidden test: {inside} the interval")
     echo(f"report    {write_report(contest, workspace, packed.path)}")
     if not result.passed:
-        console.print("[red]The rehearsal failed: do not upload this zip.[/red] The table above says what to mend.")
+        console.print("[red]The rehearsal failed: do not upload this zip.[/red] The table above says what to fix.")
         return
     echo(f"next      kit upload {packed.path} --phase PHASE_ID   (or the platform's web page)")
 

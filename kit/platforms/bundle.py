@@ -1,7 +1,7 @@
 """A competition bundle: a contest as Codabench takes it from its organisers, for self-hosting or a course.
 
 A zip with competition.yaml at its root, pages, a logo, the ingestion and scoring programs that rehearsals
-use, and for every phase its hidden pictures and their labels.
+use, and for every phase its hidden images and their labels.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SCORING = "python3 /app/program/scoring.py /app/input /app/output"
 
 @dataclass(frozen=True)
 class HiddenTest:
-    """The pictures of one phase: images (N, S, S, 3) uint8 and labels (N,) int64."""
+    """The images of one phase: images (N, S, S, 3) uint8 and labels (N,) int64."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -50,12 +50,12 @@ def write_bundle(
     docker_image: str = "codalab/codalab-legacy:py37",
 ) -> None:
     """Write the bundle of `contest` with its phases in order, each `days` long; PackagingError for unfit
-    pictures.
+    images.
 
     docker_image: the image that submissions run in; it has to hold the platform's packages.
     """
     if not phases:
-        raise PackagingError("a bundle needs at least one phase with hidden pictures. Give --hidden FILE.npz")
+        raise PackagingError("a bundle needs at least one phase with hidden images. Give --hidden FILE.npz")
     for name, hidden in phases.items():
         _check_hidden(contest, name, hidden)
     files = {
@@ -77,17 +77,17 @@ def _check_hidden(contest: ContestConfig, name: str, hidden: HiddenTest) -> None
     if hidden.images.shape[1:] != (side, side, 3) or hidden.images.dtype != np.uint8 or not len(hidden.images):
         raise PackagingError(
             f"phase {name}: hidden images must be (N, {side}, {side}, 3) uint8, but got "
-            f"{hidden.images.shape} {hidden.images.dtype}. Mend the file"
+            f"{hidden.images.shape} {hidden.images.dtype}. Fix the file"
         )
     if hidden.labels.shape != (len(hidden.images),):
         raise PackagingError(
-            f"phase {name}: labels must be ({len(hidden.images)},), but got {hidden.labels.shape}. Mend the file"
+            f"phase {name}: labels must be ({len(hidden.images)},), but got {hidden.labels.shape}. Fix the file"
         )
     classes = len(contest.classes)
     if hidden.labels.min() < 0 or hidden.labels.max() >= classes:
         raise PackagingError(
             f"phase {name}: labels must be 0 to {classes - 1}, but go from {hidden.labels.min()} to "
-            f"{hidden.labels.max()}. Mend the file"
+            f"{hidden.labels.max()}. Fix the file"
         )
 
 
@@ -105,7 +105,7 @@ def _competition(
     return {
         "version": 2,
         "title": contest.title or contest.name,
-        "description": f"Classify pictures of {len(contest.classes)} classes.",
+        "description": f"Classify images of {len(contest.classes)} classes.",
         "image": "logo.png",
         "docker_image": docker_image,
         "registration_auto_approve": True,
@@ -118,7 +118,7 @@ def _competition(
             {
                 "index": number,
                 "name": f"{contest.name} {name}",
-                "description": f"Predict the labels of the {name} pictures",
+                "description": f"Predict the labels of the {name} images",
                 "ingestion_program": "ingestion_program",
                 "scoring_program": "scoring_program",
                 "input_data": f"input_data_{name}",
@@ -171,24 +171,24 @@ def _pages(contest: ContestConfig, platform: PlatformConfig) -> dict[str, bytes]
     packages = ", ".join(f"{name} {version}".strip() for name, version in platform.packages.items()) or "none"
     limit = f"{platform.max_seconds or 600:g} seconds"
     overview = (
-        f"# {contest.title or contest.name}\n\nPictures of {side} x {side} pixels are to be put into "
+        f"# {contest.title or contest.name}\n\nImages of {side} x {side} pixels are to be put into "
         f"{len(contest.classes)} classes:\n\n{classes}\n\n"
-        f"The hidden pictures may look different from the training set.\n"
+        f"The hidden images may look different from the training set.\n"
     )
     evaluation = (
         f"# Evaluation\n\nHand in a flat zip with `model.py` and what it loads. Its class "
-        f"`{platform.class_name}` is made {made}, and `predict(X)` is called once with all pictures, "
+        f"`{platform.class_name}` is made {made}, and `predict(X)` is called once with all images, "
         f"(N, {side}, {side}, 3), values 0 to 255. It returns integer labels (N,).\n\n"
         f"Submissions are ranked by {contest.metric.replace('_', ' ')}.\n\n"
         f"Packages: {packages}. Time limit: {limit}.\n"
     )
-    terms = "# Terms\n\nThe hidden pictures must not be looked at. Submissions are run as they are.\n"
+    terms = "# Terms\n\nThe hidden images must not be looked at. Submissions are run as they are.\n"
     pages = {"overview": overview, "evaluation": evaluation, "terms": terms}
     return {f"pages/{name}.md": text.encode() for name, text in pages.items()}
 
 
 def _logo(images: np.ndarray) -> bytes:
-    """A contact sheet of three by three pictures."""
+    """A contact sheet of three by three images."""
     nine = images[np.arange(9) % len(images)]
     rows = [np.concatenate(list(nine[row : row + 3]), axis=1) for row in (0, 3, 6)]
     buffer = io.BytesIO()

@@ -30,7 +30,7 @@ def kaggle(arguments: list[str]) -> str:
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise UploadError(
-            f"kaggle {' '.join(arguments[:2])}: {lines[-1] if lines else 'failed'}. Mend it and try again"
+            f"kaggle {' '.join(arguments[:2])}: {lines[-1] if lines else 'failed'}. Fix it and try again"
         )
     return done.stdout
 

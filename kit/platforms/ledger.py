@@ -51,7 +51,7 @@ def append(workspace: Workspace, event: str, **values: Any) -> dict[str, Any]:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise DiskError(f"{path}: cannot be added to ({error}). Free space or mend the permissions") from error
+        raise DiskError(f"{path}: cannot be added to ({error}). Free space or fix the permissions") from error
     return entry
 
 

@@ -23,7 +23,7 @@ def label_values(labels: np.ndarray, class_names: tuple[str, ...], platform: Pla
 def predictions_table(
     ids: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...], platform: PlatformConfig
 ) -> pd.DataFrame:
-    """One row a picture, with exactly the platform's two columns."""
+    """One row an image, with exactly the platform's two columns."""
     values = label_values(labels, class_names, platform)
     return pd.DataFrame({platform.id_column: ids, platform.label_column: values})
 
@@ -35,7 +35,7 @@ def as_in_sample(ids: np.ndarray, sample: pd.DataFrame, platform: PlatformConfig
     """
     if platform.id_column not in sample.columns:
         raise PackagingError(
-            f"the sample has no column {platform.id_column!r}, but {', '.join(sample.columns)}. Mend id_column in the "
+            f"the sample has no column {platform.id_column!r}, but {', '.join(sample.columns)}. Fix id_column in the "
             f"platform file"
         )
     ours, theirs = pd.Series(ids).astype(str), set(sample[platform.id_column].astype(str))
@@ -58,7 +58,7 @@ def fit_sample(table: pd.DataFrame, sample: pd.DataFrame, platform: PlatformConf
     """The table in the order of sample_submission.csv; PackagingError for other columns or ids."""
     if list(table.columns) != list(sample.columns):
         raise PackagingError(
-            f"columns must be {', '.join(sample.columns)}, but are {', '.join(table.columns)}. Mend id_column and "
+            f"columns must be {', '.join(sample.columns)}, but are {', '.join(table.columns)}. Fix id_column and "
             f"label_column in the platform file"
         )
     table = table.assign(**{platform.id_column: as_in_sample(table[platform.id_column].to_numpy(), sample, platform)})

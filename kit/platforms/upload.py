@@ -52,7 +52,7 @@ def find_token(server: str) -> str:
         if answer.ok and "token" in answer.json():
             return str(answer.json()["token"])
         raise UploadError(
-            f"{server} refused user {user!r} ({answer.status_code}). Mend CODABENCH_USERNAME or _PASSWORD"
+            f"{server} refused user {user!r} ({answer.status_code}). Fix CODABENCH_USERNAME or _PASSWORD"
         )
     raise UploadError(
         "uploading needs a token, and none was given. Set CODABENCH_TOKEN, or CODABENCH_USERNAME and "
@@ -83,7 +83,7 @@ def check_report(zip_path: Path) -> dict[str, Any]:
         raise UploadError(f"{zip_path}: changed since its rehearsal. Run: {again}")
     if not report["passed"]:
         wrong = [check["name"] for check in report["checks"] if not check["passed"]]
-        raise UploadError(f"{zip_path}: failed its rehearsal ({', '.join(wrong[:3])}). Mend it, then run: {again}")
+        raise UploadError(f"{zip_path}: failed its rehearsal ({', '.join(wrong[:3])}). Fix it, then run: {again}")
     return report
 
 

@@ -16,7 +16,7 @@ LABELS_AGREE = 0.999
 """Share of labels that must be the same; rounding turns the few that lie between two classes."""
 
 ADAPTED_AGREE = 0.9
-"""The same where networks adapt to the pictures of a call: other company then changes some labels, as it should."""
+"""The same where networks adapt to the images of a call: other company then changes some labels, as it should."""
 
 
 @dataclass(frozen=True)

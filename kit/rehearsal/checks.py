@@ -63,7 +63,7 @@ def explain(error: Mapping[str, Any], around: Surroundings) -> tuple[str, str]:
         return _missing_class(around)
     if kind in ("FileNotFoundError", "NotADirectoryError", "OSError", "PermissionError"):
         return _missing_file(message, around)
-    return f"raises {kind}", f"{kind}: {message}. Mend it at {_last_line(error)}"
+    return f"raises {kind}", f"{kind}: {message}. Fix it at {_last_line(error)}"
 
 
 _MEANINGS = (

@@ -74,7 +74,7 @@ def _run(command: list[str], platform: PlatformConfig) -> str:
         reason = "\n".join((done.stderr or done.stdout).strip().splitlines()[-3:])
         raise RehearsalError(
             f"{platform.name}: its environment could not be made ({' '.join(command[:4])} ...): {reason}\n"
-            f"Mend [packages] or python in the platform file, or see whether the package index can be reached."
+            f"Fix [packages] or python in the platform file, or see whether the package index can be reached."
         )
     return done.stdout
 

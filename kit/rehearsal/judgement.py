@@ -22,28 +22,28 @@ AT_CHANCE = 1.5
 """A submission that is right less often than this times the largest class knows nothing."""
 
 WRONG = {
-    "shape": "predict must return one label a picture, shape (N,)",
+    "shape": "predict must return one label an image, shape (N,)",
     "one-hot": "predict returns one-hot or probabilities. Return argmax(axis=1), shape (N,)",
     "dtype": "float labels: they must be integers. Return labels.astype(int)",
-    "some": "labels depend on which pictures come together: the network is in training mode, or statistics of "
+    "some": "labels depend on which images come together: the network is in training mode, or statistics of "
     "the batch are used. Call eval()",
     "again": "random output: two equal calls give different labels. Call eval(), draw nothing at random",
     "permuted": "a permuted input does not give the permuted answer: rows are sorted, shuffled or mixed with "
     "their neighbours (batch order)",
-    "int64": "int64 pictures get other labels than uint8: the scale is guessed from the type. Convert with "
+    "int64": "int64 images get other labels than uint8: the scale is guessed from the type. Convert with "
     "astype('float32') and divide by 255",
-    "float32": "float32 pictures in 0..255 get other labels than uint8: the scale is guessed from the type. "
+    "float32": "float32 images in 0..255 get other labels than uint8: the scale is guessed from the type. "
     "Convert with astype('float32') and divide by 255",
     "strided": "a non-contiguous array gives other labels. Call numpy.ascontiguousarray",
     "read_only": "a read-only array gives other labels, or fails, because X is written to. Work on a copy",
     "mutated": "predict mutates X. Work on a copy",
     "size": "a call of this size fails or answers otherwise: batches are of a fixed size, or N is assumed",
     "none": "an empty call must be answered by shape (0,)",
-    "constant": "constant pictures are not answered: something divides by their spread",
-    "dark": "dark pictures get other labels beside bright ones: the scale is guessed from the values (such as "
+    "constant": "constant images are not answered: something divides by their spread",
+    "dark": "dark images get other labels beside bright ones: the scale is guessed from the values (such as "
     "X.max() > 1). Divide by 255 in any case",
-    "multiplied": "scaled twice: pictures times 255 are answered well. Divide by 255 once",
-    "divided": "not scaled: pictures divided by 255 are answered well. Divide by 255",
+    "multiplied": "scaled twice: images times 255 are answered well. Divide by 255 once",
+    "divided": "not scaled: images divided by 255 are answered well. Divide by 255",
     "chance": "labels are no better than chance: wrong weights, class order, channel order or preprocessing",
     "parity": "the zip's networks answer unlike those that were scored: weights or preprocessing changed. Pack again",
     "time": "too slow. Predict in batches, blend fewer networks or views",
@@ -65,7 +65,7 @@ def judge_answers(answers: Answers, questions: Questions, platform: PlatformConf
 
 
 def _kind(answers: Answers, questions: Questions) -> Iterator[Check]:
-    """Shape, type and range of the answer to all pictures."""
+    """Shape, type and range of the answer to all images."""
     found, labels = answers.results["all"], answers.array("all")
     rows, classes = len(questions.reference.images), questions.reference.num_classes
     shape = tuple(found["shape"])
@@ -81,7 +81,7 @@ def _kind(answers: Answers, questions: Questions) -> Iterator[Check]:
 
 
 def _forms(answers: Answers, questions: Questions) -> Iterator[Check]:
-    """The same pictures again, in another order, type and memory."""
+    """The same images again, in another order, type and memory."""
     whole = answers.labels("all")[questions.some]
     yield answers.same("some", "company", whole, WRONG["some"])
     alone = answers.array("some")
@@ -96,7 +96,7 @@ def _forms(answers: Answers, questions: Questions) -> Iterator[Check]:
 
 
 def _sizes(answers: Answers, questions: Questions) -> Iterator[Check]:
-    """Calls of other sizes answer alike; few pictures are never adapted to, so these are held against few."""
+    """Calls of other sizes answer alike; few images are never adapted to, so these are held against few."""
     whole = answers.labels("all")
     few = answers.array("some") if questions.reference.adapts else None
     some = whole[questions.some] if few is None or few.shape != questions.some.shape else few
@@ -111,20 +111,20 @@ def _sizes(answers: Answers, questions: Questions) -> Iterator[Check]:
 
 
 def _values(answers: Answers, questions: Questions) -> Iterator[Check]:
-    """Whether pictures are scaled once, whatever they hold, and known."""
+    """Whether images are scaled once, whatever they hold, and known."""
     truth = questions.reference.labels
     right = float((answers.labels("all") == truth).mean())
     bar = min(0.95, AT_CHANCE * float(np.bincount(truth).max() / len(truth)))
     wrong = _why_at_chance(answers, questions, bar)
     yield judge("classes", right > bar, f"{right:.1%} of {len(truth):,} training rows right", wrong, "a low score")
     some = questions.some
-    yield _answered(answers, "constant", "constant pictures", 4)
+    yield _answered(answers, "constant", "constant images", 4)
     dark, together = answers.array("dark"), answers.array("dark_and_bright")
     if dark is None or together is None:
-        yield _answered(answers, "dark" if dark is None else "dark_and_bright", "dark pictures", len(some))
+        yield _answered(answers, "dark" if dark is None else "dark_and_bright", "dark images", len(some))
         return
     same = bool(np.array_equal(dark, together[: len(dark)]))
-    yield judge("dark pictures", same, "alone and beside bright ones", WRONG["dark"], "a few points less")
+    yield judge("dark images", same, "alone and beside bright ones", WRONG["dark"], "a few points less")
 
 
 def _answered(answers: Answers, name: str, title: str, rows: int) -> Check:
@@ -189,7 +189,7 @@ def _vote(logits: np.ndarray) -> np.ndarray:
 
 
 def _costs(answers: Answers, platform: PlatformConfig) -> Iterator[Check]:
-    """Time and memory of the call with all pictures."""
+    """Time and memory of the call with all images."""
     found = answers.results["all"]
     seconds, rows = float(found["seconds"]), int(found["rows"])
     peak = max(float(result.get("peak_mb", 0.0)) for result in answers.results.values())

@@ -20,7 +20,7 @@ from kit.rehearsal.reference import Reference
 from kit.rehearsal.sandbox import Interpreter, Job, run_isolated
 
 TRIED = 64
-"""Pictures of the trial."""
+"""Images of the trial."""
 
 
 def try_notebook(
@@ -31,7 +31,7 @@ def try_notebook(
     python: Interpreter,
     scratch: Path,
 ) -> list[Check]:
-    """Run the notebook of an unpacked zip on pictures with known labels; what it wrote against what Kaggle takes."""
+    """Run the notebook of an unpacked zip on images with known labels; what it wrote against what Kaggle takes."""
     try:
         about = json.loads((submission / ABOUT).read_text(encoding="utf-8"))
         (dataset,), (competition,) = about["dataset_sources"], about["competition_sources"]
@@ -65,17 +65,17 @@ def try_notebook(
         right = float((given == labels).mean())
         bar = 1.5 / reference.num_classes
         figure = f"{right:.1%} of {len(ids)} right in {outcome.seconds:.0f} s"
-        wrong = "its answers belong to other pictures. Look at how it pairs files and ids"
+        wrong = "its answers belong to other images. Look at how it pairs files and ids"
         checks.append(judge("notebook: answers", right > bar, figure, wrong, "a low score"))
     return checks
 
 
 def _lay_out(scratch: Path, reference: Reference, platform: PlatformConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures and sample_submission.csv as a contest has them, in an order that their names do not have."""
+    """Images and sample_submission.csv as a contest has them, in an order that their names do not have."""
     for name in ("contest/test", "code", "working"):
         (scratch / name).mkdir(parents=True)
     rows = np.random.default_rng(2).permutation(len(reference.images))[:TRIED]
-    ids = np.array([f"picture{number:04d}" for number in np.random.default_rng(3).permutation(len(rows))])
+    ids = np.array([f"image{number:04d}" for number in np.random.default_rng(3).permutation(len(rows))])
     for name, row in zip(ids, rows):
         Image.fromarray(reference.images[row]).save(scratch / "contest" / "test" / f"{name}.png")
     sample = pd.DataFrame({platform.id_column: ids, platform.label_column: 0})

@@ -23,7 +23,7 @@ def check_predictions(
 ) -> tuple[list[Check], np.ndarray | None]:
     """The checks of a file, and its labels (N,) int64 in the order of `ids` where all hold."""
     if not path.is_file():
-        raise RehearsalError(f"{path}: there is no such file. Write it: kit predict ZIP PICTURES --out {path}")
+        raise RehearsalError(f"{path}: there is no such file. Write it: kit predict ZIP IMAGES --out {path}")
     size = path.stat().st_size / 1e6
     fits = not platform.max_mb or size <= platform.max_mb
     figure = f"{size:.1f} MB" + (f" (limit {platform.max_mb:g} MB)" if platform.max_mb else "")
@@ -91,9 +91,9 @@ def _read_csv(
 
 def _judge_ids(given: pd.Series, ids: np.ndarray) -> Check:
     twice, missing, unknown = given[given.duplicated()], set(ids) - set(given), set(given) - set(ids)
-    figure = f"{len(given):,} rows for {len(ids):,} pictures"
+    figure = f"{len(given):,} rows for {len(ids):,} images"
     if len(twice):
-        return failed("ids", figure, f"{twice.iloc[0]!r} is there twice. Give each picture one row", REFUSED)
+        return failed("ids", figure, f"{twice.iloc[0]!r} is there twice. Give each image one row", REFUSED)
     if missing or unknown:
         example = sorted(missing or unknown)[0]
         wrong = f"{len(missing):,} ids are missing and {len(unknown):,} unknown, such as {example!r}. Take the sample's"
@@ -104,7 +104,7 @@ def _judge_ids(given: pd.Series, ids: np.ndarray) -> Check:
 def _judge_labels(labels: np.ndarray, rows: int, classes: int) -> list[Check]:
     whole = labels.dtype.kind in "iu"
     checks = [
-        judge("shape", labels.shape == (rows,), str(labels.shape), f"must be ({rows},): one label a picture"),
+        judge("shape", labels.shape == (rows,), str(labels.shape), f"must be ({rows},): one label an image"),
         judge("dtype", whole, str(labels.dtype), "labels must be integers. Write labels.astype(int)", "a score of 0"),
     ]
     if all(check.passed for check in checks) and rows:

@@ -1,4 +1,4 @@
-"""The questions of a rehearsal: the same pictures in every form that a platform might hand in."""
+"""The questions of a rehearsal: the same images in every form that a platform might hand in."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOME = 96
 """Rows of the questions that are asked in many forms."""
 
 MANY, MANY_SECONDS = 5000, 150.0
-"""Pictures of the largest call, and the seconds beyond which it is left out."""
+"""Images of the largest call, and the seconds beyond which it is left out."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Questions:
     order: np.ndarray
     """(S,) the permutation of `some` in question "permuted"."""
     many: int
-    """Pictures of the largest call: the reference's over and over."""
+    """Images of the largest call: the reference's over and over."""
 
 
 def ask(reference: Reference, platform: PlatformConfig, folder: Path) -> Questions:
@@ -63,7 +63,7 @@ def _job(folder: Path, name: str, images: np.ndarray, **more: Any) -> dict[str, 
 
 
 def _forms(questions: Questions, folder: Path) -> list[dict[str, Any]]:
-    """All pictures once, then some of them in other orders, types and memory layouts."""
+    """All images once, then some of them in other orders, types and memory layouts."""
     images = questions.reference.images
     some = images[questions.some]
     return [
@@ -79,7 +79,7 @@ def _forms(questions: Questions, folder: Path) -> list[dict[str, Any]]:
 
 
 def _sizes(questions: Questions, folder: Path) -> list[dict[str, Any]]:
-    """Calls with 1, 7, 0 and 5,000 pictures."""
+    """Calls with 1, 7, 0 and 5,000 images."""
     images = questions.reference.images
     many = images[np.arange(questions.many) % len(images)]
     return [
@@ -91,9 +91,9 @@ def _sizes(questions: Questions, folder: Path) -> list[dict[str, Any]]:
 
 
 def _brightness(questions: Questions, folder: Path) -> list[dict[str, Any]]:
-    """Constant and very dark pictures, and scales that a correct submission need not take.
+    """Constant and very dark images, and scales that a correct submission need not take.
 
-    A dark picture's label must not depend on whether a bright one is in the same call; the last two tell,
+    A dark image's label must not depend on whether a bright one is in the same call; the last two tell,
     when the answers are wrong, whether the scale is the reason.
     """
     some = questions.reference.images[questions.some]

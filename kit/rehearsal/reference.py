@@ -1,4 +1,4 @@
-"""What a submission is held against: pictures with known labels, and the out-of-fold logits of its networks."""
+"""What a submission is held against: images with known labels, and the out-of-fold logits of its networks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class MemberRows:
     member: int
     """Its place in the manifest."""
     rows: np.ndarray
-    """(r,) int64: places in the reference's pictures."""
+    """(r,) int64: places in the reference's images."""
     logits: np.ndarray
     """(r, V, C) float32: from the out-of-fold store."""
     eight_bits: bool = False
@@ -32,7 +32,7 @@ class MemberRows:
 
 @dataclass(frozen=True)
 class Reference:
-    """Pictures to ask about."""
+    """Images to ask about."""
 
     images: np.ndarray
     """(R, S, S, 3) uint8."""
@@ -41,7 +41,7 @@ class Reference:
     num_classes: int
     members: tuple[MemberRows, ...] = field(default=())
     adapts: bool = False
-    """Whether networks adapt to the other pictures of a call."""
+    """Whether networks adapt to the other images of a call."""
 
 
 def make_reference(

@@ -24,7 +24,7 @@ from kit.rehearsal.rehearse import Rehearsal, report_path
 
 
 @dataclass(frozen=True)
-class HiddenPictures:
+class HiddenImages:
     """What a file of predictions is about."""
 
     ids: np.ndarray
@@ -33,40 +33,40 @@ class HiddenPictures:
     """(N,) int64, where somebody knows them."""
 
 
-def hidden_pictures(sample: Path | None, platform: PlatformConfig, contest: ContestConfig) -> HiddenPictures:
+def hidden_images(sample: Path | None, platform: PlatformConfig, contest: ContestConfig) -> HiddenImages:
     """What a file is about: sample_submission.csv, an npz of ids or labels, or the practice contest's hidden test.
 
     RehearsalError where nothing says it.
     """
     if sample is None and contest.data.kind == "practice":
         labels = hidden_test(contest.seed)[1]
-        return HiddenPictures(np.arange(len(labels)).astype(str), labels)
+        return HiddenImages(np.arange(len(labels)).astype(str), labels)
     if sample is None:
         raise RehearsalError(
-            f"{platform.name}: which pictures the file is about must be known. Give --sample sample_submission.csv, or "
+            f"{platform.name}: which images the file is about must be known. Give --sample sample_submission.csv, or "
             f"an npz with ids or labels"
         )
     if sample.suffix == ".csv":
         table = pd.read_csv(sample, dtype=str, keep_default_na=False)
         if platform.id_column not in table:
             raise RehearsalError(
-                f"{sample}: has no column {platform.id_column!r}, but {', '.join(table.columns)}. Mend id_column in "
+                f"{sample}: has no column {platform.id_column!r}, but {', '.join(table.columns)}. Fix id_column in "
                 f"the platform file"
             )
-        return HiddenPictures(table[platform.id_column].to_numpy(dtype=str), None)
+        return HiddenImages(table[platform.id_column].to_numpy(dtype=str), None)
     arrays = read_npz(sample)
     truth = arrays["labels"].reshape(-1) if "labels" in arrays else None
     counts = [len(arrays[key]) for key in ("ids", "labels", "images") if key in arrays]
     if not counts:
-        raise RehearsalError(f"{sample}: must hold ids, labels or images, but holds {', '.join(arrays)}. Mend it")
-    return HiddenPictures(arrays.get("ids", np.arange(counts[0])).astype(str), truth)
+        raise RehearsalError(f"{sample}: must hold ids, labels or images, but holds {', '.join(arrays)}. Fix it")
+    return HiddenImages(arrays.get("ids", np.arange(counts[0])).astype(str), truth)
 
 
 def rehearse_predictions(
     path: Path,
     platform: PlatformConfig,
     class_names: Sequence[str],
-    pictures: HiddenPictures,
+    images: HiddenImages,
     *,
     metric: str = "accuracy",
     level: str | None = None,
@@ -77,17 +77,17 @@ def rehearse_predictions(
     level: "check" reads it; "run" also scores it in this Python, "platform" in the platform's environment.
     """
     report_path(path).unlink(missing_ok=True)
-    checks, labels = check_predictions(path, platform, class_names, pictures.ids)
+    checks, labels = check_predictions(path, platform, class_names, images.ids)
     hidden, isolation = None, "not run"
     if labels is not None and level != "check":
         python = platform_python(platform, echo) if level == "platform" else this_python(platform)
         with tempfile.TemporaryDirectory(prefix="kit-") as folder:
-            truth = pictures.labels if pictures.labels is not None else np.zeros_like(labels)
+            truth = images.labels if images.labels is not None else np.zeros_like(labels)
             (Path(folder) / "output").mkdir()
             np.save(Path(folder) / "output" / "predictions.npy", labels)
             outcome, scores = run_scoring(truth, platform, python, Path(folder))
         isolation = outcome.isolation
-        hidden = scores.get(metric) if pictures.labels is not None else None
+        hidden = scores.get(metric) if images.labels is not None else None
         checks.append(_score_check(scores, hidden, metric, outcome.stderr))
     made = Rehearsal(path, sha256_file(path), platform.name, level or "run", isolation, tuple(checks), hidden)
     if level != "check":

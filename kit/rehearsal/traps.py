@@ -119,5 +119,5 @@ TRAPS: tuple[Trap, ...] = (
     ("no exit", "sys.exit ends the platform's process, so nothing is written. Raise an error", _exits),
     ("no command line", "reads argv, which is the ingestion program's. Use defaults", _command_line),
     ("no workers", "spawns workers or commands: /dev/shm is small. Use num_workers=0", _workers),
-    ("no guessed scale", "the scale is guessed from the values, so dark pictures break. Divide by 255", _guesses_scale),
+    ("no guessed scale", "the scale is guessed from the values, so dark images break. Divide by 255", _guesses_scale),
 )

@@ -15,7 +15,7 @@ def by_family(proba: np.ndarray, pool: Pool) -> dict[str, float]:
 
 
 def by_severity(proba: np.ndarray, pool: Pool) -> dict[int, float]:
-    """Score by severity, mildest first, of proba (N, 1 + K, C); severity 0 is the clean picture."""
+    """Score by severity, mildest first, of proba (N, 1 + K, C); severity 0 is the clean image."""
     # Names without a dot are families of their own.
     severities = tuple(name.partition("@")[2] for name in pool.cell_names)
     shifted = family_scores(_shifted_values(proba, pool), pool.cells, severities)

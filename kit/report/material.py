@@ -40,7 +40,7 @@ class Board:
 
     @property
     def shifted(self) -> bool:
-        """Whether the runs were scored on shifted pictures."""
+        """Whether the runs were scored on shifted images."""
         return self.pool.proba.shape[2] > 1
 
     @property
@@ -66,7 +66,7 @@ class Material:
     """clean.csv."""
     sweeps: list[Morning]
     images: ImageSet | None
-    """All pictures of the source, dropped ones too."""
+    """All images of the source, dropped ones too."""
     notes: list[str]
     """What is left out, and why."""
 
@@ -165,11 +165,11 @@ def _remote(workspace: Workspace, submission: Submission | None) -> list[dict[st
 
 
 def _images(workspace: Workspace, contest: ContestConfig, board: Board | None, notes: list[str]) -> ImageSet | None:
-    """The decoded pictures, from the cache; those of the runs' data where there are runs."""
+    """The decoded images, from the cache; those of the runs' data where there are runs."""
     digest = board.runs[0].info["digests"]["data"] if board else _prepared_digest(workspace, contest)
     images = cache.by_digest(workspace.cache / "data", digest, contest.classes) if digest else None
     if images is None:
-        notes.append(f"Pictures are left out: they are no longer in {workspace.cache}. Decode them again: kit clean")
+        notes.append(f"Images are left out: they are no longer in {workspace.cache}. Decode them again: kit clean")
     return images
 
 

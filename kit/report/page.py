@@ -1,4 +1,4 @@
-"""The page itself: one HTML file that holds its styles, figures and pictures, and asks nothing of the network."""
+"""The page itself: one HTML file that holds its styles, figures and images, and asks nothing of the network."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from kit.artefact import write_text
 from kit.config import ContestConfig
 from kit.ensemble.blend import Blend
 from kit.report import blend_figures, recipe_figures
+from kit.report.album import Album, held_against, mistakes
 from kit.report.drawing import colour
 from kit.report.headline import findings, tiles
 from kit.report.material import Board, Material, gather
-from kit.report.pictures import Album, held_against, mistakes
 from kit.workspace import Workspace
 
 

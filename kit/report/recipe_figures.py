@@ -68,7 +68,7 @@ def _chosen(board: Board) -> list[int]:
 
 
 def severities(board: Board, blend: np.ndarray | None) -> Markup:
-    """A line a recipe: score by severity of shift, 0 being the clean picture; blend (N, 1 + K, C)."""
+    """A line a recipe: score by severity of shift, 0 being the clean image; blend (N, 1 + K, C)."""
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""The battery: which shifts a contest expects, which rows see which of them, and the shifted pictures."""
+"""The battery: which shifts a contest expects, which rows see which of them, and the shifted images."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Battery:
 
     @property
     def digest(self) -> str:
-        """sha256 over what decides which pictures rows see: cells, draw, seed, calibrated strengths and ranges."""
+        """sha256 over what decides which images rows see: cells, draw, seed, calibrated strengths and ranges."""
         strengths = [STRENGTHS[cell.operator][cell.severity - 1] for cell in self.cells]
         what = [self.names, strengths, RANGES, self.cells_per_row, self.mixture_share, self.seed]
         return sha256_bytes(json.dumps(what).encode())
@@ -106,19 +106,19 @@ class Battery:
         """Row i of `images` under cell `cells[i]`.
 
         images: (N, H, W, 3) uint8; ids: (N,) str; cells: (N,) int. Returns a new array of the shape and dtype
-        of `images`. A function of (seed, id, cell, picture) alone, whatever else is in the batch. Runs in
+        of `images`. A function of (seed, id, cell, image) alone, whatever else is in the batch. Runs in
         `threads` threads (0: one a core); OpenCV's own are off meanwhile.
         """
-        assert images.dtype == np.uint8, f"pictures are uint8, but got {images.dtype}"
-        assert images.shape[3:] == (3,), f"pictures are (N, H, W, 3), but got {images.shape}"
-        counts = f"{len(images)} pictures, {len(ids)} ids, {len(cells)} cells"
+        assert images.dtype == np.uint8, f"images are uint8, but got {images.dtype}"
+        assert images.shape[3:] == (3,), f"images are (N, H, W, 3), but got {images.shape}"
+        counts = f"{len(images)} images, {len(ids)} ids, {len(cells)} cells"
         assert len(images) == len(ids) == len(cells), counts
         out = np.empty(images.shape, dtype=np.uint8)
 
         def task(start: int) -> None:
             for row in range(start, min(start + ROWS_A_TASK, len(images))):
-                picture = np.ascontiguousarray(images[row])
-                out[row] = self._shifted(picture, str(ids[row]), self.cells[cells[row]])
+                image = np.ascontiguousarray(images[row])
+                out[row] = self._shifted(image, str(ids[row]), self.cells[cells[row]])
 
         before = cv2.getNumThreads()
         cv2.setNumThreads(1)
@@ -147,7 +147,7 @@ def _cells(name: str, severities: Sequence[int]) -> list[Cell]:
             f"(blur.motion@3), but got {name!r}.{did_you_mean(operator, known)}"
         )
     if wrong := [value for value in chosen if value not in SEVERITIES]:
-        raise ConfigError(f"shift.battery {name!r}: severities are 1 to 5, but got {wrong}. Mend the file.")
+        raise ConfigError(f"shift.battery {name!r}: severities are 1 to 5, but got {wrong}. Fix the file.")
     return [Cell(known, value) for known in operators for value in chosen]
 
 

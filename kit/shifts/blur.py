@@ -1,7 +1,7 @@
-"""Family blur: what focus, movement and optics do to a picture.
+"""Family blur: what focus, movement and optics do to an image.
 
 Strengths are lengths in pixels at the reference side, but for `zoom`, where it is the share by which the
-picture grows during the exposure.
+image grows during the exposure.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def gaussian(image: Image, strength: float, rng: np.random.Generator) -> Image:
 
 
 def defocus(image: Image, strength: float, rng: np.random.Generator) -> Image:
-    """Blur by a disk of radius `strength`, the picture of a point out of focus."""
+    """Blur by a disk of radius `strength`, the image of a point out of focus."""
     return cv2.filter2D(image, -1, _disk(round(strength * pixels(image), 3)))
 
 
@@ -33,7 +33,7 @@ def motion(image: Image, strength: float, rng: np.random.Generator) -> Image:
 
 
 def zoom(image: Image, strength: float, rng: np.random.Generator) -> Image:
-    """Mean of 16 pictures magnified from 1 to 1 + `strength` about the centre, by four doublings."""
+    """Mean of 16 images magnified from 1 to 1 + `strength` about the centre, by four doublings."""
     height, width = image.shape[:2]
     for doubling in range(4):
         factor = (1.0 + strength) ** (2**doubling / 15)

@@ -1,4 +1,4 @@
-"""What a picture looks like apart from what it shows: light, colour, sharpness, noise, edges and flat parts.
+"""What an image looks like apart from what it shows: light, colour, sharpness, noise, edges and flat parts.
 
 Small, cheap and made without a network, so that a classifier on them finds the camera and not the class.
 """
@@ -17,7 +17,7 @@ JPEG_BLOCK = 8
 
 
 def describe(images: np.ndarray) -> np.ndarray:
-    """Descriptors of pictures (N, H, W, 3) uint8: (N, 59) float32."""
+    """Descriptors of images (N, H, W, 3) uint8: (N, 59) float32."""
     with ThreadPoolExecutor() as pool:
         rows = list(pool.map(_described, images))
     return np.array(rows, dtype=np.float32)
@@ -70,7 +70,7 @@ def _edges(grey: np.ndarray) -> np.ndarray:
 
 
 def _flat(image: Image) -> np.ndarray:
-    """Shares of black, white and locally constant pixels, in the picture and on its rim (6)."""
+    """Shares of black, white and locally constant pixels, in the image and on its rim (6)."""
     step = cv2.absdiff(np.ascontiguousarray(image[1:, 1:]), np.ascontiguousarray(image[:-1, :-1]))
     masks = [cv2.inRange(image, (0,) * 3, (0,) * 3), cv2.inRange(image, (255,) * 3, (255,) * 3)]
     masks.append(cv2.inRange(step, (0,) * 3, (0,) * 3))

@@ -17,7 +17,7 @@ Image = np.ndarray
 """(H, W, 3) uint8, RGB."""
 
 REFERENCE_SIDE = 96
-"""Side in pixels at which lengths (blur radii, displacements) are given; they grow with the picture."""
+"""Side in pixels at which lengths (blur radii, displacements) are given; they grow with the image."""
 
 POOL = 1 << 19
 
@@ -34,7 +34,7 @@ def sign(rng: np.random.Generator) -> float:
 
 
 def pixels(image: Image) -> float:
-    """How many pixels of `image` one pixel of a picture of the reference side is."""
+    """How many pixels of `image` one pixel of an image of the reference side is."""
     return min(image.shape[:2]) / REFERENCE_SIDE
 
 
@@ -47,7 +47,7 @@ def normals(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Standard normal values, float32, cut from one fixed pool at a random place.
 
     Drawing 27,648 fresh normals costs more than all else that a noise operator does; a pool of half a million
-    values read from a random place, forwards or backwards, is free and as good for a picture.
+    values read from a random place, forwards or backwards, is free and as good for an image.
     """
     size = int(np.prod(shape))
     if size * 2 > POOL:

@@ -1,6 +1,6 @@
 """Family geometry: where the object lies, how large it is, and what fills the rest.
 
-Every operator but the three rotations draws its fill: black, white, the reflected picture or its last row.
+Every operator but the three rotations draws its fill: black, white, the reflected image or its last row.
 """
 
 from __future__ import annotations

@@ -23,12 +23,12 @@ def darken(image: Image, strength: float, rng: np.random.Generator) -> Image:
 
 
 def contrast_up(image: Image, strength: float, rng: np.random.Generator) -> Image:
-    """Distance from the picture's mean times 2 ** `strength`."""
+    """Distance from the image's mean times 2 ** `strength`."""
     return _mapped(image, _contrast(image, 2.0**strength))
 
 
 def contrast_down(image: Image, strength: float, rng: np.random.Generator) -> Image:
-    """Distance from the picture's mean divided by 2 ** `strength`."""
+    """Distance from the image's mean divided by 2 ** `strength`."""
     return _mapped(image, _contrast(image, 2.0**-strength))
 
 

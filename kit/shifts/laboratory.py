@@ -1,4 +1,4 @@
-"""Another laboratory: every picture of it has the same stain, light, white balance and optics.
+"""Another laboratory: every image of it has the same stain, light, white balance and optics.
 
 A battery draws anew for every row; here the draw is the laboratory's, so that a batch has one kind of shift.
 """
@@ -21,9 +21,9 @@ def in_laboratory(images: np.ndarray, number: int, seed: int = 0) -> np.ndarray:
     drawn = generator(seed, "laboratory", str(number)).integers(MILDEST, HARSHEST + 1, len(CHANGES))
     out = np.empty_like(images)
     for row, image in enumerate(images):
-        picture = np.ascontiguousarray(image)
+        shifted = np.ascontiguousarray(image)
         for name, severity in zip(CHANGES, drawn):
-            # The same generator for every picture: what it draws belongs to the laboratory.
-            picture = OPERATORS[name](picture, STRENGTHS[name][severity - 1], generator(seed, name, str(number)))
-        out[row] = picture
+            # The same generator for every image: what it draws belongs to the laboratory.
+            shifted = OPERATORS[name](shifted, STRENGTHS[name][severity - 1], generator(seed, name, str(number)))
+        out[row] = shifted
     return out

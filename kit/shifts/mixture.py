@@ -1,4 +1,4 @@
-"""Family mixture: two to four operators of different families in one picture, as contests hide their tests.
+"""Family mixture: two to four operators of different families in one image, as contests hide their tests.
 
 A part's strength is a share of its operator's whole range, as augmentation libraries (and so most contests) draw
 it: up to the mixture's own strength, and at least half of it. One operator alone is a cell of its own.

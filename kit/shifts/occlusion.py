@@ -1,4 +1,4 @@
-"""Family occlusion: parts of the picture are hidden."""
+"""Family occlusion: parts of the image are hidden."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ MOST_HOLES = 3
 
 
 def cutout(image: Image, strength: float, rng: np.random.Generator) -> Image:
-    """One to three rectangles hide a share `strength` of the picture, overlaps aside (DeVries, Taylor 2017),
-    all black, white, grey or of the picture's mean."""
+    """One to three rectangles hide a share `strength` of the image, overlaps aside (DeVries, Taylor 2017),
+    all black, white, grey or of the image's mean."""
     image = image.copy()
     height, width = image.shape[:2]
     colour = _colour(image, rng)
@@ -27,7 +27,7 @@ def cutout(image: Image, strength: float, rng: np.random.Generator) -> Image:
 
 
 def grid_mask(image: Image, strength: float, rng: np.random.Generator) -> Image:
-    """A grid of squares hides a share `strength` of the picture (Chen et al. 2020)."""
+    """A grid of squares hides a share `strength` of the image (Chen et al. 2020)."""
     image = image.copy()
     height, width = image.shape[:2]
     colour = _colour(image, rng)
@@ -67,6 +67,6 @@ def _stripes(length: int, period: float, share: float, rng: np.random.Generator)
 
 
 def _colour(image: Image, rng: np.random.Generator) -> np.ndarray:
-    """Black, white, grey or the picture's mean, (3,) uint8."""
+    """Black, white, grey or the image's mean, (3,) uint8."""
     plain = (0, 128, 255, -1)[int(rng.integers(4))]
     return np.array(cv2.mean(image)[:3] if plain < 0 else (plain,) * 3).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Every operator by name: `family.operator`, a function of (picture, strength, generator)."""
+"""Every operator by name: `family.operator`, a function of (image, strength, generator)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Which of a battery's shifts make the training pictures look like the unlabelled test pictures.
+"""Which of a battery's shifts make the training images look like the unlabelled test images.
 
-Adversarial validation: a classifier tells shifted training pictures from test pictures; its odds are the ratio of
-the two densities (Bickel et al. 2009, "Discriminative learning under covariate shift"), and a cell whose pictures
+Adversarial validation: a classifier tells shifted training images from test images; its odds are the ratio of
+the two densities (Bickel et al. 2009, "Discriminative learning under covariate shift"), and a cell whose images
 have high odds is one that the test holds. Repeated with the new weights until the classifier learns no more, as
 expectation maximisation would. What stays above chance at the end is shift that the battery does not know.
 """
@@ -23,19 +23,19 @@ ROUNDS = 10
 FOLDS = 3
 ROWS = 3000
 EVEN_SHARE = 0.3
-"""Share of the pictures of a round that are drawn evenly, so that no cell is lost sight of."""
+"""Share of the images of a round that are drawn evenly, so that no cell is lost sight of."""
 PRIOR_ROWS = 20
-"""How many pictures the mean of the operator counts for, against those of the cell."""
+"""How many images the mean of the operator counts for, against those of the cell."""
 LARGEST_ODDS = 50.0
 
 
 @dataclass(frozen=True)
 class Reweighting:
-    """What the test pictures look like, in the battery's words.
+    """What the test images look like, in the battery's words.
 
     weights: (C,) float64, one a cell, adding up to 1; clean: share of the test that no cell but the untouched
-    pictures explain; auc_clean, auc_battery, auc_weighted: how well a classifier tells the test from the untouched
-    pictures, from the battery with equal weights, and from clean and cells as weighted here (0.5: not at all).
+    images explain; auc_clean, auc_battery, auc_weighted: how well a classifier tells the test from the untouched
+    images, from the battery with equal weights, and from clean and cells as weighted here (0.5: not at all).
     """
 
     weights: np.ndarray
@@ -46,7 +46,7 @@ class Reweighting:
 
 
 def reweight(battery: Battery, train_images: np.ndarray, test_images: np.ndarray) -> Reweighting:
-    """Weights of the battery's cells, from pictures (N, S, S, 3) to train on and unlabelled (M, S, S, 3), uint8.
+    """Weights of the battery's cells, from images (N, S, S, 3) to train on and unlabelled (M, S, S, 3), uint8.
 
     At most 3,000 of each are looked at. Deterministic.
     """
@@ -56,7 +56,7 @@ def reweight(battery: Battery, train_images: np.ndarray, test_images: np.ndarray
     shares = even
     for turn in range(ROUNDS):
         drawn_from = EVEN_SHARE * even + (1.0 - EVEN_SHARE) * shares
-        cells, features = _pictures(battery, train, drawn_from, f"round {turn}")
+        cells, features = _images(battery, train, drawn_from, f"round {turn}")
         odds, _ = _told_apart(features, test, (shares / drawn_from)[cells])
         shares = shares * _cell_means(battery, np.minimum(odds, LARGEST_ODDS), cells)
         shares = shares / shares.sum()
@@ -71,19 +71,19 @@ def reweight(battery: Battery, train_images: np.ndarray, test_images: np.ndarray
 
 
 def _auc(battery: Battery, train: np.ndarray, test: np.ndarray, shares: np.ndarray) -> float:
-    _, features = _pictures(battery, train, shares, "check")
+    _, features = _images(battery, train, shares, "check")
     return _told_apart(features, test, np.ones(len(features)))[1]
 
 
-def _pictures(battery: Battery, train: np.ndarray, shares: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """A cell (N,) for each training picture, drawn by `shares` (C + 1,), the last being untouched; and the
-    descriptors (N, D) of the picture under it."""
+def _images(battery: Battery, train: np.ndarray, shares: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """A cell (N,) for each training image, drawn by `shares` (C + 1,), the last being untouched; and the
+    descriptors (N, D) of the image under it."""
     cells = generator(battery.seed, "reweight", name).choice(len(shares), len(train), p=shares)
     touched = np.flatnonzero(cells < len(battery.cells))
     ids = np.char.mod(f"{name} %d", touched)
-    pictures = train.copy()
-    pictures[touched] = battery.apply(train[touched], ids, cells[touched])
-    return cells, describe(pictures)
+    shifted = train.copy()
+    shifted[touched] = battery.apply(train[touched], ids, cells[touched])
+    return cells, describe(shifted)
 
 
 def _some(images: np.ndarray, seed: int) -> np.ndarray:
@@ -91,7 +91,7 @@ def _some(images: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _told_apart(features: np.ndarray, test: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """Odds (N,) that a row of `features` is a test picture, from a classifier that did not see the row, and the
+    """Odds (N,) that a row of `features` is a test image, from a classifier that did not see the row, and the
     weighted AUC of telling the two sides apart."""
     both = np.concatenate([features, test])
     is_test = np.repeat([0, 1], [len(features), len(test)])
@@ -108,8 +108,8 @@ def _told_apart(features: np.ndarray, test: np.ndarray, weights: np.ndarray) -> 
 
 
 def _cell_means(battery: Battery, odds: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """(C + 1,) mean odds of every cell, drawn towards those of its operator where pictures are few; the last is
-    that of the untouched pictures."""
+    """(C + 1,) mean odds of every cell, drawn towards those of its operator where images are few; the last is
+    that of the untouched images."""
     size = len(battery.cells) + 1
     _, operator = np.unique([*(cell.operator for cell in battery.cells), ""], return_inverse=True)
     sums, counts = np.bincount(cells, odds, size), np.bincount(cells, minlength=size)

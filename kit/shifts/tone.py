@@ -23,6 +23,6 @@ def posterize(image: Image, strength: float, rng: np.random.Generator) -> Image:
 
 
 def equalize(image: Image, strength: float, rng: np.random.Generator) -> Image:
-    """A share `strength` of the picture whose channels have flat histograms, the rest as it was."""
+    """A share `strength` of the image whose channels have flat histograms, the rest as it was."""
     equal = cv2.merge([cv2.equalizeHist(channel) for channel in cv2.split(image)])
     return cv2.addWeighted(equal, strength, image, 1.0 - strength, 0.0)

@@ -31,13 +31,13 @@ class Morning:
 
     def _page(self) -> str:
         name = html.escape(self.sweep)
-        pictures = "".join(
+        images = "".join(
             f'<h2>{html.escape(title)}</h2><img alt="{html.escape(title)}" src="data:image/png;base64,{data}">'
             for title, data in self.figures
         )
         return (
             f"<!doctype html><meta charset=utf-8><title>{name}</title><style>{STYLE}</style>"
-            f"<h1>{name}</h1><pre>{html.escape(self.text)}</pre>{pictures}"
+            f"<h1>{name}</h1><pre>{html.escape(self.text)}</pre>{images}"
         )
 
     @classmethod

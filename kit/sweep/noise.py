@@ -61,7 +61,7 @@ def measure_base(
     outcomes = scheduler.run([maker.unit(recipe, fold, SEARCH) for recipe in recipes for fold in maker.folds])
     failed = [outcome for outcome in outcomes if outcome.failure]
     if failed:
-        raise SweepError(f"base recipe {base.name}: cannot be trained ({failed[0].failure}). Mend it first")
+        raise SweepError(f"base recipe {base.name}: cannot be trained ({failed[0].failure}). Fix it first")
     scores = [outcome.value.scores for outcome in outcomes]
     step = len(maker.folds)
     tested = [[one[sweep.score] for one in scores[start : start + step]] for start in range(0, len(scores), step)]

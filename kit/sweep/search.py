@@ -178,7 +178,7 @@ class Search:
         if self.failures[signature(reason)] >= SAME_FAILURES:
             raise SweepError(
                 f"{self.study.study_name}: {SAME_FAILURES} trials failed for the same reason ({reason}). "
-                f"Mend it, and run the same command again: finished trials are kept"
+                f"Fix it, and run the same command again: finished trials are kept"
             )
 
     def _tell(self, trial: Trial, values: list[float] | None, state: TrialState) -> None:

@@ -101,7 +101,7 @@ def _journal(path: Path) -> BaseStorage:
     try:
         return JournalStorage(Journal(path))
     except (OSError, ValueError) as error:
-        raise SweepError(f"{path}: the study cannot be opened ({error}). Free space or mend the permissions") from error
+        raise SweepError(f"{path}: the study cannot be opened ({error}). Free space or fix the permissions") from error
 
 
 def _mend(path: Path) -> int:

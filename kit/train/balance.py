@@ -51,7 +51,7 @@ def smote(
     """Rows made up between neighbours of one class (Chawla et al. 2002) until every class is as large as the
     largest.
 
-    images: (N, ...) uint8 pictures or float32 embeddings. Returns the given rows with the new ones after them
+    images: (N, ...) uint8 images or float32 embeddings. Returns the given rows with the new ones after them
     (M, ...), of the same dtype, and labels (M,). Made class by class and in pieces, so that the working
     memory stays under `max_bytes` (`smote_bytes` states it); TrainError when one class alone needs more. A
     class of one row, which has no neighbour, is repeated.
@@ -87,7 +87,7 @@ def _made_up(rows: np.ndarray, missing: int, seed: int, k_neighbors: int, max_by
         raise TrainError(
             f"SMOTE may use {max_bytes / 2**20:,.0f} MiB, but a class of {len(rows):,} rows with "
             f"{values:,} values "
-            f"needs {need / 2**20:,.0f} MiB. Use SMOTE on embeddings, smaller pictures, or class weights."
+            f"needs {need / 2**20:,.0f} MiB. Use SMOTE on embeddings, smaller images, or class weights."
         )
     out = np.empty((missing, values), dtype=rows.dtype)
     for number, start in enumerate(range(0, missing, int(room))):

@@ -21,7 +21,7 @@ from kit.train.resizing import resized_batch
 class Material:
     """What a fit is given."""
 
-    pictures: Tensor
+    images: Tensor
     """(N, 3, S, S) uint8: all rows of the contest, and rows made up from training ones behind them."""
     targets: Tensor
     """(N, C) float32: one-hot labels, times the weight of the row."""
@@ -34,7 +34,7 @@ class Material:
     watched: Tensor | None = None
     """(w,) int64: rows of the training part that early stopping watches; they are not in `rows`."""
     embeddings: Tensor | None = None
-    """(M, D) float32 of made-up rows that have no picture; their numbers follow those of the pictures."""
+    """(M, D) float32 of made-up rows that have no image; their numbers follow those of the images."""
 
 
 class Batches:
@@ -55,11 +55,11 @@ class Batches:
         self.policy = Policy(policy_steps(config.policy), workers=os.cpu_count() or 1) if config.policy else None
         spread = torch.tensor([material.mean, material.std], device=device).view(2, 1, 3, 1, 1)
         self.mean, self.std = spread[0], spread[1]
-        self.size: int = material.pictures.shape[-1]
-        """Height and width that augmented pictures are brought to; the fit lets it grow."""
+        self.size: int = material.images.shape[-1]
+        """Height and width that augmented images are brought to; the fit lets it grow."""
 
     def mixed(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Augmented pictures (B, 3, S, S), mixed where the recipe says so, and their soft targets (B, C).
+        """Augmented images (B, 3, S, S), mixed where the recipe says so, and their soft targets (B, C).
 
         Of several processes each is given its share of them.
         """
@@ -67,31 +67,31 @@ class Batches:
         return self._normalised(self.ranks.share(x)), self.ranks.share(targets)
 
     def view(self, rows: Tensor) -> Tensor:
-        """One augmented, unmixed draw of the pictures (B, 3, S, S)."""
+        """One augmented, unmixed draw of the images (B, 3, S, S)."""
         return self._normalised(self._augmented(rows))
 
     def plain(self, rows: Tensor) -> Tensor:
-        """The pictures as scoring sees them (B, 3, S, S)."""
-        return self._normalised(self._scaled(self.material.pictures[rows]))
+        """The images as scoring sees them (B, 3, S, S)."""
+        return self._normalised(self._scaled(self.material.images[rows]))
 
     def targets(self, rows: Tensor) -> Tensor:
         """One-hot labels (B, C), times the weights of the rows."""
         return self.material.targets[rows].to(self.device)
 
     def embeddings(self, rows: Tensor) -> Tensor:
-        """(B, D) float32: what the head is given for rows that have no picture."""
+        """(B, D) float32: what the head is given for rows that have no image."""
         assert self.material.embeddings is not None
-        return self.material.embeddings[rows - len(self.material.pictures)].to(self.device)
+        return self.material.embeddings[rows - len(self.material.images)].to(self.device)
 
     def _augmented(self, rows: Tensor) -> Tensor:
-        pictures = self.material.pictures[rows]
+        images = self.material.images[rows]
         if self.policy is not None:
-            pictures = self.policy(pictures, self.generator)
-        x = augment(resized_batch(self._scaled(pictures), self.size), self.config, self.generator)
+            images = self.policy(images, self.generator)
+        x = augment(resized_batch(self._scaled(images), self.size), self.config, self.generator)
         return cutout(x, self.config.cutout, self.generator) if self.config.cutout else x
 
-    def _scaled(self, pictures: Tensor) -> Tensor:
-        return pictures.to(self.device).float().div_(255)
+    def _scaled(self, images: Tensor) -> Tensor:
+        return images.to(self.device).float().div_(255)
 
     def _normalised(self, x: Tensor) -> Tensor:
         return ((x - self.mean) / self.std).contiguous(memory_format=self.precision.memory_format)

@@ -18,7 +18,7 @@ class Projector(nn.Sequential):
 
 
 def make_projector(net: nn.Module, config: ContrastiveConfig, size: int) -> Projector:
-    """The projector for pictures of `size` pixels through `net`, on the device of `net`."""
+    """The projector for images of `size` pixels through `net`, on the device of `net`."""
     device = next(net.parameters()).device
     was_training = net.training
     with torch.no_grad():
@@ -30,7 +30,7 @@ def make_projector(net: nn.Module, config: ContrastiveConfig, size: int) -> Proj
 def contrastive_loss(
     net: nn.Module, projector: Projector, first: Tensor, second: Tensor, targets: Tensor, temperature: float
 ) -> Tensor:
-    """The loss of two augmented views (N, 3, S, S) of the same pictures, whose one-hot targets are (N, C)."""
+    """The loss of two augmented views (N, 3, S, S) of the same images, whose one-hot targets are (N, C)."""
     projected = projector(pooled_features(net, torch.cat([first, second])))
     return supervised_contrastive(projected, targets.argmax(1).repeat(2), temperature)
 

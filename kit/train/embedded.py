@@ -1,8 +1,8 @@
-"""SMOTE on embeddings: rows made up where a frozen network puts the pictures, for a head that learns alone.
+"""SMOTE on embeddings: rows made up where a frozen network puts the images, for a head that learns alone.
 
-Neighbours in pixels are blends of two pictures that no camera takes; neighbours before the head are pictures
+Neighbours in pixels are blends of two images that no camera takes; neighbours before the head are images
 that the network finds alike (DeepSMOTE, arXiv:2105.02340, argues the same). The body does not change in such
-a fit, so that the embeddings are made once, of the pictures as scoring sees them.
+a fit, so that the embeddings are made once, of the images as scoring sees them.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from kit.train.balance import smote
 from kit.train.batches import Batches, Material
 
 PIECE = 256
-"""Pictures that are embedded at once."""
+"""Images that are embedded at once."""
 
 
 def with_embeddings(material: Material, net: nn.Module, batches: Batches, seed: int) -> Material:
     """The material with embeddings made up until every class has as many training rows as the largest.
 
-    They are numbered after the pictures, and weigh 1. Working memory: that of `kit.train.balance.smote`, and
+    They are numbered after the images, and weigh 1. Working memory: that of `kit.train.balance.smote`, and
     (n, D) float32 of the n training rows.
     """
     single_head(net)
@@ -32,7 +32,7 @@ def with_embeddings(material: Material, net: nn.Module, batches: Batches, seed: 
     grown, grown_labels = smote(embed(net, batches, material.rows).numpy(), labels, seed)
     made, made_labels = torch.from_numpy(grown[len(labels) :]), torch.from_numpy(grown_labels[len(labels) :])
     targets = nn.functional.one_hot(made_labels, material.targets.shape[1]).float()
-    numbers = torch.arange(len(made)) + len(material.pictures)
+    numbers = torch.arange(len(made)) + len(material.images)
     return replace(
         material,
         targets=torch.cat([material.targets, targets]),
@@ -43,7 +43,7 @@ def with_embeddings(material: Material, net: nn.Module, batches: Batches, seed: 
 
 @torch.no_grad()
 def embed(net: nn.Module, batches: Batches, rows: Tensor) -> Tensor:
-    """(n, D) float32 on the CPU: what the head is given for the pictures of `rows` (n,)."""
+    """(n, D) float32 on the CPU: what the head is given for the images of `rows` (n,)."""
     was_training = net.training
     net.eval()
     parts = [pooled_features(net, batches.plain(part)).float().cpu() for part in rows.split(PIECE)]

@@ -1,4 +1,4 @@
-"""The fit of one (recipe, fold): from training pictures to averaged weights, resumable after any kill."""
+"""The fit of one (recipe, fold): from training images to averaged weights, resumable after any kill."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from kit.train.balance import draw_balanced
 from kit.train.batches import Batches, Material
 from kit.train.device import Precision
 from kit.train.embedded import with_embeddings
+from kit.train.images import epoch_batches, steps_per_epoch
 from kit.train.objective import Objective
 from kit.train.optimiser import make_optimizer
 from kit.train.parallel import ALONE, Ranks
 from kit.train.parts import InParts
-from kit.train.pictures import epoch_batches, steps_per_epoch
 from kit.train.progress import FitDisplay
 from kit.train.resizing import size_at
 from kit.train.schedule import lr_factor
@@ -91,7 +91,7 @@ class Fit:
 
     @property
     def images_per_second(self) -> float:
-        """Training pictures per second, over all processes that took part in the fit."""
+        """Training images per second, over all processes that took part in the fit."""
         return self.step * self.recipe.train.batch_size / max(1e-9, self.seconds)
 
     def _epoch(self, display: FitDisplay) -> None:
@@ -123,7 +123,7 @@ class Fit:
         return rows[torch.from_numpy(drawn)]
 
     def train_step(self, rows: Tensor) -> tuple[float, float]:
-        """One optimiser step on a batch of row numbers; its loss and its accuracy on the augmented pictures."""
+        """One optimiser step on a batch of row numbers; its loss and its accuracy on the augmented images."""
         progress = self.step / self.total
         self.batches.size = size_at(self.recipe, progress)
         self._set_rates(self.objective.stage(progress)[1])
@@ -160,7 +160,7 @@ class Fit:
         self.batches.size = self.recipe.size
         if self.recipe.train.recalibrate_bn:
             rows = self.material.rows
-            parts = rows[rows < len(self.material.pictures)].split(self.recipe.train.batch_size)
+            parts = rows[rows < len(self.material.images)].split(self.recipe.train.batch_size)
             recalibrate_bn(net, (self.batches.view(part) for part in parts))
         return net.cpu().eval()
 

@@ -1,4 +1,4 @@
-"""A picture of what the network sees: one line a class, the untouched picture and then draws of the policy."""
+"""An image of what the network sees: one line a class, the untouched image and then draws of the policy."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ GAP = 2
 def augmentation_grid(
     images: np.ndarray, labels: np.ndarray, num_classes: int, augment: Augment, draws: int, seed: int
 ) -> np.ndarray:
-    """(lines, columns) of pictures as one (lines * (S + 2), (draws + 1) * (S + 2), 3) uint8 RGB page.
+    """(lines, columns) of images as one (lines * (S + 2), (draws + 1) * (S + 2), 3) uint8 RGB page.
 
     images (N, S, S, 3) uint8, labels (N,) int64. `augment` takes (B, 3, S, S) uint8 and gives the same; a line
-    is a random picture of a class, classes without pictures have none.
+    is a random image of a class, classes without images have none.
     """
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     rows = [rng.choice(np.flatnonzero(labels == label)) for label in range(num_classes) if (labels == label).any()]

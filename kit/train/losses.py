@@ -85,7 +85,7 @@ def make_loss(
 def supervised_contrastive(features: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
     """Pulls rows of one class together on the unit sphere (Khosla et al., arXiv:2004.11362, L_out).
 
-    features (M, D), any length; labels (M,) int64. Several views of a picture are rows with its label. Rows
+    features (M, D), any length; labels (M,) int64. Several views of an image are rows with its label. Rows
     that share their class with no other row are left out; 0 where all are.
     """
     unit = F.normalize(features.float(), dim=1)

@@ -19,11 +19,11 @@ def make_material(
     prepared: Prepared,
     recipe: RecipeConfig,
     fold: int,
-    pictures: Tensor,
+    images: Tensor,
     mean: tuple[float, float, float],
     std: tuple[float, float, float],
 ) -> Material:
-    """The material of `fold`; pictures (N, 3, S, S) uint8 are all of the contest. Held-out rows enter nothing."""
+    """The material of `fold`; images (N, 3, S, S) uint8 are all of the contest. Held-out rows enter nothing."""
     count = len(prepared.class_names)
     labels = np.array(prepared.labels)
     train, watched = fold_rows(prepared, recipe, fold)
@@ -31,12 +31,12 @@ def make_material(
     if recipe.train.sampling == "oversample":
         train = train[oversample(labels[train], recipe.train.seed)]
     if recipe.train.sampling == "smote":
-        pictures, labels, train = _with_made_up(pictures, labels, train, recipe.train.seed)
+        images, labels, train = _with_made_up(images, labels, train, recipe.train.seed)
     targets = nn.functional.one_hot(torch.from_numpy(labels), count).float()
     if prepared.weights is not None:
         targets[: len(prepared.weights)] *= torch.from_numpy(prepared.weights)[:, None]
     return Material(
-        pictures,
+        images,
         targets,
         torch.from_numpy(train),
         weights,
@@ -58,11 +58,11 @@ def fold_rows(prepared: Prepared, recipe: RecipeConfig, fold: int) -> tuple[np.n
 
 
 def _with_made_up(
-    pictures: Tensor, labels: np.ndarray, train: np.ndarray, seed: int
+    images: Tensor, labels: np.ndarray, train: np.ndarray, seed: int
 ) -> tuple[Tensor, np.ndarray, np.ndarray]:
-    """SMOTE's pictures behind the contest's, with their labels, and the training rows with theirs."""
-    grown, grown_labels = smote(pictures[train].numpy(), labels[train], seed)
+    """SMOTE's images behind the contest's, with their labels, and the training rows with theirs."""
+    grown, grown_labels = smote(images[train].numpy(), labels[train], seed)
     made, made_labels = grown[len(train) :], grown_labels[len(train) :]
     numbers = np.arange(len(labels), len(labels) + len(made))
-    whole = torch.cat([pictures, torch.from_numpy(made)])
+    whole = torch.cat([images, torch.from_numpy(made)])
     return whole, np.concatenate([labels, made_labels]), np.concatenate([train, numbers])

@@ -1,4 +1,4 @@
-"""Batches of mixed pictures: batch and generator in, batch out; every picture has its own parameters."""
+"""Batches of mixed images: batch and generator in, batch out; every image has its own parameters."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def mix_batch(x: Tensor, targets: Tensor, config: AugmentConfig, generator: Gene
 
 
 def mixup(x: Tensor, targets: Tensor, alpha: float, generator: Generator) -> Batch:
-    """Each picture blended with another one of the batch, share ~ Beta(alpha, alpha) (arXiv:1710.09412)."""
+    """Each image blended with another one of the batch, share ~ Beta(alpha, alpha) (arXiv:1710.09412)."""
     share = _beta(len(x), alpha, generator).to(x)
     partner = _partner(len(x), generator)
     mixed = torch.lerp(x[partner], x, share[:, None, None, None])
@@ -36,7 +36,7 @@ def mixup(x: Tensor, targets: Tensor, alpha: float, generator: Generator) -> Bat
 
 
 def cutmix(x: Tensor, targets: Tensor, alpha: float, generator: Generator) -> Batch:
-    """A square of each picture replaced by another's; targets by the area left (arXiv:1905.04899)."""
+    """A square of each image replaced by another's; targets by the area left (arXiv:1905.04899)."""
     area = 1 - _beta(len(x), alpha, generator).to(x)
     inside = _rectangles(area.sqrt(), x, generator)
     partner = _partner(len(x), generator)
@@ -45,13 +45,13 @@ def cutmix(x: Tensor, targets: Tensor, alpha: float, generator: Generator) -> Ba
 
 
 def cutout(x: Tensor, side: float, generator: Generator, fill: float = 0.5) -> Tensor:
-    """A square of `side` (share of the picture's) of each picture set to `fill` (arXiv:1708.04552)."""
+    """A square of `side` (share of the image's) of each image set to `fill` (arXiv:1708.04552)."""
     inside = _rectangles(torch.full((len(x),), side, device=x.device), x, generator)
     return x.masked_fill(inside, fill)
 
 
 def _rectangles(side: Tensor, x: Tensor, generator: Generator) -> Tensor:
-    """(N, 1, H, W) bool: squares of `side` (N,) shares of the picture, cut at its border."""
+    """(N, 1, H, W) bool: squares of `side` (N,) shares of the image, cut at its border."""
     centre = torch.rand(2, len(x), 1, generator=generator, device=generator.device).to(x.device)
     half = side[:, None].to(x.device) / 2
     rows, columns = (

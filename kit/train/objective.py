@@ -33,7 +33,7 @@ class Objective:
         return stage(self.recipe.contrastive, progress)
 
     def __call__(self, rows: Tensor, progress: float) -> tuple[Tensor, float]:
-        """The loss, to go backward from, and the accuracy on the augmented pictures (0 while pre-training)."""
+        """The loss, to go backward from, and the accuracy on the augmented images (0 while pre-training)."""
         pretraining, within = self.stage(progress)
         if pretraining:
             train_mode(self.net, FinetuneConfig(), within)
@@ -57,8 +57,8 @@ class Objective:
         return loss, (logits.detach().argmax(1) == targets.argmax(1)).float().mean().item()
 
     def _predicted(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and targets (B, C): of pictures through the network, of made-up embeddings through its head."""
-        pictured = rows < len(self.batches.material.pictures)
+        """Logits and targets (B, C): of images through the network, of made-up embeddings through its head."""
+        pictured = rows < len(self.batches.material.images)
         parts: list[tuple[Tensor, Tensor]] = []
         if pictured.any():
             x, targets = self.batches.mixed(rows[pictured])

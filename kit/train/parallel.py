@@ -1,7 +1,7 @@
 """One fit by several processes, as `torchrun` starts them: each goes through its rows of every batch, all move alike.
 
 Every process draws and augments the whole batch, and takes its rows of it. So the order of rows, the partners that
-pictures are mixed with, the batch and the learning rate are those of a fit in one process, and the checkpoint is too:
+images are mixed with, the batch and the learning rate are those of a fit in one process, and the checkpoint is too:
 any number of processes can go on from it. Gradients are averaged by torch's DistributedDataParallel.
 """
 

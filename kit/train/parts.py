@@ -64,7 +64,7 @@ class InParts:
         recipe = self.objective.recipe
         if 2 * self.count > max(1, rows // 2):
             raise TrainError(
-                f"{recipe.name}: memory runs out even with parts of {max(1, rows // self.count)} pictures of "
+                f"{recipe.name}: memory runs out even with parts of {max(1, rows // self.count)} images of "
                 f"{recipe.size} px. Lower size, or take a smaller network"
             )
         self.count *= 2

@@ -2,7 +2,7 @@
 
 A step is a table: `{name = "MotionBlur", blur_limit = [3, 7], p = 0.3}`; containers (`OneOf`, `SomeOf`,
 `Sequential`, `RandomOrder`) hold `transforms`, a list of further steps. Beside albumentations' names there are
-torchvision's `RandAugment`, `TrivialAugmentWide` and `AugMix`. Every picture has a seed of its own, so that a draw
+torchvision's `RandAugment`, `TrivialAugmentWide` and `AugMix`. Every image has a seed of its own, so that a draw
 does not depend on batch or order.
 """
 
@@ -59,7 +59,7 @@ class Policy:
         self._composed = [compose(steps, where) for _ in range(max(1, workers))]
 
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
-        """batch (N, 3, S, S) uint8 on the CPU -> the same shape, a new tensor; one draw of `generator` a picture."""
+        """batch (N, 3, S, S) uint8 on the CPU -> the same shape, a new tensor; one draw of `generator` an image."""
         seeds = torch.randint(2**31, (len(batch),), generator=generator, device=generator.device).tolist()
         images = batch.permute(0, 2, 3, 1).contiguous().numpy()
         out = np.empty_like(images)
@@ -79,7 +79,7 @@ class Policy:
 
 
 def draw(composed: A.Compose, image: np.ndarray, seed: int) -> np.ndarray:
-    """One draw of a policy on a picture (S, S, 3) uint8."""
+    """One draw of a policy on an image (S, S, 3) uint8."""
     # Not `set_random_seed`: it gives every step a generator of the same seed, and all of them act or none does.
     composed.set_random_state(np.random.default_rng(seed), random.Random(seed))
     return composed(image=image)["image"]
@@ -100,13 +100,13 @@ def policy_steps(policy: str | Sequence[Step]) -> Sequence[Step]:
 def compose(steps: Sequence[Step], where: str = "augment.policy") -> A.Compose:
     """The steps as one transform; ConfigError, with the step's place, where one breaks a rule."""
     composed = A.Compose([_transform(step, f"{where}[{index}]") for index, step in enumerate(steps)])
-    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     for seed in range(3):
-        out = draw(composed, picture, seed)
-        if out.shape != picture.shape or out.dtype != np.uint8:
+        out = draw(composed, image, seed)
+        if out.shape != image.shape or out.dtype != np.uint8:
             raise ConfigError(
-                f"{where}: a policy must keep the picture's shape and uint8, but it made {out.dtype} {out.shape} "
-                f"of uint8 {picture.shape}. Leave out crops, resizing and normalisation: the kit does these"
+                f"{where}: a policy must keep the image's shape and uint8, but it made {out.dtype} {out.shape} "
+                f"of uint8 {image.shape}. Leave out crops, resizing and normalisation: the kit does these"
             )
     return composed
 

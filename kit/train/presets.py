@@ -92,7 +92,7 @@ STRONG: Steps = (
         ],
     },
 )
-"""A chain of some fifteen random operators, a few a picture, as winners of shifted contests describe theirs."""
+"""A chain of some fifteen random operators, a few an image, as winners of shifted contests describe theirs."""
 
 PRESETS: dict[str, Steps] = {
     "classic": CLASSIC,

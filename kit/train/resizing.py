@@ -1,4 +1,4 @@
-"""Progressive resizing: training begins on small pictures, which cost less, and ends at the recipe's size.
+"""Progressive resizing: training begins on small images, which cost less, and ends at the recipe's size.
 
 After Howard's fast.ai courses and "Fixing the train-test resolution discrepancy" (Touvron et al., arXiv:1906.06423);
 EfficientNetV2 (arXiv:2104.00298) trains so.
@@ -18,7 +18,7 @@ STEP = 8
 
 
 def size_at(recipe: RecipeConfig, progress: float) -> int:
-    """Height and width of the training pictures at `progress` (0..1) of the fit."""
+    """Height and width of the training images at `progress` (0..1) of the fit."""
     start, last = recipe.train.start_size, recipe.size
     if not start or progress >= recipe.train.grow:
         return last

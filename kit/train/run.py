@@ -30,11 +30,11 @@ from kit.train import checkpoint
 from kit.train.batches import Material
 from kit.train.device import Precision, choose_precision, pick_device, pinned, usable_cores
 from kit.train.fit import Fit
+from kit.train.images import resized
 from kit.train.material import make_material
 from kit.train.member import member_spec, write_member
 from kit.train.memory import with_batch_share
 from kit.train.parallel import ALONE, Ranks, check_shareable
-from kit.train.pictures import resized
 from kit.train.policy import compose, policy_steps
 from kit.train.progress import FitDisplay, fit_bars
 from kit.train.resizing import check_growth
@@ -118,9 +118,9 @@ class Trainer:
                 for fold in again if self.ranks.first else []:
                     self._score_again(fold, bars, echo)
                 if new := [fold for fold in missing if fold not in again]:
-                    pictures = resized(self.prepared.images, self.recipe.size)
+                    images = resized(self.prepared.images, self.recipe.size)
                     for fold in new:
-                        self._train_fold(fold, pictures, bars, echo)
+                        self._train_fold(fold, images, bars, echo)
         if self.ranks.first:
             self.complete()
 
@@ -132,10 +132,10 @@ class Trainer:
         write_json(path, read_json(path) | self.identity() | result | versions())
         display.close(f"scored again, because the shifts changed; {_scores(result)}")
 
-    def _train_fold(self, fold: int, pictures: torch.Tensor, bars: Progress | None, echo: Echo) -> None:
+    def _train_fold(self, fold: int, images: torch.Tensor, bars: Progress | None, echo: Echo) -> None:
         started = time.perf_counter()
         with pinned(self.recipe.train.seed + fold):
-            fit = self.new_fit(fold, pictures)
+            fit = self.new_fit(fold, images)
             before = self._resume(fit, fold)
             display = FitDisplay(f"{self.recipe.name} fold {fold}", fit.total, fit.step, bars, echo)
             net = fit.run(lambda state: self._keep(fold, fit, state), display)
@@ -177,19 +177,19 @@ class Trainer:
         """How the network is described in the submission."""
         return member_spec(self.recipe, len(self.prepared.class_names))
 
-    def new_fit(self, fold: int, pictures: torch.Tensor) -> Fit:
+    def new_fit(self, fold: int, images: torch.Tensor) -> Fit:
         """The fit at its first step."""
         recipe = with_batch_share(self.recipe, self.batch_share)
-        net, material = self.new_net(), self.material(fold, pictures)  # before speeds are measured, which draws too
+        net, material = self.new_net(), self.material(fold, images)  # before speeds are measured, which draws too
         if self.ranks.size > 1:
             check_shareable(recipe, len(material.rows), self.ranks)
-        return Fit(recipe, net, material, self.precision(pictures), self.device, self.ranks)
+        return Fit(recipe, net, material, self.precision(images), self.device, self.ranks)
 
-    def material(self, fold: int, pictures: torch.Tensor) -> Material:
+    def material(self, fold: int, images: torch.Tensor) -> Material:
         """What the fold is trained on."""
         spec = self.spec()
         mean, std = tuple(spec["mean"]), tuple(spec["std"])
-        return make_material(self.prepared, self.recipe, fold, pictures, mean, std)
+        return make_material(self.prepared, self.recipe, fold, images, mean, std)
 
     def new_net(self) -> nn.Module:
         """The network with the weights that it starts from."""
@@ -199,16 +199,16 @@ class Trainer:
         load_pretrained(built, net.pretrained, net.name, args)
         return built
 
-    def time_step(self, pictures: torch.Tensor) -> tuple[float, str]:
-        """Seconds of one training step, augmentation included, and the precision; from a few of `pictures`.
+    def time_step(self, images: torch.Tensor) -> tuple[float, str]:
+        """Seconds of one training step, augmentation included, and the precision; from a few of `images`.
 
-        No rows are made up for it: SMOTE would ask for pictures beyond these few.
+        No rows are made up for it: SMOTE would ask for images beyond these few.
         """
         train = self.recipe.train.model_copy(update={"sampling": "natural"})
         plain = self.recipe.model_copy(update={"train": train})
-        fit = replace(self, recipe=plain).new_fit(-1, pictures)
+        fit = replace(self, recipe=plain).new_fit(-1, images)
         fit.step = fit.total // 2  # where layers that are frozen at first have been let go
-        rows = torch.arange(self.recipe.train.batch_size) % len(pictures)
+        rows = torch.arange(self.recipe.train.batch_size) % len(images)
         seconds = []
         for _ in range(6):
             started = time.perf_counter()
@@ -216,7 +216,7 @@ class Trainer:
             seconds.append(time.perf_counter() - started)
         return sorted(seconds[1:])[2], fit.precision.name
 
-    def time_picture(self, images: np.ndarray) -> float:
+    def time_image(self, images: np.ndarray) -> float:
         """Seconds for one of `images` (n, H, W, 3) through the network as it is scored, with all views."""
         spec = self.spec()
         net = self.new_net().to(self.device).to(memory_format=torch.channels_last).eval()
@@ -225,9 +225,9 @@ class Trainer:
         net_logits(net, images, spec)
         return (time.perf_counter() - started) / len(images)
 
-    def precision(self, pictures: torch.Tensor) -> Precision:
+    def precision(self, images: torch.Tensor) -> Precision:
         """Measured once a machine, network, size and batch."""
-        batch = pictures[: self.recipe.train.batch_size].float() / 255
+        batch = images[: self.recipe.train.batch_size].float() / 255
         key = f"{self.recipe.net.name} {self.recipe.net.args} {tuple(batch.shape)}"
         bare = self.recipe.net.model_copy(update={"pretrained": False})
         fresh = replace(self, recipe=self.recipe.model_copy(update={"net": bare}))

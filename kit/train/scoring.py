@@ -29,7 +29,7 @@ def score_rows(
     """Arrays of `oof.npz` for `rows` (n,) of the contest, predicted by the fold model in `folder`.
 
     ids (n,) str, labels (n,) int64, logits (n, V, C) float32, shifted (n, K, V, C) float32, cells (n, K) int64.
-    The cells are drawn over all rows of the contest, so every fold and every recipe sees the same pictures.
+    The cells are drawn over all rows of the contest, so every fold and every recipe sees the same images.
     """
     net = load_net(spec, str(folder)).to(device)
     cells = battery.draw(prepared.ids)[rows]

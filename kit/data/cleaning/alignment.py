@@ -1,4 +1,4 @@
-"""Whether two pictures show the same thing: one is turned, shifted and stretched onto the other, then
+"""Whether two images show the same thing: one is turned, shifted and stretched onto the other, then
 compared.
 
 The orientation comes from template matching on small thumbnails; shift, scale and shear from maximising the
@@ -24,7 +24,7 @@ _COARSE, _ALIGNED = 0.7, 0.85
 
 
 def likeness(images: np.ndarray, pairs: np.ndarray, threads: int = 2) -> np.ndarray:
-    """(M,) float32 in 0..1 for pairs (M, 2) of rows of `images` (N, S, S, 3) uint8; 1 is the same picture."""
+    """(M,) float32 in 0..1 for pairs (M, 2) of rows of `images` (N, S, S, 3) uint8; 1 is the same image."""
     rows, places = np.unique(pairs, return_inverse=True)
     grey = _Thumbnails(images, rows)
     places = places.reshape(-1, 2)
@@ -86,7 +86,7 @@ def _align(fixed: np.ndarray, moving: np.ndarray, warp: np.ndarray, steps: int) 
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, steps, 1e-4)
     try:
         found, warp = cv2.findTransformECC(fixed, moving, warp, cv2.MOTION_AFFINE, criteria, _inside(len(fixed)), 3)
-    except cv2.error:  # it does not converge: the pictures have nothing in common
+    except cv2.error:  # it does not converge: the images have nothing in common
         return 0.0, warp
     return float(found), warp
 
@@ -104,12 +104,12 @@ def _band_correlation(fixed: np.ndarray, moving: np.ndarray, warp: np.ndarray) -
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     warped = cv2.warpAffine(moving, warp, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     border = max(1, round(0.1 * side))
-    one, other = (_band(picture)[border:-border, border:-border] for picture in (fixed, warped))
+    one, other = (_band(image)[border:-border, border:-border] for image in (fixed, warped))
     one, other = one - one.mean(), other - other.mean()
     return float((one * other).sum() / (np.sqrt((one**2).sum() * (other**2).sum()) + 1e-6))
 
 
-def _band(picture: np.ndarray) -> np.ndarray:
+def _band(image: np.ndarray) -> np.ndarray:
     """Differences of Gaussians of 1 and 4 pixels: neither noise nor slow shading."""
-    values = picture.astype(np.float32)
+    values = image.astype(np.float32)
     return cv2.GaussianBlur(values, (0, 0), 1) - cv2.GaussianBlur(values, (0, 0), 4)

@@ -1,4 +1,4 @@
-"""Which rows to keep, and why not: one row of `clean.csv` for every input picture, in the input's order."""
+"""Which rows to keep, and why not: one row of `clean.csv` for every input image, in the input's order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 from kit.config import CleanConfig
 from kit.data.cleaning import copies, decisions, descriptors, near_duplicates, outliers, quality
 from kit.data.cleaning.decisions import Verdicts
-from kit.data.cleaning.grouping import by_key, merge, picture_keys
+from kit.data.cleaning.grouping import by_key, image_keys, merge
 from kit.data.cleaning.near_duplicates import NearDuplicates
 from kit.data.cleaning.quality import Suspicion
 from kit.data.sources.imageset import ImageSet
@@ -26,18 +26,18 @@ def clean(
     at most the share [clean] max_share of the rows, the worst first, unless `yes`.
     """
     labels = image_set.need_labels()
-    keys = picture_keys(image_set.images)
-    pictures = by_key(keys)
-    first = np.unique(pictures, return_index=True)[1]
+    keys = image_keys(image_set.images)
+    distinct = by_key(keys)
+    first = np.unique(distinct, return_index=True)[1]
     images = image_set.images[first]
     described = descriptors.describe(images)
     near = _near(images, described, config)
-    groups = merge(pictures, first[near.pairs])
+    groups = merge(distinct, first[near.pairs])
     verdicts = Verdicts.none(len(labels))
-    copies.judge(image_set.ids, labels, pictures, groups, config, verdicts)
+    copies.judge(image_set.ids, labels, distinct, groups, config, verdicts)
     _note_pairs(image_set.ids, first[near.pairs], near.scores, verdicts)
     sizes = None if image_set.sizes is None else image_set.sizes[first]
-    _suspect(_suspicions(images, described, sizes, config), first, pictures, config.max_share, yes, verdicts)
+    _suspect(_suspicions(images, described, sizes, config), first, distinct, config.max_share, yes, verdicts)
     fresh = decisions.table(image_set.ids, labels, groups, keys, verdicts)
     return fresh if previous is None else decisions.carry_over(fresh, previous)[0]
 
@@ -63,7 +63,7 @@ def _note_pairs(ids: np.ndarray, pairs: np.ndarray, scores: np.ndarray, verdicts
 def _suspicions(
     images: np.ndarray, described: np.ndarray, sizes: np.ndarray | None, config: CleanConfig
 ) -> list[Suspicion]:
-    """What is held against the pictures; one that is blank, say, is not called an outlier as well."""
+    """What is held against the images; one that is blank, say, is not called an outlier as well."""
     found = quality.suspicions(images, sizes)
     if not config.outliers:
         return found
@@ -74,19 +74,19 @@ def _suspicions(
 def _suspect(
     found: list[Suspicion],
     first: np.ndarray,
-    pictures: np.ndarray,
+    distinct: np.ndarray,
     max_share: float,
     yes: bool,
     verdicts: Verdicts,
 ) -> None:
-    """Hold suspicions about distinct pictures against all rows that show them, dropping up to the share."""
+    """Hold suspicions about distinct images against all rows that show them, dropping up to the share."""
     listed = [(one.excess[place], one, place) for one in found for place in range(len(one.rows))]
     listed.sort(key=lambda entry: -entry[0])
-    room = len(pictures) if yes else int(max_share * len(pictures))
-    order = np.argsort(pictures, kind="stable")
-    ends = np.cumsum(np.bincount(pictures))
+    room = len(distinct) if yes else int(max_share * len(distinct))
+    order = np.argsort(distinct, kind="stable")
+    ends = np.cumsum(np.bincount(distinct))
     for _, one, place in listed:
-        number = pictures[first[one.rows[place]]]
+        number = distinct[first[one.rows[place]]]
         rows = order[ends[number - 1] if number else 0 : ends[number]]
         rows = rows[~verdicts.drop[rows]]
         fits = len(rows) <= room

@@ -1,4 +1,4 @@
-"""What cleaning decided, as pictures: a block for each reason, for conflicts and for near duplicates."""
+"""What cleaning decided, as images: a block for each reason, for conflicts and for near duplicates."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from kit.data.cleaning.contact_sheet import COLUMNS, Block
 from kit.data.sources.imageset import ImageSet
 
 SHOWN = 2 * COLUMNS
-"""Pictures a block."""
+"""Images a block."""
 LEADS = {
-    "junk": "one picture under contradictory labels: all copies are dropped",
-    "duplicate": "identical to an earlier picture of the same label",
-    "conflict": "identical pictures, outvoted by the label of the others",
-    "outlier": "unlike all other pictures",
+    "junk": "one image under contradictory labels: all copies are dropped",
+    "duplicate": "identical to an earlier image of the same label",
+    "conflict": "identical images, outvoted by the label of the others",
+    "outlier": "unlike all other images",
     "blank": "nearly one colour",
     "dark": "far darker than the rest",
     "bright": "far brighter than the rest",
@@ -26,19 +26,19 @@ LEADS = {
 
 
 def cleaning_blocks(image_set: ImageSet, table: pd.DataFrame) -> list[Block]:
-    """Blocks for the table of `clean.csv`, each picture once, captioned with id and what became of it."""
+    """Blocks for the table of `clean.csv`, each image once, captioned with id and what became of it."""
     blocks = [_reason(image_set, table, reason) for reason in LEADS if (table["reason"] == reason).any()]
     for title, mask in (("labels in conflict", table["conflict"]), ("near duplicates", ~table["conflict"])):
         groups = _groups(table[mask & (table["reason"] == "")])
         if groups:
             blocks.append(_side_by_side(image_set, title, groups, table))
-    return blocks or [Block("nothing is held against any picture", image_set.images[:0], [])]
+    return blocks or [Block("nothing is held against any image", image_set.images[:0], [])]
 
 
 def _reason(image_set: ImageSet, table: pd.DataFrame, reason: str) -> Block:
     rows = table[table["reason"] == reason]
     dropped = int((~rows["keep"]).sum())
-    distinct = rows.drop_duplicates("picture").head(SHOWN)
+    distinct = rows.drop_duplicates("image").head(SHOWN)
     captions = [f"{_fate(row)} {row['id']}" for row in distinct.to_dict("records")]
     title = f"{reason}: {len(rows):,} rows, {dropped:,} dropped"
     return Block(title, image_set.images[distinct.index.to_numpy()], captions, LEADS[reason])
@@ -49,8 +49,8 @@ def _fate(row: Mapping[Any, Any]) -> str:
 
 
 def _groups(table: pd.DataFrame) -> list[np.ndarray]:
-    """Row numbers of every group of several different pictures."""
-    different = table.drop_duplicates(["group", "picture", "label"])
+    """Row numbers of every group of several different images."""
+    different = table.drop_duplicates(["group", "image", "label"])
     sizes = different.groupby("group")["id"].transform("size")
     several = different[sizes > 1]
     return [part.index.to_numpy() for _, part in several.groupby("group")]

@@ -1,4 +1,4 @@
-"""Pictures side by side with a line under each, in titled blocks, as one PNG that a person can look
+"""Images side by side with a line under each, in titled blocks, as one PNG that a person can look
 through.
 """
 
@@ -21,7 +21,7 @@ _INK, _PAPER, _PALE = (20, 20, 20), (255, 255, 255), (110, 110, 110)
 
 @dataclass(frozen=True)
 class Block:
-    """A title over pictures (n, S, S, 3) uint8, each with a caption; `lead` says what to make of them."""
+    """A title over images (n, S, S, 3) uint8, each with a caption; `lead` says what to make of them."""
 
     title: str
     images: np.ndarray
@@ -65,7 +65,7 @@ def _paste(sheet: Image.Image, draw: ImageDraw.ImageDraw, block: Block, top: int
 
 
 def _fitting(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
-    """The end of `text` that fits under a picture: of file names the end tells most."""
+    """The end of `text` that fits under an image: of file names the end tells most."""
     if draw.textlength(text, font=font) <= CELL:
         return text
     while draw.textlength("..." + text, font=font) > CELL:

@@ -1,11 +1,11 @@
 """The table `clean.csv`: what the kit decides about each row, and what a person decides against it.
 
 Columns: id; keep (the last word); reason (what is held against the row, empty for nothing; a row that is
-merely suspected is kept); group (rows that show one picture); conflict (the group carries several labels);
+merely suspected is kept); group (rows that show one image); conflict (the group carries several labels);
 evidence (figures and ids behind it); overruled (a person changed keep or weight); decision (the kit's own:
-keep or drop); label; picture (digest of the pixels); weight (of the row in the training loss, 1 unless a
+keep or drop); label; image (digest of the pixels); weight (of the row in the training loss, 1 unless a
 person changes it). A person edits `keep`. The row is overruled from then on, as long as the id still shows
-the same picture.
+the same image.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kit.errors import DataError
 
 COLUMNS = [
     *("id", "keep", "reason", "group", "conflict", "evidence"),
-    *("overruled", "decision", "label", "picture", "weight"),
+    *("overruled", "decision", "label", "image", "weight"),
 ]
 _TRUE = frozenset(("true", "1", "yes", "y", "keep"))
 _FALSE = frozenset(("false", "0", "no", "n", "drop"))
@@ -62,7 +62,7 @@ class Verdicts:
 
 
 def table(
-    ids: np.ndarray, labels: np.ndarray, groups: np.ndarray, pictures: np.ndarray, verdicts: Verdicts
+    ids: np.ndarray, labels: np.ndarray, groups: np.ndarray, images: np.ndarray, verdicts: Verdicts
 ) -> pd.DataFrame:
     """The decisions as a table with `COLUMNS`, nothing overruled."""
     columns = {
@@ -75,7 +75,7 @@ def table(
         "overruled": np.zeros(len(ids), bool),
         "decision": np.where(verdicts.drop, "drop", "keep").astype(object),
         "label": labels,
-        "picture": pictures.astype(object),
+        "image": images.astype(object),
         "weight": np.ones(len(ids)),
     }
     return pd.DataFrame(columns)[COLUMNS]
@@ -86,7 +86,7 @@ def read(path: Path) -> pd.DataFrame:
     try:
         raw = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (ValueError, pd.errors.ParserError, OSError) as error:
-        raise DataError(f"{path}: not a readable table ({error}). Mend it, or delete it and run: kit clean") from error
+        raise DataError(f"{path}: not a readable table ({error}). Fix it, or delete it and run: kit clean") from error
     absent = [name for name in COLUMNS if name not in raw.columns]
     if absent:
         raise DataError(
@@ -107,7 +107,7 @@ def _numbers(column: pd.Series, path: Path, positive: bool = False) -> pd.Series
     if len(bad):
         rule = "a number above 0 (to leave a row out, set its keep to False)" if positive else "a number from 0"
         raise DataError(
-            f"{path}: {column.name} must be {rule}, but line {bad[0] + 2} has {column.iloc[bad[0]]!r}. Mend it."
+            f"{path}: {column.name} must be {rule}, but line {bad[0] + 2} has {column.iloc[bad[0]]!r}. Fix it."
         )
     return numbers
 
@@ -118,7 +118,7 @@ def _booleans(column: pd.Series, path: Path) -> pd.Series:
     if not known.all():
         line = int(np.flatnonzero(~known)[0])
         raise DataError(
-            f"{path}: {column.name} must be True or False, but line {line + 2} has {column.iloc[line]!r}. Mend it."
+            f"{path}: {column.name} must be True or False, but line {line + 2} has {column.iloc[line]!r}. Fix it."
         )
     return folded.isin(_TRUE)
 
@@ -133,11 +133,11 @@ def carry_over(fresh: pd.DataFrame, previous: pd.DataFrame) -> tuple[pd.DataFram
     """The fresh decisions with what a person overruled in `previous`, and the ids where that no longer
     applies.
 
-    An overruled row follows its id, as long as the id still shows the same picture.
+    An overruled row follows its id, as long as the id still shows the same image.
     """
     overruled = previous[previous["overruled"]].set_index("id")
-    pictures = dict(zip(fresh["id"], fresh["picture"]))
-    valid = np.array([pictures.get(one) == picture for one, picture in overruled["picture"].items()], dtype=bool)
+    images = dict(zip(fresh["id"], fresh["image"]))
+    valid = np.array([images.get(one) == image for one, image in overruled["image"].items()], dtype=bool)
     standing, result = overruled[valid], fresh.copy()
     mine = result["id"].isin(standing.index).to_numpy()
     for name in ("keep", "weight", "evidence"):

@@ -1,10 +1,10 @@
-"""A description of pictures in which near duplicates lie close together, learned from the pictures
+"""A description of images in which near duplicates lie close together, learned from the images
 themselves.
 
 Numbers that flips and quarter turns leave alone (orbits of Fourier and cosine coefficients, ring means) are
-taken of the brightness-normalised thumbnail. Then copies are simulated from a sample of the pictures, and
-the directions kept in which pictures differ most in proportion to what copying does to them: linear
-discriminant analysis with every picture its own class (Fisher 1936; within-class whitening as in Hastie,
+taken of the brightness-normalised thumbnail. Then copies are simulated from a sample of the images, and
+the directions kept in which images differ most in proportion to what copying does to them: linear
+discriminant analysis with every image its own class (Fisher 1936; within-class whitening as in Hastie,
 Tibshirani, Friedman, 4.3).
 """
 
@@ -23,8 +23,8 @@ from kit.data.cleaning import perturb
 SIDE = 32
 """Pixels a side of the thumbnail."""
 DIMENSIONS = 32
-SIMULATED, A_PICTURE = 4000, 10
-"""Copies simulated to learn from: at most in all, and of each picture."""
+SIMULATED, A_IMAGE = 4000, 10
+"""Copies simulated to learn from: at most in all, and of each image."""
 MARGIN = 1.35
 """Beyond the simulated copies: of bright ones that clip and are re-encoded, one in 25 lies further out."""
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -46,7 +46,7 @@ def _rings() -> np.ndarray:
 
 
 def describe(images: np.ndarray) -> np.ndarray:
-    """(N, D) float32 numbers of pictures (N, S, S, 3) uint8, the same for all flips and quarter turns."""
+    """(N, D) float32 numbers of images (N, S, S, 3) uint8, the same for all flips and quarter turns."""
     pieces = [_describe(images[start : start + 1024]) for start in range(0, len(images), 1024)]
     return np.concatenate(pieces).astype(np.float32)
 
@@ -118,7 +118,7 @@ class Metric:
 def learn_metric(images: np.ndarray, described: np.ndarray, seed: int = 0) -> Metric:
     """The metric for `images` (N, S, S, 3), whose descriptions (N, D) are given."""
     rng = np.random.default_rng(seed)
-    count = min(SIMULATED, A_PICTURE * len(images))
+    count = min(SIMULATED, A_IMAGE * len(images))
     rows = rng.choice(len(images), count, replace=len(images) < count)
     # Crops are the hardest to see through: a third of the sample.
     kinds = [*perturb.KINDS.values(), perturb.cropped, perturb.several, perturb.cropped]

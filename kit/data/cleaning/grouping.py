@@ -9,8 +9,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 
-def picture_keys(images: np.ndarray) -> np.ndarray:
-    """(N,) str: 16 hex digits of each picture's pixels; equal for identical pictures."""
+def image_keys(images: np.ndarray) -> np.ndarray:
+    """(N,) str: 16 hex digits of each image's pixels; equal for identical images."""
     return np.array([hashlib.blake2b(image.tobytes(), digest_size=8).hexdigest() for image in images], dtype="U16")
 
 

@@ -1,4 +1,4 @@
-"""Rows that show nearly the same picture: candidates from a learned metric, each checked by aligning the two.
+"""Rows that show nearly the same image: candidates from a learned metric, each checked by aligning the two.
 
 No step looks at all pairs: candidates are the few nearest neighbours, within the distance that simulated
 copies keep from their originals.
@@ -20,7 +20,7 @@ NEIGHBOURS = 4
 
 @dataclass(frozen=True)
 class NearDuplicates:
-    """Pairs of rows that show one picture."""
+    """Pairs of rows that show one image."""
 
     pairs: np.ndarray
     """(M, 2) int64, first the smaller row."""
@@ -33,7 +33,7 @@ class NearDuplicates:
 def find(images: np.ndarray, described: np.ndarray, metric: Metric, threshold: float) -> NearDuplicates:
     """Near duplicates among `images` (N, S, S, 3) uint8, described by `kit.data.cleaning.descriptors.describe`.
 
-    threshold: likeness from which two pictures count as one.
+    threshold: likeness from which two images count as one.
     """
     pairs = _candidates(metric.project(described), metric.radius)
     scores = likeness(images, pairs) if len(pairs) else np.zeros(0, np.float32)

@@ -1,6 +1,6 @@
 """The nearest rows of every row, at a cost that grows with the rows, not with their pairs.
 
-A search tree alone would not do: among descriptions of pictures, which fill all their dimensions, it visits
+A search tree alone would not do: among descriptions of images, which fill all their dimensions, it visits
 nearly every row for every row. So rows are cut into cells of equal size, and compared with those of the cells
 around theirs, as an inverted file does (Jegou, Douze, Schmid, "Product Quantization for Nearest Neighbor
 Search", 2011).

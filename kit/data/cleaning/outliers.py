@@ -1,8 +1,8 @@
-"""Pictures unlike all others: junk that does not repeat.
+"""Images unlike all others: junk that does not repeat.
 
-Every picture is described by what it looks like (light, colour, sharpness, layout) and by its forms; each
+Every image is described by what it looks like (light, colour, sharpness, layout) and by its forms; each
 number is scaled by its median and spread, clipped, and the whole reduced to its main directions. How far a
-picture lies from its ten nearest neighbours is compared with how far pictures usually lie from theirs.
+image lies from its ten nearest neighbours is compared with how far images usually lie from theirs.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ FAR = 6.0
 billion.
 """
 LEAST_SPREAD = 0.05
-"""Of the log distance: pictures that all lie equally far apart make nobody an outlier."""
+"""Of the log distance: images that all lie equally far apart make nobody an outlier."""
 FEWEST = 50
-"""Pictures below which nothing is called unlike the rest."""
+"""Images below which nothing is called unlike the rest."""
 _CLIP = 20.0
 
 
 def suspicion(images: np.ndarray, described: np.ndarray) -> Suspicion:
-    """The outliers among pictures (N, S, S, 3) uint8, described (N, D) by `kit.data.cleaning.descriptors.describe`."""
+    """The outliers among images (N, S, S, 3) uint8, described (N, D) by `kit.data.cleaning.descriptors.describe`."""
     if len(images) < FEWEST:
         empty = np.zeros(0)
         return Suspicion("outlier", empty.astype(np.int64), empty.astype(object), empty)

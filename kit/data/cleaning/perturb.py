@@ -1,6 +1,6 @@
-"""What happens to a picture on its way to being a near duplicate: how copies are simulated to learn from.
+"""What happens to an image on its way to being a near duplicate: how copies are simulated to learn from.
 
-Each function takes a picture (S, S, 3) uint8 and a generator, and returns one of the same shape.
+Each function takes an image (S, S, 3) uint8 and a generator, and returns one of the same shape.
 """
 
 from __future__ import annotations

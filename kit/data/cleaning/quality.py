@@ -1,4 +1,4 @@
-"""Pictures that cannot show what they should: blank, far too dark or bright, of an odd shape.
+"""Images that cannot show what they should: blank, far too dark or bright, of an odd shape.
 
 Brightness is judged twice: by itself, and against the rest, because whole data sets are dark (X-rays,
 digits).
@@ -12,15 +12,15 @@ import cv2
 import numpy as np
 
 BLANK_RANGE = 8
-"""Grey levels between the 2 % and the 98 % quantile below which a picture is blank."""
+"""Grey levels between the 2 % and the 98 % quantile below which an image is blank."""
 DARK, BRIGHT = 40, 225
-"""Grey level that 98 % of a dark picture lie under, and 98 % of a bright one over."""
+"""Grey level that 98 % of a dark image lie under, and 98 % of a bright one over."""
 SPREADS = 5.0
-"""How many robust standard deviations from the median picture it must lie as well."""
+"""How many robust standard deviations from the median image it must lie as well."""
 ASPECT = 1.5
 """Factor by which width over height differs from the usual one."""
 COMMON = 0.9
-"""Share of pictures that must have the usual shape before another counts as odd."""
+"""Share of images that must have the usual shape before another counts as odd."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Suspicion:
 
 
 def suspicions(images: np.ndarray, sizes: np.ndarray | None) -> list[Suspicion]:
-    """What is held against pictures (N, S, S, 3) uint8 of the original `sizes` (N, 2), height and width."""
+    """What is held against images (N, S, S, 3) uint8 of the original `sizes` (N, 2), height and width."""
     low, high = _grey_range(images)
     kinds = [_blank(low, high), _dark(high), _bright(low)]
     kinds += [] if sizes is None else [_odd_shape(sizes)]
@@ -50,7 +50,7 @@ def suspicions(images: np.ndarray, sizes: np.ndarray | None) -> list[Suspicion]:
 
 
 def _grey_range(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The 2 % and 98 % quantiles (N,) float64 of each picture's grey levels."""
+    """The 2 % and 98 % quantiles (N,) float64 of each image's grey levels."""
     quantiles = np.empty((len(images), 2))
     for row, image in enumerate(images):
         grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
@@ -89,7 +89,7 @@ def _bright(low: np.ndarray) -> Suspicion:
 
 
 def _odd_shape(sizes: np.ndarray) -> Suspicion:
-    """Only where nearly all pictures share one shape; otherwise no shape is odd."""
+    """Only where nearly all images share one shape; otherwise no shape is odd."""
     aspect = np.log(sizes[:, 1] / sizes[:, 0])
     off = np.abs(aspect - np.median(aspect))
     rows = np.flatnonzero(off > np.log(ASPECT))

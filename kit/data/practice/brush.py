@@ -1,4 +1,4 @@
-"""What the practice contest's pictures are drawn with: a float canvas, soft masks, textures."""
+"""What the practice contest's images are drawn with: a float canvas, soft masks, textures."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 SIDE = 48
-"""Side of a picture, pixels."""
+"""Side of an image, pixels."""
 CANVAS = 2 * SIDE
-"""Side of the canvas: twice the picture's, then reduced, which smooths the edges."""
+"""Side of the canvas: twice the image's, then reduced, which smooths the edges."""
 _BITS = 4
 """Fractional bits of the coordinates that are handed to OpenCV."""
 
@@ -67,7 +67,7 @@ def texture(scale: float, rng: np.random.Generator) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _field(scale: float) -> np.ndarray:
-    """Smoothed noise (768, 768), drawn once: windows of it are much cheaper than new noise a picture."""
+    """Smoothed noise (768, 768), drawn once: windows of it are much cheaper than new noise an image."""
     noise = np.random.default_rng(round(100 * scale)).normal(0, 1, (768, 768)).astype(np.float32)
     smooth = cv2.GaussianBlur(noise, (0, 0), scale)
     return np.asarray((smooth - smooth.mean()) / smooth.std(), np.float32)

@@ -1,4 +1,4 @@
-"""The stained cell in the middle of a practice picture: body, nucleus with its lobes, granules, vacuoles."""
+"""The stained cell in the middle of a practice image: body, nucleus with its lobes, granules, vacuoles."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from kit.data.practice.smear import developed, smear
 from kit.data.practice.traits import Traits
 
 _STRANGERS = 0.06
-"""Share of the pictures with a second cell at the border."""
+"""Share of the images with a second cell at the border."""
 
 
 def draw_cells(traits: list[Traits], strangers: list[Traits], rng: np.random.Generator) -> np.ndarray:
-    """Pictures (N, 48, 48, 3) uint8, RGB, one for each of `traits`; `strangers` may peep in at a border."""
+    """Images (N, 48, 48, 3) uint8, RGB, one for each of `traits`; `strangers` may peep in at a border."""
     images = np.empty((len(traits), SIDE, SIDE, 3), np.uint8)
     for row, (cell, stranger) in enumerate(zip(traits, strangers, strict=True)):
-        images[row] = _picture(cell, stranger, rng)
+        images[row] = _image(cell, stranger, rng)
     return images
 
 
-def _picture(cell: Traits, stranger: Traits, rng: np.random.Generator) -> np.ndarray:
+def _image(cell: Traits, stranger: Traits, rng: np.random.Generator) -> np.ndarray:
     middle = CANVAS / 2 + rng.normal(0, 0.035 * CANVAS, 2)
     canvas = smear(middle, cell["size"] * CANVAS / 2, rng)
     if rng.random() < _STRANGERS:

@@ -1,6 +1,6 @@
 """The embedded practice contest: drawn blood cells, a training set with planted flaws, a shifted hidden test.
 
-Nothing is downloaded and no real picture is used. The same seed gives the same contest; training set,
+Nothing is downloaded and no real image is used. The same seed gives the same contest; training set,
 development phase and final phase never share a cell.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from kit.data.practice.brush import SIDE
 from kit.data.practice.cells import draw_cells
-from kit.data.practice.planted import Planted, draw_plan, junk_pictures
+from kit.data.practice.planted import Planted, draw_plan, junk_images
 from kit.data.practice.shift import draw_mixture, shift_images
 from kit.data.practice.traits import CLASS_NAMES, draw_labels, draw_traits
 from kit.errors import DataError
@@ -26,9 +26,9 @@ def training_set(seed: int = 2024) -> tuple[np.ndarray, np.ndarray, tuple[str, .
     """What the contest hands out: images (2000, 48, 48, 3) uint8 RGB, labels (2000,) int64, class names."""
     plan = planted(seed)
     cells = _drawn(plan.cells(), np.random.default_rng([seed, _CELLS]))
-    junk = junk_pictures(SIDE)
-    # Numbers -1 and -2 of the plan index the junk pictures from the end.
-    return np.concatenate([cells, junk[::-1]])[plan.picture], plan.labels, CLASS_NAMES
+    junk = junk_images(SIDE)
+    # Numbers -1 and -2 of the plan index the junk images from the end.
+    return np.concatenate([cells, junk[::-1]])[plan.image], plan.labels, CLASS_NAMES
 
 
 def planted(seed: int = 2024) -> Planted:
@@ -43,19 +43,19 @@ def hidden_test(
     mixture_seed: int = 2024,
     strength: float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The hidden pictures (n, 48, 48, 3) uint8 RGB and their labels (n,) int64.
+    """The hidden images (n, 48, 48, 3) uint8 RGB and their labels (n,) int64.
 
     Cells are drawn as in the training set, then shifted by the mixture of `mixture_seed`: another one is
     another organiser's choice of operators over the same cells. `strength` 1.0 is a contest's; 0 leaves the
     cells clean.
-    DataError for an unknown phase, no pictures or a negative strength.
+    DataError for an unknown phase, no images or a negative strength.
     """
     if phase not in _PHASES:
         raise DataError(f"phase must be one of {', '.join(_PHASES)}, but is {phase!r}. Choose one of them.")
     if n < 1 or strength < 0:
         raise DataError(
             f"a hidden test needs n >= 1 and strength >= 0, but n is {n} and strength {strength}. "
-            "Mend the values."
+            "Fix the values."
         )
     key = [seed, _PHASES.index(phase)]
     cells = np.random.default_rng([*key, _HIDDEN])

@@ -1,4 +1,4 @@
-"""What lies around the cell and what takes its picture: glass, red cells, dirt, stain and scanner."""
+"""What lies around the cell and what takes its image: glass, red cells, dirt, stain and scanner."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def smear(middle: np.ndarray, reach: float, rng: np.random.Generator) -> np.ndar
 
 
 def developed(canvas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The picture (48, 48, 3) uint8 of a canvas: strength and mixture of the stain and the light vary."""
+    """The image (48, 48, 3) uint8 of a canvas: strength and mixture of the stain and the light vary."""
     density = -np.log(np.clip(canvas, 4, 255) / 255)
     mixing = np.eye(3) * rng.normal(1, 0.06) + rng.normal(0, 0.012, (3, 3))
     light = 1 + rng.normal(0, 0.008, 3)
     if rng.random() < _BLUISH:
         light *= (0.89, 0.94, 1.12)
-    picture = np.exp(-(density @ mixing.astype(np.float32))) * (255 * light).astype(np.float32)
-    small = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    image = np.exp(-(density @ mixing.astype(np.float32))) * (255 * light).astype(np.float32)
+    small = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return np.clip(np.round(small + rng.normal(0, 1.5, small.shape)), 0, 255).astype(np.uint8)
 
 

@@ -22,7 +22,7 @@ CLASS_SHARES = np.array([0.085, 0.175, 0.095, 0.165, 0.085, 0.09, 0.18, 0.125])
 """How often each class occurs: the imbalance of a routine laboratory's archive."""
 
 # Trait: means in the order of CLASS_NAMES, then the standard deviation within a class. Lengths are shares of
-# half the picture's side; colours are 0..255.
+# half the image's side; colours are 0..255.
 _TABLE: dict[str, tuple[float, ...]] = {
     "size": (0.64, 0.72, 0.54, 0.70, 0.51, 0.86, 0.68, 0.28, 0.050),
     "aspect": (1.08, 1.06, 1.08, 1.12, 1.08, 1.18, 1.08, 1.12, 0.060),

@@ -22,7 +22,7 @@ IMAGE_KEYS = ("images", "image", "x_train", "train_images", "x", "data", "arr_0"
 LABEL_KEYS = ("labels", "label", "y_train", "train_labels", "y", "targets", "target", "arr_1")
 MEDMNIST_SPLITS = ("train", "val", "test")
 MEDMNIST_SIZES = (28, 64, 128, 224)
-"""Pixels a side; of those the smallest that the contest's pictures fit in is downloaded."""
+"""Pixels a side; of those the smallest that the contest's images fit in is downloaded."""
 
 
 def read_npz(request: Request) -> ImageSet:
@@ -157,7 +157,7 @@ def _column(arrays: dict[str, np.ndarray], key: str, images: np.ndarray, request
     if values.shape != (len(images), 1):
         raise DataError(
             f"{request.path}: {key!r} must hold one value an image, but has shape {arrays[key].shape} for "
-            f"{len(images):,} images. Mend it, or name another key in [data]."
+            f"{len(images):,} images. Fix it, or name another key in [data]."
         )
     return values[:, 0].astype(str)
 
@@ -166,7 +166,7 @@ def _labels(raw: np.ndarray, images: np.ndarray, request: Request) -> np.ndarray
     if len(raw) != len(images):
         raise DataError(
             f"{request.path}: there must be one label an image, but there are {len(images):,} images "
-            f"and {len(raw):,} labels. Mend the file, or name other keys in [data]."
+            f"and {len(raw):,} labels. Fix the file, or name other keys in [data]."
         )
     return to_indices(raw, request.contest.classes)
 

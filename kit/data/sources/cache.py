@@ -1,6 +1,6 @@
-"""Decoded pictures on disk as one memory-mapped uint8 array, so that the second start is quick.
+"""Decoded images on disk as one memory-mapped uint8 array, so that the second start is quick.
 
-`<cache>/data/<digest>/` holds the pictures, ids and labels of that digest, shared by all sources that yield
+`<cache>/data/<digest>/` holds the images, ids and labels of that digest, shared by all sources that yield
 them; `<cache>/data/<key>/` what one source says beyond (groups, splits, sizes, notes) and its digest. The key
 changes with any file's path, size or time, with the contest's [data] section, classes and image size, and with
 `VERSION`. Everything is safe to delete.
@@ -22,7 +22,7 @@ import numpy as np
 
 from kit import artefact
 from kit.data.sources.decoding import Allocate
-from kit.data.sources.files import picture_paths
+from kit.data.sources.files import image_paths
 from kit.data.sources.imageset import ImageSet
 from kit.errors import ArtefactError, DiskError
 
@@ -33,8 +33,8 @@ Make = Callable[[Allocate], ImageSet]
 
 
 def fingerprint(path: Path) -> str:
-    """Hex digest of the names, sizes and times of a file, or of all pictures under a folder; nothing is read."""
-    files = sorted(str(file) for _, file in picture_paths(path)) if path.is_dir() else [str(path)]
+    """Hex digest of the names, sizes and times of a file, or of all images under a folder; nothing is read."""
+    files = sorted(str(file) for _, file in image_paths(path)) if path.is_dir() else [str(path)]
     stats = [(name, os.stat(name)) for name in files]
     lines = [f"{name!r} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}" for name, stat in stats]
     return artefact.sha256_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))
@@ -65,7 +65,7 @@ def cached(folder: Path, key: str, make: Make, class_names: tuple[str, ...]) -> 
 
 
 def by_digest(folder: Path, digest: str, class_names: tuple[str, ...]) -> ImageSet | None:
-    """The pictures with that digest of content, None where `folder` does not hold them whole."""
+    """The images with that digest of content, None where `folder` does not hold them whole."""
     try:
         return _open(folder / digest, digest, class_names)
     except (ArtefactError, OSError, ValueError, KeyError):
@@ -96,7 +96,7 @@ def _open(folder: Path, digest: str, class_names: tuple[str, ...]) -> ImageSet:
 
 
 def _write_beyond(source: Path, image_set: ImageSet) -> None:
-    """What a source says beyond pictures and labels, which another source of the same pictures may say differently."""
+    """What a source says beyond images and labels, which another source of the same images may say differently."""
     beyond = {"groups": image_set.groups, "splits": image_set.splits, "sizes": image_set.sizes}
     given = {name: values for name, values in beyond.items() if values is not None}
     source.mkdir(exist_ok=True)
@@ -109,5 +109,5 @@ def _read(folder: Path, source: Path, class_names: tuple[str, ...]) -> ImageSet:
     digest = str(said["digest"])
     beyond = artefact.read_npz(source / "beyond.npz")
     groups, splits, sizes = (beyond.get(name) for name in ("groups", "splits", "sizes"))
-    pictures = _open(folder / digest, digest, class_names)
-    return replace(pictures, notes=tuple(said["notes"]), groups=groups, splits=splits, sizes=sizes)
+    stored = _open(folder / digest, digest, class_names)
+    return replace(stored, notes=tuple(said["notes"]), groups=groups, splits=splits, sizes=sizes)

@@ -1,4 +1,4 @@
-"""One picture file to (S, S, 3) uint8 RGB, and pictures in arrays to the same.
+"""One image file to (S, S, 3) uint8 RGB, and images in arrays to the same.
 
 Rules, each counted and told: the camera's orientation tag is applied; grey is repeated into three channels;
 transparency is dropped, as Pillow does; 16 bits are divided by 257; CMYK, palettes and other modes are
@@ -25,7 +25,7 @@ RESIZE: dict[str, Callable[[Image.Image, int], Image.Image]] = {
     "crop": lambda image, size: ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC),
     "pad": lambda image, size: ImageOps.pad(image, (size, size), Image.Resampling.BICUBIC),
 }
-"""squash: the whole picture, aspect lost; crop: the largest central square; pad: black borders."""
+"""squash: the whole image, aspect lost; crop: the largest central square; pad: black borders."""
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def bombs_refused() -> Iterator[None]:
 
 
 def decode(data: bytes, size: int, resize: str, counts: Counter[str]) -> tuple[np.ndarray, tuple[int, int]]:
-    """The picture (size, size, 3) uint8 and its original (height, width); DataError says why it is
+    """The image (size, size, 3) uint8 and its original (height, width); DataError says why it is
     unreadable.
     """
     try:
@@ -88,7 +88,7 @@ def _scale(values: np.ndarray) -> float:
         return 255.0
     low, high = float(values.min()), float(values.max())
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise DataError("pixels must be finite, but there are NaN or infinite ones. Mend these images.")
+        raise DataError("pixels must be finite, but there are NaN or infinite ones. Fix these images.")
     if low < 0 or high > 65535:
         raise DataError(f"pixels must lie in 0..255, 0..1 or 0..65535, but span {low:g}..{high:g}. Rescale them.")
     if values.dtype.kind == "f" and high <= 1:
@@ -97,7 +97,7 @@ def _scale(values: np.ndarray) -> float:
 
 
 def from_array(images: np.ndarray, out: np.ndarray, resize: str, counts: Counter[str]) -> None:
-    """Pictures in an array of any usual layout into `out` (N, S, S, 3) uint8; DataError names shape or
+    """Images in an array of any usual layout into `out` (N, S, S, 3) uint8; DataError names shape or
     values.
 
     Layouts: (N, H, W), (N, H, W, C) and (N, C, H, W) with C of 1, 3 or 4. Converted in pieces, so that no
@@ -126,7 +126,7 @@ def _fit(images: np.ndarray, size: int, resize: str, counts: Counter[str]) -> np
 
 
 def channels_last(images: np.ndarray, counts: Counter[str]) -> np.ndarray:
-    """A view (N, H, W, C) of the array; DataError for other layouts, other types and empty pictures."""
+    """A view (N, H, W, C) of the array; DataError for other layouts, other types and empty images."""
     if images.dtype.kind not in "biuf":
         raise DataError(f"images must be numbers, but got dtype {images.dtype}. Convert them to uint8.")
     if 0 in images.shape:

@@ -1,4 +1,4 @@
-"""Many picture files at once: decoded on threads into one array, the unreadable listed."""
+"""Many image files at once: decoded on threads into one array, the unreadable listed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Decoded:
 def decode_all(
     files: Files, names: Sequence[str], size: int, resize: str, on_error: str, allocate: Allocate
 ) -> Decoded:
-    """The pictures of `names` in that order; DataError lists the unreadable ones unless `on_error` is
+    """The images of `names` in that order; DataError lists the unreadable ones unless `on_error` is
     "skip".
     """
     images = allocate((len(names), size, size, 3))
@@ -79,5 +79,5 @@ def _skipped(unreadable: list[str], total: int, on_error: str) -> tuple[str, ...
         return (f"{len(unreadable):,} unreadable images skipped: {shown}",)
     raise DataError(
         f"every image must be readable, but {len(unreadable):,} of {total:,} are not: {shown}. "
-        f'Mend or remove them, or set [data] on_error = "skip".'
+        f'Fix or remove them, or set [data] on_error = "skip".'
     )

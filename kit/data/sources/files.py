@@ -1,4 +1,4 @@
-"""Picture files in a folder or a zip, behind one face: names and bytes.
+"""Image files in a folder or a zip, behind one face: names and bytes.
 
 A name is the path inside, with forward slashes. Names that are not UTF-8 are shown with backslash escapes, so
 that they can be written to a table and still lead to their file.
@@ -18,17 +18,17 @@ from kit.data.sources.decode import SUFFIXES
 from kit.errors import DataError
 
 OWN_FOLDERS = frozenset(["oof", "submissions"])
-"""What the kit writes beside the data of a contest that lies in the current folder, pictures among it."""
+"""What the kit writes beside the data of a contest that lies in the current folder, images among it."""
 LARGEST_FILE = 256 << 20
-"""Bytes of one picture file inside a zip, unpacked; more is taken for an attack."""
+"""Bytes of one image file inside a zip, unpacked; more is taken for an attack."""
 
 
 class Files(Protocol):
-    """Named picture files."""
+    """Named image files."""
 
     @property
     def names(self) -> list[str]:
-        """Sorted names of all picture files."""
+        """Sorted names of all image files."""
 
     def read(self, name: str) -> bytes:
         """Content of one."""
@@ -39,33 +39,33 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def is_picture(name: str) -> bool:
-    """Whether the suffix is one of a picture and no part of the path is hidden or a Mac's resource fork."""
+def is_image(name: str) -> bool:
+    """Whether the suffix is one of an image and no part of the path is hidden or a Mac's resource fork."""
     path = PurePosixPath(name)
     return path.suffix.lower() in SUFFIXES and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
 
 
-def picture_paths(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Name and path of every picture file under `folder`, in no order, without those that the kit wrote there."""
+def image_paths(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Name and path of every image file under `folder`, in no order, without those that the kit wrote there."""
     for where, folders, files in os.walk(folder):
         if Path(where) == folder:
             folders[:] = sorted(set(folders) - OWN_FOLDERS)
         for file in files:
             path = Path(where, file)
-            if is_picture(name := printable(path.relative_to(folder).as_posix())):
+            if is_image(name := printable(path.relative_to(folder).as_posix())):
                 yield name, path
 
 
 @dataclass(frozen=True)
 class FolderFiles:
-    """Picture files under a folder, at any depth."""
+    """Image files under a folder, at any depth."""
 
     paths: Mapping[str, Path]
 
     @classmethod
     def open(cls, folder: Path) -> FolderFiles:
-        """All picture files under `folder`."""
-        return cls(dict(sorted(picture_paths(folder))))
+        """All image files under `folder`."""
+        return cls(dict(sorted(image_paths(folder))))
 
     @property
     def names(self) -> list[str]:
@@ -77,14 +77,14 @@ class FolderFiles:
 
 @dataclass(frozen=True)
 class ZipFiles:
-    """Picture files in a zip; nothing is unpacked to disk."""
+    """Image files in a zip; nothing is unpacked to disk."""
 
     archive: zipfile.ZipFile
     members: Mapping[str, zipfile.ZipInfo]
 
     @classmethod
     def open(cls, path: Path) -> ZipFiles:
-        """All picture files in the zip; DataError for a broken one and for members that escape or are too
+        """All image files in the zip; DataError for a broken one and for members that escape or are too
         large.
         """
         try:
@@ -94,7 +94,7 @@ class ZipFiles:
         members = {}
         for member in archive.infolist():
             _refuse_escape(path, member.filename)
-            if not member.is_dir() and is_picture(member.filename):
+            if not member.is_dir() and is_image(member.filename):
                 _refuse_bomb(path, member)
                 members[printable(member.filename)] = member
         return cls(archive, dict(sorted(members.items())))
@@ -119,18 +119,18 @@ def _refuse_escape(path: Path, name: str) -> None:
 def _refuse_bomb(path: Path, member: zipfile.ZipInfo) -> None:
     if member.file_size > LARGEST_FILE:
         raise DataError(
-            f"{path}: a picture may unpack to {LARGEST_FILE >> 20} MiB, but {member.filename!r} says "
+            f"{path}: an image may unpack to {LARGEST_FILE >> 20} MiB, but {member.filename!r} says "
             f"{member.file_size >> 20:,} MiB. Do not trust this file."
         )
 
 
 def open_files(path: Path) -> Files:
-    """The picture files of a folder or a zip; DataError when there is none."""
+    """The image files of a folder or a zip; DataError when there is none."""
     if not path.exists():
         raise DataError(f"{path}: no such file or folder. Give the right one by --data or [data] path.")
     files: Files = FolderFiles.open(path) if path.is_dir() else ZipFiles.open(path)
     if not files.names:
         raise DataError(
-            f"{path}: holds no picture ({', '.join(sorted(SUFFIXES))}). Give the folder or zip that holds them."
+            f"{path}: holds no image ({', '.join(sorted(SUFFIXES))}). Give the folder or zip that holds them."
         )
     return files

@@ -1,4 +1,4 @@
-"""Contests that hand out a folder, or a zip, with one subfolder a class; or unlabelled pictures in one."""
+"""Contests that hand out a folder, or a zip, with one subfolder a class; or unlabelled images in one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kit.errors import DataError, did_you_mean
 
 
 def read_folder(request: Request) -> ImageSet:
-    """Pictures under `<path>/<class>/`, at any depth below; ids are the names relative to `path`.
+    """Images under `<path>/<class>/`, at any depth below; ids are the names relative to `path`.
 
     Folders around all classes (`train/<class>/`) are looked through. DataError for a folder outside of the
     class list and for a class without a folder.
@@ -52,7 +52,7 @@ def _labels(names: list[str], request: Request) -> np.ndarray:
     absent = [name for name in classes if name.casefold() not in {str(one).casefold() for one in unique}]
     if absent:
         raise DataError(
-            f"{request.path}: every class needs a folder with pictures, but {', '.join(absent)} has none. "
+            f"{request.path}: every class needs a folder with images, but {', '.join(absent)} has none. "
             f"Add it, or take the class out of the contest file."
         )
     return np.array([known[folder.casefold()] for folder in unique], dtype=np.int64)[inverse]
@@ -62,11 +62,11 @@ def _outside(folder: str, request: Request) -> DataError:
     classes = request.contest.classes
     if not folder:
         return DataError(
-            f"{request.path}: pictures must lie in one folder a class ({', '.join(classes)}), but some lie "
+            f"{request.path}: images must lie in one folder a class ({', '.join(classes)}), but some lie "
             "outside. "
             f'Sort them in, or use kind = "csv" where a table has the labels.'
         )
     return DataError(
         f"{request.path}: folders must be named after classes ({', '.join(classes)}), but one is {folder!r}."
-        f"{did_you_mean(folder, classes)} Rename it, or mend the contest's class list."
+        f"{did_you_mean(folder, classes)} Rename it, or fix the contest's class list."
     )

@@ -1,4 +1,4 @@
-"""What every source yields: pictures with ids, in one shape and one order, with a digest of their content."""
+"""What every source yields: images with ids, in one shape and one order, with a digest of their content."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kit.errors import DataError
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Pictures as the source gave them, decoded and of one size; nothing is dropped yet.
+    """Images as the source gave them, decoded and of one size; nothing is dropped yet.
 
     `groups`, `splits` and `sizes` are what the source says beyond the labels: a patient or slide, a user's
     own fold, and height and width before resizing.
@@ -23,7 +23,7 @@ class ImageSet:
     images: np.ndarray
     """(N, S, S, 3) uint8, RGB; may be a memory map."""
     labels: np.ndarray | None
-    """(N,) int64 indices into `class_names`; None for unlabelled pictures."""
+    """(N,) int64 indices into `class_names`; None for unlabelled images."""
     class_names: tuple[str, ...]
     notes: tuple[str, ...] = ()
     """Conversions done, with counts."""
@@ -57,7 +57,7 @@ class ImageSet:
 
 
 def content_digest(ids: np.ndarray, images: np.ndarray, labels: np.ndarray | None) -> str:
-    """Hex sha256 over ids, pictures and labels."""
+    """Hex sha256 over ids, images and labels."""
     return sha256_arrays(ids, images, np.zeros(0, np.int64) if labels is None else labels)
 
 
@@ -74,7 +74,7 @@ def check(image_set: ImageSet) -> ImageSet:
     lengths |= {"labels": len(image_set.labels)} if image_set.labels is not None else {}
     if len(set(lengths.values())) > 1:
         named = ", ".join(f"{count:,} {name}" for name, count in lengths.items())
-        raise DataError(f"there must be one id and one label an image, but there are {named}. Mend the data.")
+        raise DataError(f"there must be one id and one label an image, but there are {named}. Fix the data.")
     if not len(image_set):
         raise DataError("there must be at least one image, but there is none. Check [data] path.")
     return image_set

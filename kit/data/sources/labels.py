@@ -18,10 +18,10 @@ def to_indices(raw: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
     if flat.dtype.kind in "SUO":
         return _from_names(flat.astype(str), classes)
     if flat.dtype.kind not in "biuf":
-        raise DataError(f"labels must be numbers or strings, but got dtype {flat.dtype}. Mend the labels.")
+        raise DataError(f"labels must be numbers or strings, but got dtype {flat.dtype}. Fix the labels.")
     if flat.dtype.kind == "f" and not np.all(np.isfinite(flat) & (flat == np.round(flat))):
         bad = flat[~(np.isfinite(flat) & (flat == np.round(flat)))]
-        raise DataError(f"labels must be whole numbers, but {len(bad):,} are not (first: {bad[0]}). Mend them.")
+        raise DataError(f"labels must be whole numbers, but {len(bad):,} are not (first: {bad[0]}). Fix them.")
     numbers = flat.astype(np.int64)
     if _numeric_names(classes):
         return _from_names(numbers.astype(str), classes)
@@ -47,7 +47,7 @@ def _from_one_hot(raw: np.ndarray) -> np.ndarray:
         row = int(np.flatnonzero(~valid)[0])
         raise DataError(
             f"one-hot labels must hold a single 1 a row, but {np.sum(~valid):,} rows do not "
-            f"(first: row {row}, {raw[row].tolist()}). Mend these rows."
+            f"(first: row {row}, {raw[row].tolist()}). Fix these rows."
         )
     return raw.argmax(axis=1)
 
@@ -68,7 +68,7 @@ def _from_names(names: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
         raise DataError(
             f"labels must be in the class list ({', '.join(classes)}), but got "
             f"{', '.join(map(repr, missing[:5]))}.{did_you_mean(missing[0], classes)} "
-            f"Mend the labels, or add the class to the contest file."
+            f"Fix the labels, or add the class to the contest file."
         )
     return np.asarray(found, dtype=np.int64)[inverse.reshape(-1)]
 
@@ -83,6 +83,6 @@ def _inside(numbers: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
         raise DataError(
             f"labels must lie in 0..{len(classes) - 1}, the class list, but {outside.sum():,} rows hold "
             f"{values}."
-            f"{hint} Mend the labels or the contest's class list."
+            f"{hint} Fix the labels or the contest's class list."
         )
     return numbers

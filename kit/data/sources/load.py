@@ -85,7 +85,7 @@ def _cached(contest: ContestConfig, kind: str, place: Path, workspace: Workspace
 
 
 def _source(kind: str, place: Path, contest: ContestConfig, labelled: bool) -> str:
-    """What the pictures depend on, as text that changes whenever they may."""
+    """What the images depend on, as text that changes whenever they may."""
     if kind == "practice":
         return "".join(sha256_file(file) for file in sorted(Path(practice.__file__).parent.glob("*.py")))
     if not place.exists():

@@ -25,5 +25,5 @@ class Request:
 
     @property
     def size(self) -> int:
-        """Height and width of the pictures."""
+        """Height and width of the images."""
         return self.contest.image_size

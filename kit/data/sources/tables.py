@@ -1,4 +1,4 @@
-"""Contests that hand out a table of ids and labels, and the pictures beside it (Kaggle's `train.csv`)."""
+"""Contests that hand out a table of ids and labels, and the images beside it (Kaggle's `train.csv`)."""
 
 from __future__ import annotations
 
@@ -45,22 +45,22 @@ class Rows:
 
 
 def read_csv(request: Request) -> ImageSet:
-    """Pictures named by the table's id column, with or without suffix and folder, in the table's order.
+    """Images named by the table's id column, with or without suffix and folder, in the table's order.
 
-    Ids without a picture and rows without a label are errors, or skipped with a note when `on_error` is
-    "skip". Pictures without a row are left out with a note.
+    Ids without an image and rows without a label are errors, or skipped with a note when `on_error` is
+    "skip". Images without a row are left out with a note.
     """
-    path, pictures = paths(request.path, request.config, request.labelled)
-    files = open_files(pictures)
+    path, place = paths(request.path, request.config, request.labelled)
+    files = open_files(place)
     rows = _read_rows(path, request)
-    names = _match(rows.ids, files, pictures.stem)
+    names = _match(rows.ids, files, place.stem)
     found = np.flatnonzero([name is not None for name in names])
     notes = list(rows.notes)
-    _left_out(rows.ids, "row", "a picture", np.setdiff1d(np.arange(len(names)), found), path, request, notes)
+    _left_out(rows.ids, "row", "an image", np.setdiff1d(np.arange(len(names)), found), path, request, notes)
     used = [name for name in names if name is not None]
     unused = sorted(set(files.names) - set(used))
     if unused:
-        notes.append(f"{len(unused):,} pictures have no row in {path.name} and are left out ({_shown(unused)})")
+        notes.append(f"{len(unused):,} images have no row in {path.name} and are left out ({_shown(unused)})")
     config = request.config
     decoded = decode_all(files, used, request.size, config.resize, config.on_error, request.allocate)
     kept = rows.take(found[decoded.rows])
@@ -81,9 +81,9 @@ def _shown(names: Sequence[str]) -> str:
 
 
 def paths(path: Path, config: DataConfig, labelled: bool) -> list[Path]:
-    """The table, and the folder or zip of its pictures; DataError where `path` leads to no table."""
+    """The table, and the folder or zip of its images; DataError where `path` leads to no table."""
     table = _table_path(path)
-    return [table, _pictures(table, config, labelled)]
+    return [table, _images(table, config, labelled)]
 
 
 def _table_path(path: Path) -> Path:
@@ -97,8 +97,8 @@ def _table_path(path: Path) -> Path:
     return path
 
 
-def _pictures(table: Path, config: DataConfig, labelled: bool) -> Path:
-    """The folder or zip of the pictures: [data] images, or the usual places beside the table."""
+def _images(table: Path, config: DataConfig, labelled: bool) -> Path:
+    """The folder or zip of the images: [data] images, or the usual places beside the table."""
     if labelled and config.images:
         named = Path(config.images).expanduser()
         return named if named.is_absolute() else table.parent / named
@@ -147,7 +147,7 @@ def _read_table(path: Path) -> pd.DataFrame:
     if uneven:
         raise DataError(
             f"{path}: every line must have {len(lines[0])} fields, but {len(uneven):,} have not "
-            f"(first: line {uneven[0]}). Mend them."
+            f"(first: line {uneven[0]}). Fix them."
         )
     return pd.DataFrame(lines[1:], columns=[name.strip() for name in lines[0]], dtype=object)
 
@@ -156,7 +156,7 @@ def _named(table: pd.DataFrame, name: str, path: Path) -> np.ndarray:
     if name not in table.columns:
         raise DataError(
             f"{path}: has no column {name!r}, but {', '.join(table.columns)}."
-            f"{did_you_mean(name, table.columns)} Mend [data] in the contest file."
+            f"{did_you_mean(name, table.columns)} Fix [data] in the contest file."
         )
     return table[name].str.strip().to_numpy().astype(str)
 
@@ -192,9 +192,9 @@ def _column(
 
 
 def _match(ids: np.ndarray, files: Files, folder: str) -> list[str | None]:
-    """For each id its picture: by path, by file name, and by both without suffix; None where there is none.
+    """For each id its image: by path, by file name, and by both without suffix; None where there is none.
 
-    An id may begin with the name of the `folder` or zip that holds the pictures.
+    An id may begin with the name of the `folder` or zip that holds the images.
     """
     tables: list[dict[str, list[str]]] = [{}, {}, {}, {}]
     for name in files.names:
@@ -211,7 +211,7 @@ def _find(one: str, tables: Sequence[Mapping[str, list[str]]]) -> str | None:
         found = lookup.get(one, [])
         if len(found) > 1:
             raise DataError(
-                f"an id must lead to one picture, but {one!r} fits {_shown(found)}. "
+                f"an id must lead to one image, but {one!r} fits {_shown(found)}. "
                 f"Write ids with their folder and suffix, or name one folder in [data] images."
             )
         if found:
@@ -231,5 +231,5 @@ def _left_out(
         return
     raise DataError(
         f"{path}: every {what} must have {lacks}, but {len(rows):,} of {len(ids):,} have none ({shown}). "
-        f'Mend them, or set [data] on_error = "skip".'
+        f'Fix them, or set [data] on_error = "skip".'
     )

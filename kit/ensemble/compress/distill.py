@@ -4,7 +4,7 @@ What keeps the student's out-of-fold score honest: the student of fold k learns 
 k, combined by a blend whose temperatures and weights were fitted without the rows of fold k. Nothing that teaches
 it has seen a label of the rows it is scored on. (The stored out-of-fold probabilities of its training rows would
 not do: they come from the other folds' networks, and those were trained on fold k.) The price is that a teacher
-answers on pictures that it was trained on; the temperatures, fitted on held-out rows, are those of the blend.
+answers on images that it was trained on; the temperatures, fitted on held-out rows, are those of the blend.
 Which recipes teach was chosen on all rows, as for any blend.
 """
 
@@ -91,9 +91,9 @@ class Student(Trainer):
     def rerun(self, fold: int) -> str:
         return f"kit distill, with the arguments that made {self.recipe.name}"
 
-    def material(self, fold: int, pictures: torch.Tensor) -> Material:
+    def material(self, fold: int, images: torch.Tensor) -> Material:
         """The recipe's material with soft targets; rows beyond the contest's are never made up."""
-        material = super().material(fold, pictures)
+        material = super().material(fold, images)
         rows = np.unique(material.rows.numpy())
         targets = material.targets.clone()
         share = self.teacher.share

@@ -38,7 +38,7 @@ from kit.workspace import Workspace
 OOF = "oof.npz"
 
 BATCHES, BATCH = 32, 64
-"""Training pictures for BatchNorm's statistics: averaged weights need their own."""
+"""Training images for BatchNorm's statistics: averaged weights need their own."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _cook_fold(
 def _batches(
     prepared: Prepared, fold: int, spec: dict[str, Any], policy: AugmentConfig, device: torch.device
 ) -> Iterator[torch.Tensor]:
-    """Training pictures of the fold as the networks in the soup saw them."""
+    """Training images of the fold as the networks in the soup saw them."""
     generator = torch.Generator(device).manual_seed(fold)
     rows = np.random.default_rng(fold).permutation(split(prepared.folds, fold).train)
     for start in range(0, min(len(rows), BATCHES * BATCH), BATCH):

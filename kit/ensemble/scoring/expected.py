@@ -2,7 +2,7 @@
 
 Besides the noise of finitely many rows, ours and theirs, the organisers' mixture of shifts is unknown: it is
 drawn again and again as random weights on the battery's families, operators and severities, and the blend's
-nested score is read off for each. Where test pictures have told the mixture, the draws stay near to it.
+nested score is read off for each. Where test images have told the mixture, the draws stay near to it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ DRAWS = 4000
 
 CONCENTRATION = {"family": 1.0, "operator": 1.0, "severity": 3.0}
 """Shapes of the gamma weights: 1 is a flat Dirichlet, any mixture of families, and of operators, as likely as another.
-Severities vary less from contest to contest, because they vary from picture to picture: where any mixture of them was
+Severities vary less from contest to contest, because they vary from image to image: where any mixture of them was
 as likely, 94 % of simulated contests lay in the interval of 80 % (`benchmarks/coverage.py`)."""
 
 TOLD = 10.0
-"""How many times as much is known of a mixture that test pictures tell of: with 3, 94 % of simulated contests lay in
+"""How many times as much is known of a mixture that test images tell of: with 3, 94 % of simulated contests lay in
 the interval; chosen on half of them, it held on the other."""
 
 
@@ -52,7 +52,7 @@ def expected_score(
     row_weights: np.ndarray | None = None,
     seed: int = 0,
 ) -> Expected:
-    """What a blend with nested predictions proba (N, 1 + K, C) will score on `hidden_rows` hidden pictures.
+    """What a blend with nested predictions proba (N, 1 + K, C) will score on `hidden_rows` hidden images.
 
     row_weights: (N,), mean 1: the hidden test's classes beside ours.
     """

@@ -22,7 +22,7 @@ def recalibrated(expected: Expected, local: Sequence[float], remote: Sequence[fl
 
     local, remote: the scores expected of earlier submissions and those they got. The misses are taken in
     log-odds, where a miss at 0.95 and one at 0.7 compare; the interval is that of a new draw from them
-    (Student's t). The rank correlation of local and remote is stated, because a shift alone cannot mend a
+    (Student's t). The rank correlation of local and remote is stated, because a shift alone cannot fix a
     wrong order.
     """
     if len(remote) < LEAST:

@@ -133,9 +133,9 @@ def score(
     metric: str = "accuracy",
     weights: np.ndarray | None = None,
 ) -> Score:
-    """Scores of proba (N, 1 + K, C): each row's clean picture, then its K shifted ones, cells (N, K).
+    """Scores of proba (N, 1 + K, C): each row's clean image, then its K shifted ones, cells (N, K).
 
-    weights: (N, K) of mean 1, of the shifted pictures in the shifted scores; families are not weighed inside.
+    weights: (N, K) of mean 1, of the shifted images in the shifted scores; families are not weighed inside.
     """
     clean = proba[:, 0]
     values = row_values(metric, labels, clean.argmax(-1))

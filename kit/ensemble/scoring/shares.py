@@ -1,4 +1,4 @@
-"""The battery as the hidden test holds it: shares of its cells, read off unlabelled test pictures."""
+"""The battery as the hidden test holds it: shares of its cells, read off unlabelled test images."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kit.shifts.battery import Battery
 from kit.shifts.reweight import reweight
 
 UNTOUCHED = "clean.untouched@0"
-"""The cell that clean pictures are, beside those of the battery."""
+"""The cell that clean images are, beside those of the battery."""
 
 
 def shares_in_test(battery: Battery, train: np.ndarray, test: np.ndarray) -> tuple[dict[str, float], str]:
-    """Share of every cell in the test pictures, untouched ones included (sum 1), and a line on how it was told.
+    """Share of every cell in the test images, untouched ones included (sum 1), and a line on how it was told.
 
     train (N, S, S, 3) and test (M, S, S, 3) uint8.
     """
@@ -24,17 +24,17 @@ def shares_in_test(battery: Battery, train: np.ndarray, test: np.ndarray) -> tup
     shares = {name: float((1 - found.clean) * w) for name, w in zip(battery.names, found.weights)}
     likely = sorted(shares, key=lambda name: -shares[name])[:3]
     line = (
-        f"test pictures: {found.clean:.0%} untouched, most others like {', '.join(likely)}; told from training "
-        f"pictures with AUC {found.auc_clean:.2f}, from the battery weighed so with {found.auc_weighted:.2f}"
+        f"test images: {found.clean:.0%} untouched, most others like {', '.join(likely)}; told from training "
+        f"images with AUC {found.auc_clean:.2f}, from the battery weighed so with {found.auc_weighted:.2f}"
     )
     return shares | {UNTOUCHED: found.clean}, line
 
 
 def with_shares(pool: Pool, shares: Mapping[str, float]) -> Pool:
-    """The pool whose shifted scores weigh cells by their shares; the clean picture becomes one more shifted one.
+    """The pool whose shifted scores weigh cells by their shares; the clean image becomes one more shifted one.
 
     Members are ranked, kinds compared and scores expected under these weights; what a kind fits, it fits on all
-    pictures alike.
+    images alike.
     """
     names = (*pool.cell_names, UNTOUCHED)
     untouched = np.full((len(pool.labels), 1), len(pool.cell_names))

@@ -1,6 +1,6 @@
 """Networks as graphs of ATen operators, built out of TensorFlow's: no PyTorch. Python 3.7 syntax.
 
-A value is a tensor and the order its axes lie in: pictures stay in TensorFlow's layout (N, H, W, C) while
+A value is a tensor and the order its axes lie in: images stay in TensorFlow's layout (N, H, W, C) while
 the graph speaks of (N, C, H, W), and permutations cost nothing until an operator needs a particular order.
 """
 
@@ -94,22 +94,22 @@ def binary(function: Callable) -> Callable:
 # ---------------------------------------------------------------------------------------------- networks
 def conv2d(x, weight, bias=None, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):  # type: ignore[no-untyped-def]
     kernel = np.transpose(weight.plain(), (2, 3, 1, 0))
-    picture = x.to(NHWC)
+    image = x.to(NHWC)
     stride, padding, dilation = pair(stride), pair(padding), pair(dilation)
     reach = [d * (k - 1) for d, k in zip(dilation, kernel.shape)]
     # TensorFlow's SAME is PyTorch's padding at stride 1 alone; elsewhere it pads more behind than before.
     same = stride == [1, 1] and [2 * p for p in padding] == reach
     if not same and any(padding):
-        picture = tf.pad(picture, [[0, 0], [padding[0]] * 2, [padding[1]] * 2, [0, 0]])
+        image = tf.pad(image, [[0, 0], [padding[0]] * 2, [padding[1]] * 2, [0, 0]])
     mode = "SAME" if same and any(reach) else "VALID"
-    channels = picture.shape[3]
+    channels = image.shape[3]
     if groups == 1:
-        y = tf.nn.conv2d(picture, kernel, stride, mode, dilations=dilation)
+        y = tf.nn.conv2d(image, kernel, stride, mode, dilations=dilation)
     elif groups == channels:
         kernel = np.transpose(kernel.reshape(*kernel.shape[:2], channels, -1), (0, 1, 2, 3))
-        y = tf.nn.depthwise_conv2d(picture, kernel, [1, *stride, 1], mode, dilations=dilation)
+        y = tf.nn.depthwise_conv2d(image, kernel, [1, *stride, 1], mode, dilations=dilation)
     else:
-        parts = zip(tf.split(picture, groups, axis=3), np.split(kernel, groups, axis=3))
+        parts = zip(tf.split(image, groups, axis=3), np.split(kernel, groups, axis=3))
         y = tf.concat([tf.nn.conv2d(p, k, stride, mode, dilations=dilation) for p, k in parts], axis=3)
     return Value(y if bias is None else tf.nn.bias_add(y, bias.plain()), NHWC)
 
@@ -153,16 +153,16 @@ def scaled(x: Value, weight: Optional[Value], bias: Optional[Value]) -> Value:
 
 def group_norm(x, groups, weight=None, bias=None, eps=1e-5, cudnn=True):  # type: ignore[no-untyped-def]
     """By each channel's moments, which TensorFlow finds without moving pixels, and one multiplication and addition."""
-    picture = x.to(NHWC)
-    n, _, _, c = picture.shape
-    means, variances = (tf.reshape(v, [n, groups, c // groups]) for v in tf.nn.moments(picture, [1, 2]))
+    image = x.to(NHWC)
+    n, _, _, c = image.shape
+    means, variances = (tf.reshape(v, [n, groups, c // groups]) for v in tf.nn.moments(image, [1, 2]))
     mean = tf.reduce_mean(means, 2, keepdims=True)
     variance = tf.reduce_mean(variances + tf.square(means - mean), 2, keepdims=True)
     scale = tf.repeat(tf.math.rsqrt(variance + eps), c // groups, axis=2)
     scale, mean = (tf.reshape(v, [n, 1, 1, c]) for v in (scale, tf.repeat(mean, c // groups, axis=2)))
     scale = scale if weight is None else scale * weight.plain()
     shift = -mean * scale if bias is None else bias.plain() - mean * scale
-    return Value(picture * scale + shift, NHWC)
+    return Value(image * scale + shift, NHWC)
 
 
 def attention(q, k, v, mask=None, dropout=0.0, causal=False, scale=None, enable_gqa=False):  # type: ignore[no-untyped-def]
@@ -177,22 +177,22 @@ def attention(q, k, v, mask=None, dropout=0.0, causal=False, scale=None, enable_
 def pool(kind: str, x: Value, kernel: Any, stride: Any, padding: Any, ceil: bool, counted: bool) -> Value:
     """Average or maximum of windows, with PyTorch's padding."""
     kernel, stride, padding = pair(kernel), pair(stride or kernel), pair(padding)
-    picture = x.to(NHWC)
+    image = x.to(NHWC)
     sides = []
-    for size, k, s, p in zip(picture.shape[1:3], kernel, stride, padding):
+    for size, k, s, p in zip(image.shape[1:3], kernel, stride, padding):
         steps = (size + 2 * p - k + (s - 1 if ceil else 0)) // s + 1
-        # A window must begin inside of the picture or its padding before it.
+        # A window must begin inside of the image or its padding before it.
         steps -= ceil and (steps - 1) * s >= size + p
         sides.append([p, max(0, (steps - 1) * s + k - size - p)])
     pads = [[0, 0], *sides, [0, 0]]
     padded = any(any(side) for side in sides)
     if kind == "max":
-        picture = tf.pad(picture, pads, constant_values=-3e38) if padded else picture
-        return Value(tf.nn.max_pool2d(picture, kernel, stride, "VALID"), NHWC)
-    total = tf.nn.avg_pool2d(tf.pad(picture, pads) if padded else picture, kernel, stride, "VALID")
+        image = tf.pad(image, pads, constant_values=-3e38) if padded else image
+        return Value(tf.nn.max_pool2d(image, kernel, stride, "VALID"), NHWC)
+    total = tf.nn.avg_pool2d(tf.pad(image, pads) if padded else image, kernel, stride, "VALID")
     if not padded:
         return Value(total, NHWC)
-    inside = np.ones((1, picture.shape[1], picture.shape[2], 1), np.float32)
+    inside = np.ones((1, image.shape[1], image.shape[2], 1), np.float32)
     if counted:
         inside = np.pad(inside, [[0, 0], [padding[0]] * 2, [padding[1]] * 2, [0, 0]], constant_values=1)
         sides = [[0, max(0, b - p)] for (_, b), p in zip(sides, padding)]
@@ -209,11 +209,11 @@ def max_pool2d(x, kernel, stride=None, padding=0, dilation=1, ceil_mode=False): 
 
 
 def adaptive_avg_pool2d(x, size):  # type: ignore[no-untyped-def]
-    picture = x.to(NHWC)
+    image = x.to(NHWC)
     if pair(size) == [1, 1]:
-        return Value(tf.reduce_mean(picture, [1, 2], keepdims=True), NHWC)
-    kernel = [have // want for have, want in zip(picture.shape[1:3], pair(size))]
-    return Value(tf.nn.avg_pool2d(picture, kernel, kernel, "VALID"), NHWC)
+        return Value(tf.reduce_mean(image, [1, 2], keepdims=True), NHWC)
+    kernel = [have // want for have, want in zip(image.shape[1:3], pair(size))]
+    return Value(tf.nn.avg_pool2d(image, kernel, kernel, "VALID"), NHWC)
 
 
 def reduced(function: Callable) -> Callable:
@@ -336,18 +336,18 @@ def vector_norm(x, order=2, dims=None, keepdim=False, dtype=None):  # type: igno
 
 
 def upsample_nearest(x, size=None, factors=None):  # type: ignore[no-untyped-def]
-    picture = x.to(NHWC)
-    size = size or [int(s * f) for s, f in zip(picture.shape[1:3], factors)]
+    image = x.to(NHWC)
+    size = size or [int(s * f) for s, f in zip(image.shape[1:3], factors)]
     for axis, want in ((1, size[0]), (2, size[1])):
-        picture = tf.repeat(picture, want // picture.shape[axis], axis=axis)
-    return Value(picture, NHWC)
+        image = tf.repeat(image, want // image.shape[axis], axis=axis)
+    return Value(image, NHWC)
 
 
 def upsample_bilinear(x, size=None, align_corners=False, factors=None):  # type: ignore[no-untyped-def]
-    picture = x.to(NHWC)
-    size = size or [int(s * f) for s, f in zip(picture.shape[1:3], factors)]
-    rows, columns = (bilinear(int(have), want, align_corners) for have, want in zip(picture.shape[1:3], size))
-    return Value(tf.einsum("ph,nhwc,qw->npqc", rows, picture, columns), NHWC)
+    image = x.to(NHWC)
+    size = size or [int(s * f) for s, f in zip(image.shape[1:3], factors)]
+    rows, columns = (bilinear(int(have), want, align_corners) for have, want in zip(image.shape[1:3], size))
+    return Value(tf.einsum("ph,nhwc,qw->npqc", rows, image, columns), NHWC)
 
 
 def bilinear(source: int, target: int, align_corners: bool) -> np.ndarray:
@@ -471,8 +471,8 @@ def delegated_layer_norm(x, shape, weight=None, bias=None, eps=1e-5, cudnn=True)
         return layer_norm(x, shape, weight, bias, eps)
     order = [d for d in x.order if d != x.rank - 1] + [x.rank - 1]
     tensor = x.to(order)
-    picture = tensor if x.rank == 4 else tensor[:, None]
-    centred = picture - channel_mean(picture)
+    image = tensor if x.rank == 4 else tensor[:, None]
+    centred = image - channel_mean(image)
     y = centred / tf.sqrt(channel_mean(centred * centred) + eps)
     return scaled(Value(y if x.rank == 4 else tf.reshape(y, tensor.shape), order), weight, bias)
 
@@ -482,10 +482,10 @@ DELEGATED.update({"gelu.default": delegated_gelu, "layer_norm.default": delegate
 
 
 def run_graph(
-    graph: Dict[str, Any], weights: Dict[str, np.ndarray], picture: Any, operators: Dict[str, Callable]
+    graph: Dict[str, Any], weights: Dict[str, np.ndarray], image: Any, operators: Dict[str, Callable]
 ) -> Any:
-    """Logits (N, C) for a picture tensor (N, H, W, 3) of known sizes."""
-    values = {graph["input"]: Value(picture, NHWC)}  # type: Dict[str, Any]
+    """Logits (N, C) for an image tensor (N, H, W, 3) of known sizes."""
+    values = {graph["input"]: Value(image, NHWC)}  # type: Dict[str, Any]
 
     def given(argument: Any) -> Any:
         if isinstance(argument, dict):
@@ -510,7 +510,7 @@ CHOICES = {}  # type: Dict[str, bool]
 class Network:
     """(n, 3, size, size) float32 -> (n, C) logits for n up to `rows`, by TensorFlow or TFLite; on request in bfloat16.
 
-    Traced once for `rows` pictures of fixed sizes, so that shapes are numbers; fewer are filled up with zeros. TFLite
+    Traced once for `rows` images of fixed sizes, so that shapes are numbers; fewer are filled up with zeros. TFLite
     takes a second or two to convert and then is the faster for most networks of convolutions, so it is tried, once a
     recipe, when there is much to do: it must be faster on one batch, and agree.
     """
@@ -523,9 +523,9 @@ class Network:
         self.half = None  # type: Optional[Call]
         self.settled = False
 
-    def expect(self, pictures: int) -> None:
-        """Says that so many pictures, views counted, are to come."""
-        self.expected += pictures
+    def expect(self, images: int) -> None:
+        """Says that so many images, views counted, are to come."""
+        self.expected += images
 
     def __call__(self, x: np.ndarray, half: bool = False) -> np.ndarray:
         if not self.settled and self.expected > WORTH_CONVERTING:
@@ -536,28 +536,28 @@ class Network:
         return call(self.filled(x))[: len(x)]  # type: ignore[misc]
 
     def filled(self, x: np.ndarray) -> np.ndarray:
-        """The pictures in TensorFlow's layout, zeros behind them."""
-        picture = np.zeros(self.shape, dtype=np.float32)
-        picture[: len(x)] = x.transpose(0, 2, 3, 1)
-        return picture
+        """The images in TensorFlow's layout, zeros behind them."""
+        image = np.zeros(self.shape, dtype=np.float32)
+        image[: len(x)] = x.transpose(0, 2, 3, 1)
+        return image
 
     def traced(self, operators: Dict[str, Callable]) -> Any:
         signature = [tf.TensorSpec(self.shape, tf.float32)]
-        function = tf.function(lambda picture: run_graph(self.graph, self.arrays, picture, operators), signature)
+        function = tf.function(lambda image: run_graph(self.graph, self.arrays, image, operators), signature)
         return function.get_concrete_function()
 
     def by_tensorflow(self) -> Call:
         call = self.traced(OPERATORS)
-        return lambda picture: call(tf.constant(picture)).numpy()
+        return lambda image: call(tf.constant(image)).numpy()
 
     def by_bfloat16(self) -> Call:
         """By TensorFlow, which puts what oneDNN is faster at into bfloat16."""
         call = self.traced(OPERATORS)
 
-        def run(picture: np.ndarray) -> np.ndarray:
+        def run(image: np.ndarray) -> np.ndarray:
             tf.config.optimizer.set_experimental_options({HALF: True})
             try:
-                return call(tf.constant(picture)).numpy()
+                return call(tf.constant(image)).numpy()
             finally:
                 tf.config.optimizer.set_experimental_options({HALF: False})
 
@@ -571,26 +571,26 @@ class Network:
         given = interpreter.get_input_details()[0]["index"]
         made = interpreter.get_output_details()[0]["index"]
 
-        def call(picture: np.ndarray) -> np.ndarray:
-            interpreter.set_tensor(given, picture)
+        def call(image: np.ndarray) -> np.ndarray:
+            interpreter.set_tensor(given, image)
             interpreter.invoke()
             return interpreter.get_tensor(made)
 
         return call
 
-    def settle(self, picture: np.ndarray) -> None:
+    def settle(self, image: np.ndarray) -> None:
         """Take TFLite where it is faster and agrees; TensorFlow stays where the conversion fails."""
         self.settled = True
         if not CHOICES.get(self.key, True):
             return
         try:
             other = self.by_tflite()
-            agrees = np.abs(other(picture) - self.call(picture)).max() < 1e-2
+            agrees = np.abs(other(image) - self.call(image)).max() < 1e-2
         except Exception as error:
             print("TFLite is left out: %s" % str(error)[:200], file=sys.stderr)
             agrees = False
         if self.key not in CHOICES:
-            CHOICES[self.key] = bool(agrees and timed(other, picture) < timed(self.call, picture))
+            CHOICES[self.key] = bool(agrees and timed(other, image) < timed(self.call, image))
         if agrees and CHOICES[self.key]:
             self.call = other
 
@@ -599,19 +599,19 @@ HALF = "auto_mixed_precision_onednn_bfloat16"
 """What TensorFlow calls it; read at every call."""
 
 WORTH_CONVERTING = 1500
-"""Pictures, views counted, after which a network's conversion pays."""
+"""Images, views counted, after which a network's conversion pays."""
 
 
-def timed(call: Call, picture: np.ndarray) -> float:
+def timed(call: Call, image: np.ndarray) -> float:
     """Seconds of the faster of two calls."""
     seconds = []
     for _ in range(2):
         start = time.time()
-        call(picture)
+        call(image)
         seconds.append(time.time() - start)
     return min(seconds)
 
 
 def build(graph: Dict[str, Any], arrays: Dict[str, np.ndarray], dead: List[List[str]], size: int, rows: int) -> Network:
-    """The network of a graph for up to `rows` pictures of `size`."""
+    """The network of a graph for up to `rows` images of `size`."""
     return Network(graph, arrays, size, rows)

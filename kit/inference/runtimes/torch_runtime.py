@@ -73,5 +73,5 @@ def function(op: str) -> Callable[..., Any]:
 def build(
     graph: Dict[str, Any], arrays: Dict[str, np.ndarray], dead: List[List[str]], size: int, rows: int
 ) -> torch.nn.Module:
-    """The network of a graph, for up to `rows` pictures of `size`; `dead` as `graph_nodes.last_uses` gives it."""
+    """The network of a graph, for up to `rows` images of `size`; `dead` as `graph_nodes.last_uses` gives it."""
     return GraphNet(graph, arrays, dead).eval()

@@ -23,7 +23,7 @@ import numpy as np
 
 
 def lay_out(X: np.ndarray, layout: str) -> np.ndarray:
-    """The same pictures in another memory: "plain", "read_only", "strided" or "fortran"."""
+    """The same images in another memory: "plain", "read_only", "strided" or "fortran"."""
     if layout == "read_only":
         X.setflags(write=False)
     elif layout == "strided":

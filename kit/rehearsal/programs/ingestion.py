@@ -1,7 +1,7 @@
 """The organisers' ingestion program: `python ingestion.py INPUT OUTPUT PROGRAM SUBMISSION`.
 
 INPUT holds images.npz with `images` (N, H, W, 3) uint8. The submission's class is made and asked once for
-all pictures; its labels go to OUTPUT/predictions.npy. settings.json beside this file names the class.
+all images; its labels go to OUTPUT/predictions.npy. settings.json beside this file names the class.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 
 def main(input_folder: str, output_folder: str, program_folder: str, submission_folder: str) -> None:
-    """Predict all pictures with the submission."""
+    """Predict all images with the submission."""
     with open(os.path.join(program_folder, "settings.json"), encoding="utf-8") as file:
         settings = json.load(file)
     with np.load(os.path.join(input_folder, "images.npz"), allow_pickle=False) as archive:
@@ -33,7 +33,7 @@ def main(input_folder: str, output_folder: str, program_folder: str, submission_
     np.save(os.path.join(output_folder, "predictions.npy"), labels, allow_pickle=False)
     with open(os.path.join(output_folder, "metadata.json"), "w", encoding="utf-8") as file:
         json.dump({"seconds": time.time() - start, "rows": len(labels)}, file)
-    print(f"{len(labels):,} pictures in {time.time() - start:.1f} s")
+    print(f"{len(labels):,} images in {time.time() - start:.1f} s")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Training augmentation of whole batches on the device, parameters drawn per picture."""
+"""Training augmentation of whole batches on the device, parameters drawn per image."""

@@ -13,7 +13,7 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 def uniform(x: Tensor, low: float, high: float, generator: Generator, channels: int = 1) -> Tensor:
-    """(B, channels, 1, 1) numbers drawn evenly from low..high, one or more a picture."""
+    """(B, channels, 1, 1) numbers drawn evenly from low..high, one or more an image."""
     shape = (len(x), channels, 1, 1)
     return torch.rand(shape, generator=generator, device=x.device) * (high - low) + low
 
@@ -31,7 +31,7 @@ def brightness(x: Tensor, m: float, generator: Generator) -> Tensor:
 
 
 def contrast(x: Tensor, m: float, generator: Generator) -> Tensor:
-    """Distance from the mean grey of the picture, scaled."""
+    """Distance from the mean grey of the image, scaled."""
     mean = grey(x).mean((2, 3), keepdim=True)
     return mean + (x - mean) * torch.exp(uniform(x, -1.3 * m, 0.8 * m, generator))
 
@@ -104,7 +104,7 @@ def posterize(x: Tensor, m: float, generator: Generator) -> Tensor:
 
 
 def equalize(x: Tensor, m: float, generator: Generator) -> Tensor:
-    """Histogram of each channel flattened, blended with the picture."""
+    """Histogram of each channel flattened, blended with the image."""
     flat = (x.flatten(2).clamp(0, 1) * 255).long()
     counts = torch.zeros(*flat.shape[:2], 256, device=x.device)
     counts.scatter_add_(2, flat, torch.ones_like(flat, dtype=x.dtype))

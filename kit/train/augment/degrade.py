@@ -16,7 +16,7 @@ KERNEL = 9
 
 
 def _filter(x: Tensor, kernels: Tensor) -> Tensor:
-    """Each picture by its own (KERNEL, KERNEL) kernel of `kernels` (B, KERNEL, KERNEL), edges reflected."""
+    """Each image by its own (KERNEL, KERNEL) kernel of `kernels` (B, KERNEL, KERNEL), edges reflected."""
     batch, channels, height, width = x.shape
     kernels = kernels / kernels.sum((1, 2), keepdim=True)
     padded = pad(x, [KERNEL // 2] * 4, mode="reflect")
@@ -31,7 +31,7 @@ def _offsets(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _scale(x: Tensor) -> float:
-    """Pixels here for one pixel of a 96-pixel picture, so that damage does not depend on the training size."""
+    """Pixels here for one pixel of a 96-pixel image, so that damage does not depend on the training size."""
     return x.shape[-1] / 96
 
 
@@ -126,7 +126,7 @@ def block_compression(x: Tensor, m: float, generator: Generator) -> Tensor:
 
 
 def _boxes(x: Tensor, side: Tensor, generator: Generator) -> Tensor:
-    """(B, 1, H, W) mask of one box a picture, `side` (B, 2) as a share of the picture."""
+    """(B, 1, H, W) mask of one box an image, `side` (B, 2) as a share of the image."""
     centre = torch.rand(len(x), 2, generator=generator, device=x.device)
     masks = []
     for axis, length in enumerate(x.shape[-2:]):

@@ -1,4 +1,4 @@
-"""Operators on place. All that a picture drew is composed into one sampling grid, so it is interpolated once."""
+"""Operators on place. All that an image drew is composed into one sampling grid, so it is interpolated once."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate
 
 NAMES = ("rotate", "shear", "zoom", "translate", "elastic")
 FILLS = 3
-"""Outside of the picture: its mirror image, its edge, or a constant tone."""
+"""Outside of the image: its mirror image, its edge, or a constant tone."""
 
 
 def quarter_turns(x: Tensor, generator: Generator) -> Tensor:
-    """One of the eight symmetries of the square for each picture of x (B, 3, S, S); exact, no interpolation."""
+    """One of the eight symmetries of the square for each image of x (B, 3, S, S); exact, no interpolation."""
     choice = torch.randint(0, 8, (len(x),), generator=generator, device=x.device)
     out = torch.empty_like(x)
     for symmetry in range(8):
@@ -26,7 +26,7 @@ def quarter_turns(x: Tensor, generator: Generator) -> Tensor:
 
 
 def warp(x: Tensor, drawn: Tensor, m: float, generator: Generator) -> Tensor:
-    """Rotate, shear, zoom, translate and bend each picture of x (B, 3, H, W) as `drawn` (B, len(NAMES)) bool says."""
+    """Rotate, shear, zoom, translate and bend each image of x (B, 3, H, W) as `drawn` (B, len(NAMES)) bool says."""
     rows = drawn.any(1).nonzero().flatten()
     if not len(rows):
         return x
@@ -68,7 +68,7 @@ def _sample(x: Tensor, grid: Tensor, generator: Generator) -> Tensor:
     for kind, mode in enumerate(("reflection", "border", "zeros")):
         rows = (fill == kind).nonzero().flatten()
         if len(rows):
-            # A constant tone outside: zeros around the picture from which that tone was taken.
+            # A constant tone outside: zeros around the image from which that tone was taken.
             base = tone[rows] if mode == "zeros" else torch.zeros(1, 1, 1, 1, device=x.device)
             out[rows] = grid_sample(x[rows] - base, grid[rows], "bilinear", mode, align_corners=False) + base
     return out

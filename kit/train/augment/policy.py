@@ -1,7 +1,7 @@
-"""Presets: which operators a picture goes through in training.
+"""Presets: which operators an image goes through in training.
 
 `strong` follows the best published solutions of contests with a shifted hidden test (RandAugment, Cubuk et al. 2020;
-AugMix's warning not to train on the test's own corruptions, Hendrycks et al. 2020): every picture gets a symmetry of
+AugMix's warning not to train on the test's own corruptions, Hendrycks et al. 2020): every image gets a symmetry of
 the square, then a few operators of many, in random order, at random strength.
 """
 
@@ -79,7 +79,7 @@ def _strong(x: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
 
 
 def _draw(batch: int, config: AugmentConfig, generator: Generator) -> Tensor:
-    """(batch, operators) bool: which operators each picture goes through."""
+    """(batch, operators) bool: which operators each image goes through."""
     low, high = config.operators
     device = generator.device
     count = torch.randint(low, high + 1, (batch, 1), generator=generator, device=device)

@@ -1,4 +1,4 @@
-"""Small pictures of a workspace as data that stand inside the page."""
+"""Small images of a workspace as data that stand inside the page."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from kit.data.sources.imageset import ImageSet
 from kit.report.breakdown import confident_mistakes
 
 SIDE = 96
-"""Largest side of an embedded picture, pixels."""
+"""Largest side of an embedded image, pixels."""
 
 MOST_MISTAKES = 24
 MOST_EXAMPLES = 6
 
 
-def data_uri(picture: np.ndarray) -> str:
-    """A picture (H, W, 3) uint8, made smaller where it is larger than SIDE."""
-    image = Image.fromarray(np.ascontiguousarray(picture))
+def data_uri(pixels: np.ndarray) -> str:
+    """An image (H, W, 3) uint8, made smaller where it is larger than SIDE."""
+    image = Image.fromarray(np.ascontiguousarray(pixels))
     image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=88)
@@ -30,14 +30,14 @@ def data_uri(picture: np.ndarray) -> str:
 
 
 class Album:
-    """Pictures by id."""
+    """Images by id."""
 
     def __init__(self, images: ImageSet) -> None:
         self._images = images.images
         self._row = {str(one): row for row, one in enumerate(images.ids)}
 
     def uri(self, one: str) -> str:
-        """The picture of that id as data; empty where there is none."""
+        """The image of that id as data; empty where there is none."""
         row = self._row.get(one)
         return "" if row is None else data_uri(self._images[row])
 
@@ -74,7 +74,7 @@ def mistakes(
 
 @dataclass(frozen=True)
 class Held:
-    """Rows that cleaning holds one thing against, with one picture for each of the first groups."""
+    """Rows that cleaning holds one thing against, with one image for each of the first groups."""
 
     reason: str
     rows: int

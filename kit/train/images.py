@@ -1,4 +1,4 @@
-"""The training pictures of one recipe: resized once, kept as uint8, handed out in shuffled batches."""
+"""The training images of one recipe: resized once, kept as uint8, handed out in shuffled batches."""
 
 from __future__ import annotations
 
