@@ -11,10 +11,10 @@ from kit.config import RecipeConfig
 from kit.errors import TrainError
 from kit.nets.registry import build
 from kit.train.batches import Material
-from kit.train.device import Precision
 from kit.train.finetune import head_names
 from kit.train.fit import Fit
 from kit.train.parallel import ALONE, Ranks
+from kit.train.precision import Precision
 from kit.train.progress import FitDisplay
 
 ROWS, CLASSES = 36, 3

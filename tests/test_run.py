@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -372,3 +374,17 @@ def test_a_fold_that_was_made_before_a_key_was_there_is_what_its_default_says(
         del marker["config"]["augment"]["without"]
         write_json(path, marker)
     assert train(trained, trained.recipe(TINY)) == []
+
+
+def test_a_fit_that_would_end_too_late_makes_fewer_steps_and_says_so(toy: Toy) -> None:
+    lines: list[str] = []
+    recipe, prepared = toy.recipe(TINY), toy.prepared()
+    plain = Trainer(toy.contest(), prepared, recipe, toy.workspace, torch.device("cpu"))
+    replace(plain, deadline=time.monotonic() + 3600).train([0], lines.append)
+    assert "of 24" not in lines[0]
+    replace(plain, deadline=time.monotonic()).train([1], lines.append)
+    assert re.search(r"tiny fold 1: \d+ steps of 24, to end in time", lines[1])
+    markers = [read_json(plain.fold_folder(fold) / "fold.json") for fold in (0, 1)]
+    assert markers[0]["steps"] == markers[0]["steps_planned"] == 24
+    assert markers[1]["steps"] < markers[1]["steps_planned"] == 24
+    assert len(load_run(plain.folder).ids) == 60

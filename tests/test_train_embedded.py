@@ -13,9 +13,9 @@ from kit.config import RecipeConfig
 from kit.errors import TrainError
 from kit.nets.registry import build
 from kit.train.batches import Batches, Material
-from kit.train.device import Precision
 from kit.train.embedded import embed, single_head
 from kit.train.finetune import head_names
+from kit.train.precision import Precision
 
 FULL, HALF, FEW = 18, 9, 3
 HEAD_ALONE = {"finetune": {"frozen": 1.0}}

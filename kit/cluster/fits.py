@@ -54,6 +54,8 @@ class FitJob:
     """Where speeds are kept that all workers go by."""
     keeps: bool = False
     """Whether its files must be sent home, as this machine's disk is not the driver's."""
+    deadline: float | None = None
+    """When it should have made its last step, in the seconds of this machine's time.monotonic()."""
 
     def __call__(self, talk: Talk, share: float) -> dict[str, Any]:
         return self.train(talk, share, None)
@@ -102,7 +104,8 @@ class FitJob:
     def trainer(self, prepared: Prepared, share: float, after_epoch: AfterEpoch | None = None) -> Trainer:
         """What trains it on this process's device."""
         workspace = Workspace(self.root)
-        return Trainer(self.contest, prepared, self.recipe, workspace, pick_device(), share, after_epoch)
+        device, deadline = pick_device(), self.deadline
+        return Trainer(self.contest, prepared, self.recipe, workspace, device, share, after_epoch, deadline=deadline)
 
 
 @contextmanager

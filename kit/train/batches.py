@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 
 import torch
@@ -10,10 +11,10 @@ from torch import Generator, Tensor
 
 from kit.config import AugmentConfig
 from kit.train.augment.policy import augment
-from kit.train.device import Precision
 from kit.train.mixing import cutout, mix_batch
 from kit.train.parallel import ALONE, Ranks
 from kit.train.policy import Policy, policy_steps
+from kit.train.precision import Precision
 from kit.train.resizing import resized_batch
 
 
@@ -57,14 +58,19 @@ class Batches:
         self.mean, self.std = spread[0], spread[1]
         self.size: int = material.images.shape[-1]
         """Height and width that augmented images are brought to; the fit lets it grow."""
+        self.seconds = 0.0
+        """What making batches has taken so far."""
 
     def mixed(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Augmented images (B, 3, S, S), mixed where the recipe says so, and their soft targets (B, C).
 
         Of several processes each is given its share of them.
         """
+        started = time.perf_counter()
         x, targets = mix_batch(self._augmented(rows), self.targets(rows), self.config, self.generator)
-        return self._normalised(self.ranks.share(x)), self.ranks.share(targets)
+        made = self._normalised(self.ranks.share(x)), self.ranks.share(targets)
+        self.seconds += time.perf_counter() - started
+        return made
 
     def view(self, rows: Tensor) -> Tensor:
         """One augmented, unmixed draw of the images (B, 3, S, S)."""

@@ -6,6 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -18,19 +19,22 @@ from kit.errors import TrainError
 from kit.train.averaging import Ema, recalibrate_bn
 from kit.train.balance import draw_balanced
 from kit.train.batches import Batches, Material
-from kit.train.device import Precision
 from kit.train.embedded import with_embeddings
 from kit.train.images import epoch_batches, steps_per_epoch
 from kit.train.objective import Objective
 from kit.train.optimiser import make_optimizer
+from kit.train.pace import Pace
 from kit.train.parallel import ALONE, Ranks
 from kit.train.parts import InParts
+from kit.train.precision import Precision
 from kit.train.progress import FitDisplay
 from kit.train.resizing import size_at
 from kit.train.schedule import lr_factor
 from kit.train.stopping import EarlyStopping
 from kit.train.tail import Tail
 
+SHORT = 0.02
+"""Seconds of a pass below which its length says little about the network's speed."""
 TRACE = 0.05
 """Share of a step in the running means of loss and training accuracy."""
 
@@ -46,7 +50,9 @@ class Fit:
         precision: Precision,
         device: torch.device,
         ranks: Ranks = ALONE,
+        deadline: float | None = None,
     ) -> None:
+        """deadline: when it should have made its last step, in the seconds of time.monotonic()."""
         self.recipe, self.precision, self.device, self.ranks = recipe, precision, device, ranks
         self.net = ranks.network(net, device).to(device).to(memory_format=precision.memory_format)
         if recipe.train.sampling == "smote_embeddings":
@@ -62,8 +68,10 @@ class Fit:
         self.stopping = EarlyStopping(recipe.stopping) if material.watched is not None else None
         self.tail = Tail(recipe.train)
         self.per_epoch = steps_per_epoch(len(material.rows), recipe.train.batch_size)
-        self.total = max(1, round(recipe.train.epochs * self.per_epoch))
+        self.pace = Pace(max(1, round(recipe.train.epochs * self.per_epoch)), deadline)
         self.step, self.seconds, self.ended = 0, 0.0, False
+        self.passes: list[float] = []
+        """Seconds of each step's forward and backward pass at the full size."""
         self.loss = self.score = 0.0
 
     def _optimizer(self) -> torch.optim.Optimizer:
@@ -83,6 +91,11 @@ class Fit:
             self.seconds += time.perf_counter() - started
             keep(self.state())
         return self._finished()
+
+    @property
+    def total(self) -> int:
+        """Steps that it makes in all, unless it stops early."""
+        return self.pace.total
 
     @property
     def averaged(self) -> nn.Module:
@@ -124,11 +137,12 @@ class Fit:
 
     def train_step(self, rows: Tensor) -> tuple[float, float]:
         """One optimiser step on a batch of row numbers; its loss and its accuracy on the augmented images."""
-        progress = self.step / self.total
+        self.pace.look(self.step)
+        progress = self.pace.progress(self.step)
         self.batches.size = size_at(self.recipe, progress)
         self._set_rates(self.objective.stage(progress)[1])
         self.optimizer.zero_grad()
-        loss, score = self.parts.backward(rows, progress)
+        loss, score = self._backward(rows, progress)
         if self.recipe.train.clip_grad:
             clip_grad_norm_(self.net.parameters(), self.recipe.train.clip_grad)
         self.optimizer.step()
@@ -138,13 +152,29 @@ class Fit:
         self.step += 1
         return loss, score
 
+    def _backward(self, rows: Tensor, progress: float) -> tuple[float, float]:
+        before, started = self.batches.seconds, time.perf_counter()
+        found = self.parts.backward(rows, progress)
+        if self.batches.size == self.recipe.size:
+            self.passes.append(time.perf_counter() - started - (self.batches.seconds - before))
+        return found
+
+    @property
+    def passed_per_second(self) -> float:
+        """Images forward and backward per second in undisturbed steps, making batches aside; 0 where it is unknown.
+
+        It is unknown where no step was at full size, and of passes so short that what surrounds them counts.
+        """
+        shortest = sorted(self.passes)[: len(self.passes) // 4 + 1]
+        return self.recipe.train.batch_size / median(shortest) if shortest and median(shortest) > SHORT else 0.0
+
     def _set_rates(self, progress: float) -> None:
         factor = lr_factor(self.recipe.train, progress) * (self.stopping.factor if self.stopping else 1.0)
         for group, base in zip(self.optimizer.param_groups, self.base_lrs):
             group["lr"] = base * factor
 
     def _end_epoch(self) -> None:
-        progress = self.step / self.total
+        progress = self.pace.progress(self.step)
         self.tail.end_epoch(self.averaged, progress)
         if self.stopping is not None and not self.objective.stage(progress)[0]:
             loss = self.ranks.agreed(lambda: self.objective.watched_loss(self.averaged))
@@ -174,6 +204,7 @@ class Fit:
             "ema": self.ema.state_dict() if self.ema is not None else None,
             "stopping": self.stopping.state_dict() if self.stopping is not None else None,
             "tail": self.tail.state_dict(),
+            "pace": self.pace.state_dict(),
             "generator": self.batches.generator.get_state(),
             "global": torch.get_rng_state(),
             "plain": {name: getattr(self, name) for name in ("step", "seconds", "ended", "loss", "score")},
@@ -190,6 +221,7 @@ class Fit:
         if self.stopping is not None:
             self.stopping.load_state_dict(state["stopping"])
         self.tail.load_state_dict(state["tail"], self.net)
+        self.pace.load_state_dict(state["pace"])
         self.batches.generator.set_state(state["generator"])
         torch.set_rng_state(state["global"])
         for name, value in state["plain"].items():

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from kit.config import FinetuneConfig, RecipeConfig
 from kit.train.batches import Batches
 from kit.train.contrastive import after_pretraining, contrastive_loss, make_projector, stage
-from kit.train.device import Precision
 from kit.train.embedded import single_head
 from kit.train.finetune import head_penalty, layer_indices, train_mode
 from kit.train.losses import make_loss
+from kit.train.precision import Precision
 
 
 class Objective:

@@ -28,7 +28,7 @@ from kit.nets.registry import build
 from kit.shifts.battery import Battery
 from kit.train import checkpoint
 from kit.train.batches import Material
-from kit.train.device import Precision, choose_precision, pick_device, pinned, usable_cores
+from kit.train.device import pick_device, pinned, usable_cores
 from kit.train.fit import Fit
 from kit.train.images import resized
 from kit.train.material import make_material
@@ -36,6 +36,7 @@ from kit.train.member import member_spec, write_member
 from kit.train.memory import with_batch_share
 from kit.train.parallel import ALONE, Ranks, check_shareable
 from kit.train.policy import compose, policy_steps
+from kit.train.precision import Precision, choose_precision, doubt_precision
 from kit.train.progress import FitDisplay, fit_bars
 from kit.train.resizing import check_growth
 from kit.train.scoring import score_rows
@@ -60,6 +61,8 @@ class Trainer:
     after_epoch: AfterEpoch | None = None
     ranks: Ranks = ALONE
     """This process among those that train each fit together."""
+    deadline: float | None = None
+    """When each fit should have made its last step, in the seconds of time.monotonic()."""
 
     @property
     def folder(self) -> Path:
@@ -147,10 +150,13 @@ class Trainer:
         result |= {"train_score": fit.score, "train_seconds": fit.seconds, "images_per_second": fit.images_per_second}
         result |= {"seconds": before + time.perf_counter() - started, "precision": fit.precision.name}
         result |= {"batch_size": fit.recipe.train.batch_size, "threads": usable_cores(), "processes": self.ranks.size}
+        result |= {"steps": fit.step, "steps_planned": fit.pace.planned}
         write_json(self.fold_folder(fold) / MARKER, self.identity() | result | versions())
         (self.fold_folder(fold) / CHECKPOINT).unlink(missing_ok=True)
-        speed = f"{fit.step} steps, {fit.seconds:.0f} s, {fit.images_per_second:,.0f} img/s"
+        steps = f"{fit.step} steps" + (f" of {fit.pace.planned}, to end in time" if fit.pace.shortened else "")
+        speed = f"{steps}, {fit.seconds:.0f} s, {fit.images_per_second:,.0f} img/s"
         display.close(f"{speed}; {_scores(result)}")
+        self._doubt_precision(fit, echo)
 
     def _keep(self, fold: int, fit: Fit, state: dict[str, Any]) -> None:
         if not self.ranks.first:
@@ -183,7 +189,8 @@ class Trainer:
         net, material = self.new_net(), self.material(fold, images)  # before speeds are measured, which draws too
         if self.ranks.size > 1:
             check_shareable(recipe, len(material.rows), self.ranks)
-        return Fit(recipe, net, material, self.precision(images), self.device, self.ranks)
+        precision = self.precision(images)
+        return Fit(recipe, net, material, precision, self.device, self.ranks, self.deadline)
 
     def material(self, fold: int, images: torch.Tensor) -> Material:
         """What the fold is trained on."""
@@ -228,12 +235,26 @@ class Trainer:
     def precision(self, images: torch.Tensor) -> Precision:
         """Measured once a machine, network, size and batch."""
         batch = images[: self.recipe.train.batch_size].float() / 255
-        key = f"{self.recipe.net.name} {self.recipe.net.args} {tuple(batch.shape)}"
+        key = self._precision_key(tuple(batch.shape))
         bare = self.recipe.net.model_copy(update={"pretrained": False})
         fresh = replace(self, recipe=self.recipe.model_copy(update={"net": bare}))
         return self.ranks.agreed(
             lambda: choose_precision(fresh.new_net, batch, self.device, self.workspace.cache, key)
         )
+
+    def _doubt_precision(self, fit: Fit, echo: Echo) -> None:
+        """Speeds that no longer hold are measured again; where a step is more than a pass each way, none is known."""
+        train = self.recipe.train
+        if self.device.type != "cpu" or self.recipe.contrastive.share or train.accumulate > 1 or self.ranks.size > 1:
+            return
+        shape = (fit.recipe.train.batch_size, 3, self.recipe.size, self.recipe.size)
+        seen = fit.passed_per_second
+        doubt = doubt_precision(self.workspace.cache, self._precision_key(shape), self.device, seen) if seen else ""
+        if doubt:
+            echo(f"{self.recipe.name}: {doubt}")
+
+    def _precision_key(self, shape: tuple[int, ...]) -> str:
+        return f"{self.recipe.net.name} {self.recipe.net.args} {shape}"
 
     def _score(self, fold: int, display: FitDisplay) -> dict[str, Any]:
         """Writes the fold's out-of-fold rows; the scores."""
