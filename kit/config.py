@@ -89,6 +89,11 @@ class FoldsConfig(Section):
 
     kind: Literal["group_kfold", "holdout", "column"] = "group_kfold"
     n_splits: Annotated[int, Field(ge=2)] = 5
+    vault: Annotated[float, Field(ge=0.0, le=0.5)] = 0.04
+    """Share of the rows that no network trains on and every fold's predicts: what averaging the folds adds shows there.
+
+    At least 100 rows; none where those would be more than twice this share, or where one network a recipe is sent.
+    """
     repeats: Count = 1
     """How often k-fold is drawn anew; the first is the one that recipes are compared on."""
     shuffle: bool = True

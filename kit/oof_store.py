@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,31 @@ from kit.workspace import Workspace
 RUN, FOLD = "run.json", "fold.json"
 """Written last, of a run and of a fold; without it they are not complete."""
 
+ARRAYS = {"ids", "labels", "logits", "shifted", "cells"}
+"""Of oof.npz and of vault.npz."""
+
 KEYS = {"folds_done", "cell_names", "config", "digests", "shift"}
 """What run.json must hold to be read."""
+
+
+@dataclass(frozen=True)
+class VaultRows:
+    """What the networks of all F folds predict of the vault's rows, which none of them trained on; sorted by id."""
+
+    ids: np.ndarray
+    """(n,) str."""
+    labels: np.ndarray
+    """(n,) int64."""
+    logits: np.ndarray
+    """(F, n, V, C) float32."""
+    shifted: np.ndarray
+    """(F, n, K, V, C) float32."""
+    cells: np.ndarray
+    """(n, K) int64."""
+
+    def seen(self, views: list[int]) -> VaultRows:
+        """The rows through some of the views, by their places."""
+        return replace(self, logits=self.logits[:, :, views], shifted=self.shifted[:, :, :, views])
 
 
 @dataclass(frozen=True)
@@ -44,6 +67,8 @@ class OofRun:
     views: tuple[str, ...]
     info: dict[str, Any] = field(default_factory=dict)
     """run.json: config, digests (of data and folds), minutes, parameters, scores by fold."""
+    vault: VaultRows | None = None
+    """None where the contest has no vault, or the run is from before there was one."""
 
     @property
     def families(self) -> np.ndarray:
@@ -71,22 +96,38 @@ def load_run(path: Path) -> OofRun:
         cell_names=tuple(info["cell_names"]),
         views=tuple(info["config"]["views"]),
         info=info,
+        vault=_load_vault(path, info, rerun) if info.get("vault") else None,
         **{key: array[order] for key, array in whole.items()},
     )
     _check(run, path, rerun)
     return run
 
 
-def _load_fold(folder: Path, rerun: str) -> dict[str, np.ndarray]:
+def _load_vault(path: Path, info: dict[str, Any], rerun: str) -> VaultRows:
+    """The vault as every fold's network predicts it; OofError where they do not speak of the same rows."""
+    parts = []
+    for fold in info["folds_done"]:
+        arrays = _load_fold(path / f"fold{fold}", f"{rerun} --fold {fold}", "vault.npz", int(info["vault"]))
+        order = np.argsort(arrays["ids"], kind="stable")
+        parts.append({key: array[order] for key, array in arrays.items()})
+    for part in parts[1:]:
+        if any(not np.array_equal(part[key], parts[0][key]) for key in ("ids", "labels", "cells")):
+            raise OofError(f"{path}: all folds must predict the same vault rows, but do not. Rerun: {rerun}")
+    logits, shifted = (np.stack([part[key] for part in parts]) for key in ("logits", "shifted"))
+    return VaultRows(parts[0]["ids"], parts[0]["labels"], logits, shifted, parts[0]["cells"])
+
+
+def _load_fold(folder: Path, rerun: str, name: str = "oof.npz", rows: int | None = None) -> dict[str, np.ndarray]:
+    """The arrays of a fold, `rows` of them; as many as its marker says where that is not given."""
     again = f"rm -r {folder}; {rerun}"
-    arrays = read_npz(folder / "oof.npz", rerun=again)
-    wanted = {"ids", "labels", "logits", "shifted", "cells"}
-    if arrays.keys() != wanted:
-        raise OofError(f"{folder}/oof.npz: must hold {sorted(wanted)}, but got {sorted(arrays)}. Rerun: {again}")
-    rows = read_json(folder / FOLD, rerun=again).get("rows", 0)
-    for name, array in arrays.items():
+    arrays = read_npz(folder / name, rerun=again)
+    if arrays.keys() != ARRAYS:
+        raise OofError(f"{folder}/{name}: must hold {sorted(ARRAYS)}, but got {sorted(arrays)}. Rerun: {again}")
+    if rows is None:
+        rows = int(read_json(folder / FOLD, rerun=again).get("rows", 0))
+    for key, array in arrays.items():
         if len(array) != rows:
-            raise OofError(f"{folder}: {name} has {len(array):,} of {rows:,} rows. Train it again: {again}")
+            raise OofError(f"{folder}: {key} has {len(array):,} of {rows:,} rows. Train it again: {again}")
     return arrays
 
 
@@ -94,7 +135,14 @@ def _check(run: OofRun, path: Path, rerun: str) -> None:
     repeated = len(run.ids) - len(np.unique(run.ids))
     if repeated:
         raise OofError(f"{path}: every row must be predicted once, but {repeated:,} are there twice. Rerun: {rerun}")
-    if not (np.isfinite(run.logits).all() and np.isfinite(run.shifted).all()):
+    vault = run.vault
+    if vault is not None and (seen := np.intersect1d(vault.ids, run.ids)).size:
+        raise OofError(
+            f"{path}: rows of the vault must be in no fold, but {len(seen):,} are, first {str(seen[0])!r}. "
+            f"Rerun: {rerun}"
+        )
+    predicted = [run.logits, run.shifted] + ([] if vault is None else [vault.logits, vault.shifted])
+    if not all(np.isfinite(array).all() for array in predicted):
         raise OofError(f"{path}: logits must be finite, but some are NaN or infinite. Rerun: {rerun}")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from kit.config import FoldsConfig
 from kit.data.cleaning.grouping import label_counts
+from kit.data.vault import VAULT
 from kit.errors import DataError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ TRAIN_ONLY = -1
 """Rows in every training part."""
 INNER = -2
 """Rows that early stopping may watch: neither trained on nor scored."""
-PART_NAMES = {TRAIN_ONLY: "train only", INNER: "inner validation"}
+PART_NAMES = {TRAIN_ONLY: "train only", INNER: "inner validation", VAULT: "vault"}
 """What those fold numbers are called."""
 
 

@@ -1,7 +1,8 @@
 """Who is held out when: stratified by class, groups of duplicates whole, made once and checked.
 
 Fold numbers: 0..k-1 are held out in turn; `TRAIN_ONLY` rows are in every training part (a fixed holdout
-scores the others); `INNER` rows are neither trained on nor scored: early stopping may watch them.
+scores the others); `INNER` rows are neither trained on nor scored: early stopping may watch them; `VAULT` rows are
+kept from training too, and every fold's network predicts them (`kit.data.vault`).
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from kit.artefact import sha256_arrays
 from kit.config import FoldsConfig
 from kit.data.cleaning.grouping import by_key
 from kit.data.fold_kinds import INNER, PART_NAMES, TRAIN_ONLY, from_column, group_kfold, holdout
+from kit.data.vault import VAULT, draw_vault
 from kit.errors import DataError
 
 __all__ = [
     "INNER",
     "PART_NAMES",
     "TRAIN_ONLY",
+    "VAULT",
     "Split",
     "check_folds",
     "fold_digest",
@@ -43,7 +46,8 @@ def split(folds: np.ndarray, fold: int) -> Split:
     """The parts of `fold`, given fold numbers (N,)."""
     held_out = folds == fold
     inner = folds == INNER
-    return Split(*(np.flatnonzero(mask) for mask in (~held_out & ~inner, inner, held_out)))
+    train = ~held_out & ~inner & (folds != VAULT)
+    return Split(*(np.flatnonzero(mask) for mask in (train, inner, held_out)))
 
 
 def make_folds(
@@ -62,11 +66,24 @@ def make_folds(
     """
     names = class_names or tuple(map(str, range(int(labels.max(initial=0)) + 1)))
     table = pd.DataFrame({"id": ids, "fold": np.int64(0), "group": groups})
+    vault = _vault(labels, groups, config, seed, column)
     for repeat in range(config.repeats):
-        folds = _one(labels, groups, config, seed + repeat, names, column)
+        folds = np.full(len(ids), VAULT, dtype=np.int64)
+        rest = None if column is None else column[~vault]
+        folds[~vault] = _one(labels[~vault], groups[~vault], config, seed + repeat, names, rest)
         table["fold" if repeat == 0 else f"fold{repeat}"] = folds
         check_folds(table.assign(fold=folds), labels)
     return table
+
+
+def _vault(
+    labels: np.ndarray, groups: np.ndarray, config: FoldsConfig, seed: int, column: np.ndarray | None
+) -> np.ndarray:
+    """Rows (N,) bool of the vault, the same in every repeat; none where one network a recipe is all that is sent."""
+    splits = config.n_splits if config.kind == "group_kfold" else 1
+    if config.kind == "column" and column is not None:
+        splits = int((from_column(column, config).max(initial=0)) + 1)
+    return draw_vault(labels, by_key(groups), config.vault, splits, seed)
 
 
 def _one(
@@ -120,6 +137,7 @@ def _straddlers(table: pd.DataFrame, groups: pd.Index) -> str:
 
 
 def _uneven(folds: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]) -> list[str]:
+    labels, folds = labels[folds != VAULT], folds[folds != VAULT]
     if (folds < 0).any():
         return []
     counts = np.zeros((int(labels.max()) + 1, int(folds.max()) + 1), dtype=np.int64)

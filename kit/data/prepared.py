@@ -19,7 +19,7 @@ from kit.data.cleaning.clean import SUSPICIONS, clean, decisions
 from kit.data.cleaning.cleaning_sheet import cleaning_blocks
 from kit.data.cleaning.contact_sheet import write_sheet
 from kit.data.cleaning.grouping import merge_keys
-from kit.data.folds import Split, check_folds, fold_digest, fold_summary, make_folds, split
+from kit.data.folds import VAULT, Split, check_folds, fold_digest, fold_summary, make_folds, split
 from kit.data.sources.imageset import ImageSet
 from kit.data.sources.load import load
 from kit.data.stale import Record, stale_runs
@@ -51,6 +51,11 @@ class Prepared:
     """The folds (N,) int64 of further repeats of k-fold."""
     weights: np.ndarray | None = None
     """(N,) float32: of each row in the training loss, where a person changed some in `clean.csv`; else all are 1."""
+
+    @property
+    def vault(self) -> np.ndarray:
+        """Row numbers of the vault: predicted by the network of every fold, trained on by none."""
+        return np.flatnonzero(self.folds == VAULT)
 
     @property
     def fold_numbers(self) -> tuple[int, ...]:
@@ -189,7 +194,7 @@ def _folds(
     column = image_set.splits[keep] if image_set.splits is not None else None
     record = Record.read(folder / "prepared.json")
     now = record.with_folds(ids, labels, groups, column, contest)
-    if file.exists() and now.folds == record.folds:
+    if file.exists() and record.keeps_folds(now):
         table = _read_folds(file, ids)
         check_folds(table, labels, contest.classes)
         echo(f"  {file}: {fold_summary(table)}")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kit import artefact
-from kit.config import CleanConfig, ContestConfig
+from kit.config import CleanConfig, ContestConfig, FoldsConfig
 from kit.errors import ArtefactError
 
 NAMES = {
@@ -58,10 +58,15 @@ class Record:
             "rows": artefact.sha256_arrays(ids, labels),
             "groups": artefact.sha256_arrays(groups),
             "column": "" if column is None else artefact.sha256_arrays(column),
-            "config": _digest(contest.folds.model_dump(mode="json")),
+            "config": _digest(contest.folds.model_dump(mode="json", exclude={"vault"})),
+            "vault": str(contest.folds.vault),
             "seed": str(contest.seed),
         }
         return replace(self, folds=now)
+
+    def keeps_folds(self, now: Record) -> bool:
+        """Whether folds made from this still stand; those from before there was a vault do, without it."""
+        return bool(self.folds) and now.folds == {"vault": str(FoldsConfig().vault)} | self.folds
 
     def changes(self, now: Record) -> str:
         """What differs between this record and `now`, in words; empty when this one says nothing."""

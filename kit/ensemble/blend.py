@@ -16,7 +16,7 @@ from kit.ensemble.kinds.bias import corrected, row_weights, with_prior
 from kit.ensemble.kinds.combine import Combiner
 from kit.ensemble.kinds.registry import kind
 from kit.ensemble.pool import Pool, make_pool
-from kit.ensemble.scoring.expected import Expected, expected_score
+from kit.ensemble.scoring.expected import Expected, expected_score, read_expected
 from kit.ensemble.scoring.nested import Kind, Nested, evaluate
 from kit.ensemble.scoring.scores import Score
 from kit.ensemble.scoring.shares import with_shares
@@ -85,7 +85,7 @@ class Blend:
         try:
             members = tuple(_member_from(member) for member in data.pop("members"))
             scores = {key: Score(**data.pop(key)) for key in ("nested", "resubstitution", "equal")}
-            data |= scores | {"expected": Expected(**data["expected"])}
+            data |= scores | {"expected": read_expected(data["expected"])}
             return cls(members=members, **data)
         except (KeyError, TypeError, AttributeError) as error:
             raise ArtefactError(f"{path}: not a blend ({error}). Make it again: {again}") from error
@@ -188,7 +188,7 @@ def describe(name: str, found: Nested, pool: Pool, digests: dict[str, str], wish
         nested=found.nested,
         resubstitution=found.resubstitution,
         equal=bar.nested,
-        expected=expected_score(proba, pool, wish.hidden_rows, row_weights=weights),
+        expected=expected_score(proba, pool, wish.hidden_rows, weights, combiner=combiner),
         digests=digests,
         options=wish.options(),
     )

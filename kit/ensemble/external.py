@@ -49,7 +49,10 @@ def with_external(
 
 def without_shifts(run: OofRun) -> OofRun:
     """The run on its clean images alone."""
-    return replace(run, shifted=run.shifted[:, :0], cells=run.cells[:, :0])
+    vault = run.vault
+    if vault is not None:
+        vault = replace(vault, shifted=vault.shifted[:, :, :0], cells=vault.cells[:, :0])
+    return replace(run, shifted=run.shifted[:, :0], cells=run.cells[:, :0], vault=vault)
 
 
 def load_external(path: Path, like: OofRun, class_names: Sequence[str]) -> OofRun:
@@ -64,6 +67,7 @@ def load_external(path: Path, like: OofRun, class_names: Sequence[str]) -> OofRu
         logits=logits[:, None],
         views=("identity",),
         info=like.info | {"external": str(path), "sha256": sha256_file(path)},
+        vault=None,
     )
     if not {"shifted_proba", "shifted_logits"} & arrays.keys():
         return without_shifts(run)

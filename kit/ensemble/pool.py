@@ -13,6 +13,7 @@ import numpy as np
 
 from kit.ensemble.scoring.calibration import cross_fit
 from kit.ensemble.scoring.scores import Score, score
+from kit.ensemble.vault import Vault, make_vault
 from kit.errors import EnsembleError
 from kit.inference.model import merge_views
 
@@ -60,6 +61,8 @@ class Pool:
     """Shift families that each member trained on, where ranking is to leave those out; else empty."""
     shares: tuple[float, ...] = ()
     """Share of each cell in the hidden test, where it is known; else empty, and every drawn cell counts alike."""
+    vault: Vault | None = None
+    """What the networks of every fold predict of rows that none of them trained on; no kind is fitted on it."""
 
     @property
     def num_classes(self) -> int:
@@ -86,6 +89,7 @@ class Pool:
             proba=self.proba[picked],
             entries=tuple(self.entries[m] for m in picked) if self.entries else (),
             trained=tuple(self.trained[m] for m in picked) if self.trained else (),
+            vault=None if self.vault is None else self.vault.members(picked),
         )
 
     def fitting(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -106,11 +110,16 @@ class Pool:
 
     def weights(self) -> np.ndarray | None:
         """(N, K) of mean 1, that give the drawn cells the shares they have in the hidden test; None: all alike."""
+        return self.cell_weights(self.cells)
+
+    def cell_weights(self, cells: np.ndarray) -> np.ndarray | None:
+        """The same for other rows' cells (n, K)."""
         if not self.shares:
             return None
-        drawn = np.bincount(self.cells.ravel(), minlength=len(self.shares))
+        drawn = np.bincount(cells.ravel(), minlength=len(self.shares))
         by_cell = np.where(drawn > 0, self.shares, 0.0) / np.maximum(drawn, 1)
-        return (by_cell * self.cells.size / (by_cell * drawn).sum())[self.cells]
+        total = (by_cell * drawn).sum()
+        return np.ones(cells.shape) if total == 0 else (by_cell * cells.size / total)[cells]
 
     def member_scores(self) -> list[Score]:
         """Scores of every member by itself."""
@@ -147,6 +156,7 @@ def make_pool(
         expects=expects,
         metric=metric,
         trained=tuple(frozenset(trained.get(run.recipe, ())) for run in runs) if trained else (),
+        vault=make_vault(runs, [entry.temperature for _, entry in members], [entry.merge for _, entry in members]),
     )
 
 

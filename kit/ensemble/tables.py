@@ -12,6 +12,7 @@ from kit.ensemble.blend import Blend
 from kit.ensemble.front import Point
 from kit.ensemble.kinds.auto import Compared
 from kit.ensemble.pool import Pool
+from kit.ensemble.scoring.averaging import Gain
 from kit.ensemble.scoring.diversity import diversity
 from kit.ensemble.scoring.reliability import reliability
 from kit.ensemble.view_choice import ViewChoice
@@ -41,13 +42,24 @@ def score_lines(blend: Blend) -> list[str]:
     nested, expected = blend.nested, blend.expected
     shifted = "" if nested.shifted is None else f", shifted {nested.shifted:.4f} ± {nested.shifted_se:.4f}"
     seen, held, bar = (one.selection(blend.expects) for one in (blend.resubstitution, nested, blend.equal))
+    gain = expected.averaging
     return [
         *lines,
         f"{blend.kind}: nested clean {nested.clean:.4f} ± {nested.clean_se:.4f}{shifted}",
         f"  resubstitution {seen:.4f}, nested {held:.4f}, optimism {seen - held:+.4f}; equal weights {bar:.4f}",
         f"  expect {expected.point:.4f}, {expected.level:.0%} interval {expected.low:.4f} to {expected.high:.4f}"
         f"{'; ' if expected.note else ''}{expected.note}",
+        *([] if gain is None else [f"  {averaging_line(gain)}"]),
     ]
+
+
+def averaging_line(gain: Gain) -> str:
+    """What averaging the folds adds, and how the blend as it is sent does on the vault."""
+    return (
+        f"averaging {gain.folds} folds adds {gain.gain:+.4f} ± {gain.se:.4f}, in the score to expect; the vault's "
+        f"{gain.rows:,} rows, which no network trained on, score {gain.averaged:.4f} ± {gain.averaged_se:.4f} (one "
+        f"network a recipe {gain.single:.4f})"
+    )
 
 
 def kind_rows(compared: Sequence[Compared], chosen: str = "") -> list[Row]:

@@ -90,7 +90,8 @@ def best_views(
 def use_views(run: OofRun, views: tuple[str, ...]) -> OofRun:
     """The run seen through some of its views."""
     places = [run.views.index(view) for view in views]
-    return replace(run, views=views, logits=run.logits[:, places], shifted=run.shifted[:, :, places])
+    vault = None if run.vault is None else run.vault.seen(places)
+    return replace(run, views=views, logits=run.logits[:, places], shifted=run.shifted[:, :, places], vault=vault)
 
 
 def view_order(pool: Pool) -> list[int]:

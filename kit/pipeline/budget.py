@@ -151,7 +151,7 @@ class Budget:
         shift, cells = self._time_shift(images, ids)
         splits = [self.prepared.split(fold) for fold in scored_folds(self.prepared)]
         rows = np.mean([len(part.train) for part in splits])
-        scored = sum(len(part.held_out) for part in splits)
+        scored = sum(len(part.held_out) for part in splits) + len(splits) * len(self.prepared.vault)
         scoring = scored * (image * (1 + cells) + shift * cells)
         speed = recipe.train.batch_size / step
         echo(f"measured: {recipe.name} trains {speed:,.0f} img/s ({precision}), scores {1 / image:,.0f} img/s")

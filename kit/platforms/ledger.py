@@ -23,7 +23,7 @@ from kit.workspace import Workspace
 LEDGER = "ledger.jsonl"
 COLUMNS = (
     "time", "event", "zip", "sha256", "contest", "platform", "members", "clean", "shifted", "expected", "low", "high",
-    "submission", "phase", "score", "quota_left",
+    "local", "submission", "phase", "score", "quota_left",
 )  # fmt: skip
 """What a line may hold; `event` is "packed", "uploaded" or "scored"."""
 
@@ -85,6 +85,7 @@ def record_zip(workspace: Workspace, packed: PackedZip) -> None:
         expected=blend.expected.point,
         low=blend.expected.low,
         high=blend.expected.high,
+        local=blend.expected.local,
     )
 
 
@@ -122,13 +123,15 @@ def record_score(workspace: Workspace, zip_path: Path, phase: str, score: float,
 def remote_scores(workspace: Workspace, contest: str, expects: str) -> tuple[list[float], list[float]]:
     """Local and mean remote score of every zip of `contest` that was scored, oldest first.
 
-    Local is the nested score that the expectation rests on, "clean" or "shifted", before any recalibration.
+    Local is the score that was expected before any recalibration; of zips from before that was written down, the
+    nested score, "clean" or "shifted", that it rested on.
     """
     table = read(workspace)
     packed = table[(table["event"] == "packed") & (table["contest"] == contest)].drop_duplicates("sha256", keep="last")
     local = packed["clean"]
     if expects == "shifted":
         local = packed["shifted"].where(packed["shifted"].notna(), local)
+    local = packed["local"].where(packed["local"].notna(), local)
     remote = packed["sha256"].map(table[table["event"] == "scored"].groupby("sha256")["score"].mean())
     known = (local.notna() & remote.notna()).to_numpy()
     return local[known].astype(float).tolist(), remote[known].astype(float).tolist()

@@ -20,7 +20,8 @@ from kit.sweep.material import refolded, subset
 from kit.sweep.objective import FoldResult, fold_result
 from kit.sweep.watch import EpochWatch, GivenUp
 from kit.train.member import WEIGHTS
-from kit.train.run import CHECKPOINT, OOF, check_names, scored_folds
+from kit.train.run import CHECKPOINT, check_names, scored_folds
+from kit.train.scoring import OOF
 from kit.workspace import Workspace
 
 FRESH_SEED = 7919

@@ -17,7 +17,7 @@ from rich.progress import Progress
 from torch import nn
 
 import kit
-from kit.artefact import read_json, write_json, write_npz
+from kit.artefact import read_json, write_json
 from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
 from kit.echo import Echo
@@ -39,10 +39,10 @@ from kit.train.policy import compose, policy_steps
 from kit.train.precision import Precision, choose_precision, doubt_precision
 from kit.train.progress import FitDisplay, fit_bars
 from kit.train.resizing import check_growth
-from kit.train.scoring import score_rows
+from kit.train.scoring import score_fold
 from kit.workspace import Workspace
 
-CHECKPOINT, MARKER, OOF, RUN = "checkpoint.pt", "fold.json", "oof.npz", "run.json"
+CHECKPOINT, MARKER, RUN = "checkpoint.pt", "fold.json", "run.json"
 AfterEpoch = Callable[[int, Fit], None]
 """Called with the fold and its fit after every epoch, once the checkpoint is written; may raise to end the fit."""
 
@@ -257,19 +257,17 @@ class Trainer:
         return f"{self.recipe.net.name} {self.recipe.net.args} {shape}"
 
     def _score(self, fold: int, display: FitDisplay) -> dict[str, Any]:
-        """Writes the fold's out-of-fold rows; the scores."""
-        folder = self.fold_folder(fold)
-        spec = self.spec()
-        rows = np.flatnonzero(self.prepared.folds == fold)
+        """Writes the fold's out-of-fold rows, and what it says of the vault; the scores of the former."""
         battery = Battery.from_config(self.contest.shift)
-        arrays = score_rows(folder, spec, self.prepared, rows, battery, self.device, display.note)
-        write_npz(folder / OOF, **arrays)
+        folder = self.fold_folder(fold)
+        arrays = score_fold(folder, self.spec(), self.prepared, fold, battery, self.device, display.note)
         hit = arrays["logits"].mean(1).argmax(1) == arrays["labels"]
         shifted_hit = arrays["shifted"].mean(2).argmax(2) == arrays["labels"][:, None]
         return {
             "clean": float(hit.mean()),
             "shifted": float(shifted_hit.mean()) if shifted_hit.size else None,
-            "rows": len(rows),
+            "rows": len(hit),
+            "vault": len(self.prepared.vault),
             "cell_names": [cell.name for cell in battery.cells],
         }
 
@@ -282,6 +280,7 @@ class Trainer:
         summary = {
             "recipe": self.recipe.name,
             "folds_done": folds,
+            "vault": len(self.prepared.vault),
             "minutes": sum(marker["seconds"] for marker in markers) / 60,
             "parameters": markers[0]["parameters"],
             "cell_names": markers[0]["cell_names"],

@@ -1,4 +1,4 @@
-"""Out-of-fold scoring: the held-out rows through the code that the submission ships, clean and under shifts."""
+"""Out-of-fold scoring: held-out rows and the vault through the code that the submission ships, clean and shifted."""
 
 from __future__ import annotations
 
@@ -8,13 +8,37 @@ from typing import Any
 import numpy as np
 import torch
 
+from kit.artefact import write_npz
 from kit.data.prepared import Prepared
 from kit.echo import Echo
 from kit.inference.model import load_net, net_logits
 from kit.shifts.battery import Battery
 
+OOF, VAULT_ROWS = "oof.npz", "vault.npz"
+
 PIECE = 1000
 """Rows shifted and scored at a time: bounds memory, and lets the display move."""
+
+
+def score_fold(
+    folder: Path,
+    spec: dict[str, Any],
+    prepared: Prepared,
+    fold: int,
+    battery: Battery,
+    device: torch.device,
+    note: Echo,
+) -> dict[str, np.ndarray]:
+    """Writes what the fold model in `folder` predicts of the rows that `fold` holds out, and of the vault.
+
+    Arrays of the held-out rows, as `score_rows` gives them.
+    """
+    arrays = score_rows(folder, spec, prepared, np.flatnonzero(prepared.folds == fold), battery, device, note)
+    write_npz(folder / OOF, **arrays)
+    (folder / VAULT_ROWS).unlink(missing_ok=True)
+    if len(prepared.vault):
+        write_npz(folder / VAULT_ROWS, **score_rows(folder, spec, prepared, prepared.vault, battery, device, note))
+    return arrays
 
 
 def score_rows(

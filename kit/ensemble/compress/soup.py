@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from kit.artefact import read_json, read_npz, write_json, write_npz
+from kit.artefact import read_json, read_npz, write_json
 from kit.config import AugmentConfig, ContestConfig
 from kit.data.folds import split
 from kit.data.prepared import Prepared
@@ -32,10 +32,8 @@ from kit.train.augment.policy import augment
 from kit.train.averaging import recalibrate_bn, uniform_soup
 from kit.train.device import pick_device, pinned
 from kit.train.member import SPEC, write_member
-from kit.train.scoring import score_rows
+from kit.train.scoring import OOF, score_fold
 from kit.workspace import Workspace
-
-OOF = "oof.npz"
 
 BATCHES, BATCH = 32, 64
 """Training images for BatchNorm's statistics: averaged weights need their own."""
@@ -116,12 +114,11 @@ def _cook_fold(
         recalibrate_bn(net, _batches(prepared, fold, spec, policy, device))
     goal = target / f"fold{fold}"
     write_member(goal, net.cpu().eval(), spec)
-    rows = np.flatnonzero(prepared.folds == fold)
     battery = Battery.from_config(contest.shift)
-    arrays = score_rows(goal, spec, prepared, rows, battery, device, lambda note: None)
-    write_npz(goal / OOF, **arrays)
-    write_json(goal / FOLD, {"rows": len(rows)})
-    echo(f"{target.name} fold {fold}: {len(rows):,} held-out rows scored")
+    arrays = score_fold(goal, spec, prepared, fold, battery, device, lambda note: None)
+    rows = len(arrays["ids"])
+    write_json(goal / FOLD, {"rows": rows})
+    echo(f"{target.name} fold {fold}: {rows:,} held-out rows scored")
 
 
 def _batches(

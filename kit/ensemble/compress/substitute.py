@@ -123,7 +123,8 @@ def _paying(made: Blend, plain: Blend, blend: Blend) -> Blend:
     """`made` for what choosing its members cost: by so much the blend scores lower than `plain`, its members alone."""
     cost = min(0.0, blend.nested.selection(blend.expects) - plain.nested.selection(blend.expects))
     expected = made.expected
-    moved = {key: min(max(getattr(expected, key) + cost, 0.0), 1.0) for key in ("point", "low", "high")}
+    keys = ("point", "low", "high") if expected.local is None else ("point", "low", "high", "local")
+    moved = {key: min(max(getattr(expected, key) + cost, 0.0), 1.0) for key in keys}
     nested = _moved(made.nested, plain.nested, blend.nested)
     return replace(made, nested=nested, expected=replace(expected, **moved))
 

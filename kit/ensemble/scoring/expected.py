@@ -1,5 +1,6 @@
 """The hidden score to expect, with an 80 % interval.
 
+It is the nested out-of-fold score and what averaging the networks of all folds adds to it, which the vault tells.
 Besides the noise of finitely many rows, ours and theirs, the organisers' mixture of shifts is unknown: it is
 drawn again and again as random weights on the battery's families, operators and severities, and the blend's
 nested score is read off for each. Where test images have told the mixture, the draws stay near to it.
@@ -12,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from kit.ensemble.kinds.combine import Combiner
 from kit.ensemble.pool import Pool
+from kit.ensemble.scoring.averaging import Gain, averaging_gain
 from kit.ensemble.scoring.scores import families, numbered, operators, row_se, row_values
 
 LEVEL = 0.8
@@ -30,7 +33,11 @@ the interval; chosen on half of them, it held on the other."""
 
 @dataclass(frozen=True)
 class Expected:
-    """The hidden score to expect: `low` to `high` holds it with probability `level`."""
+    """The hidden score to expect: `low` to `high` holds it with probability `level`.
+
+    local: the point before remote scores moved it. averaging: what averaging the folds adds, in it already; None where
+    there is no vault to tell.
+    """
 
     point: float
     low: float
@@ -39,6 +46,8 @@ class Expected:
     level: float = LEVEL
     hidden_rows: int = 2000
     note: str = ""
+    local: float | None = None
+    averaging: Gain | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for blend.json."""
@@ -51,14 +60,18 @@ def expected_score(
     hidden_rows: int = 2000,
     row_weights: np.ndarray | None = None,
     seed: int = 0,
+    combiner: Combiner | None = None,
 ) -> Expected:
     """What a blend with nested predictions proba (N, 1 + K, C) will score on `hidden_rows` hidden images.
 
-    row_weights: (N,), mean 1: the hidden test's classes beside ours.
+    row_weights: (N,), mean 1: the hidden test's classes beside ours. combiner: the blend's, to see it with the networks
+    of all folds on the pool's vault; without it, or without a vault, the score is that of one network a recipe.
     """
     shifted = pool.expects == "shifted"
-    values = _values(proba[:, 1:] if shifted else proba[:, :1], pool, row_weights)
+    seen = proba[:, 1:] if shifted else proba[:, :1]
+    values = _values(seen, pool, row_weights)
     weights = pool.weights() if shifted else None
+    gain = None if combiner is None else _gain(combiner, pool, seen, shifted)
     point = float(values.mean() if weights is None else (weights * values).mean())
     rng = np.random.default_rng(seed)
     centres = np.full(DRAWS, point)
@@ -66,10 +79,36 @@ def expected_score(
     if shifted:
         centres = _mixtures(values, pool, rng)
         centres += point - centres.mean()
+    doubt = 0.0
+    if gain is not None:
+        moved = float(np.clip(point + gain.gain, 0.0, 1.0))
+        centres, point, doubt = centres + (moved - point), moved, gain.se
     theirs = max(point * (1 - point), 1e-4) / hidden_rows
-    scores = np.clip(centres + np.sqrt(spread**2 + theirs) * rng.standard_normal(DRAWS), 0.0, 1.0)
+    noise = np.sqrt(spread**2 + doubt**2 + theirs)
+    scores = np.clip(centres + noise * rng.standard_normal(DRAWS), 0.0, 1.0)
     low, high = np.quantile(scores, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Expected(point, float(low), float(high), pool.expects, hidden_rows=hidden_rows)
+    return Expected(
+        point, float(low), float(high), pool.expects, hidden_rows=hidden_rows, local=point, averaging=gain
+    )
+
+
+def _gain(combiner: Combiner, pool: Pool, seen: np.ndarray, shifted: bool) -> Gain | None:
+    """What averaging the folds adds on the images `seen` (N, J, C); None without a vault."""
+    vault = pool.vault
+    if vault is None:
+        return None
+    images = np.zeros(vault.proba.shape[2:4])
+    cells = pool.cell_weights(vault.cells) if shifted else None
+    images[:, slice(1, None) if shifted else slice(0, 1)] = 1.0 if cells is None else cells
+    known = pool.weights() if shifted else None
+    weights = np.ones(seen.shape[:2]) if known is None else known
+    return averaging_gain(combiner, pool, vault, seen, weights, images)
+
+
+def read_expected(data: dict[str, Any]) -> Expected:
+    """The expected score of `to_json`'s values; KeyError or TypeError where they are none."""
+    gain = data.get("averaging")
+    return Expected(**data | {"averaging": None if gain is None else Gain(**gain)})
 
 
 def _values(proba: np.ndarray, pool: Pool, weights: np.ndarray | None) -> np.ndarray:

@@ -28,7 +28,7 @@ def recalibrated(expected: Expected, local: Sequence[float], remote: Sequence[fl
     if len(remote) < LEAST:
         return expected
     misses = _log_odds(remote) - _log_odds(local)
-    centre = _log_odds([expected.point])[0] + misses.mean()
+    centre = _log_odds([expected.point if expected.local is None else expected.local])[0] + misses.mean()
     noise = 1.0 / max(expected.hidden_rows * expected.point * (1 - expected.point), 1.0)
     spread = np.sqrt(misses.var(ddof=1) * (1 + 1 / len(misses)) + noise)
     reach = float(t.ppf((1 + LEVEL) / 2, len(misses) - 1)) * spread

@@ -36,12 +36,20 @@ def with_shares(pool: Pool, shares: Mapping[str, float]) -> Pool:
     Members are ranked, kinds compared and scores expected under these weights; what a kind fits, it fits on all
     images alike.
     """
-    names = (*pool.cell_names, UNTOUCHED)
-    untouched = np.full((len(pool.labels), 1), len(pool.cell_names))
+    names, number = (*pool.cell_names, UNTOUCHED), len(pool.cell_names)
+    vault = pool.vault
+    if vault is not None:
+        proba = np.concatenate([vault.proba, vault.proba[:, :, :, :1]], axis=3)
+        vault = replace(vault, proba=proba, cells=_with_untouched(vault.cells, number))
     return replace(
         pool,
         proba=np.concatenate([pool.proba, pool.proba[:, :, :1]], axis=2),
-        cells=np.concatenate([pool.cells, untouched], axis=1),
+        cells=_with_untouched(pool.cells, number),
         cell_names=names,
         shares=tuple(float(shares.get(name, 0.0)) for name in names),
+        vault=vault,
     )
+
+
+def _with_untouched(cells: np.ndarray, number: int) -> np.ndarray:
+    return np.concatenate([cells, np.full((len(cells), 1), number)], axis=1)

@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Toy
+
+from kit.artefact import read_json, read_npz, write_npz
+from kit.config import FoldsConfig, ShiftConfig
+from kit.data.cleaning.grouping import by_key
+from kit.data.folds import VAULT, check_folds, make_folds, split
+from kit.data.vault import draw_vault
+from kit.ensemble.blend import blend
+from kit.ensemble.external import without_shifts
+from kit.ensemble.pool import make_pool
+from kit.ensemble.scoring.averaging import averaging_gain
+from kit.ensemble.view_choice import use_views
+from kit.errors import OofError
+from kit.oof_store import OofRun, VaultRows, load_run
+from kit.train.run import train_recipe
+
+ROWS, CLASSES = 3000, 6
+
+
+def drawn(count: int, share: float = 0.04, n_splits: int = 5, groups: np.ndarray | None = None) -> np.ndarray:
+    labels = np.random.default_rng(0).integers(CLASSES, size=count)
+    return draw_vault(labels, by_key(np.arange(count) if groups is None else groups), share, n_splits, 0)
+
+
+@pytest.mark.parametrize(("rows", "held"), [(10000, 400), (3000, 120), (2000, 100), (1300, 100), (1200, 0), (60, 0)])
+def test_a_vault_has_its_share_but_at_least_a_hundred_rows_and_none_where_that_is_dear(rows: int, held: int) -> None:
+    assert abs(int(drawn(rows).sum()) - held) <= CLASSES / 2
+
+
+def test_a_vault_can_be_larger_or_left_out() -> None:
+    assert drawn(ROWS, share=0.1).sum() == pytest.approx(300, abs=3)
+    assert not drawn(ROWS, share=0.0).any()
+    assert not drawn(ROWS, n_splits=1).any(), "one network a recipe is all that is sent"
+
+
+def test_groups_lie_in_the_vault_whole_or_not_at_all() -> None:
+    groups = np.random.default_rng(1).integers(900, size=ROWS)
+    held = drawn(ROWS, groups=groups)
+    assert held.sum() > 60
+    assert not np.intersect1d(groups[held], groups[~held]).size
+
+
+def test_a_rare_class_keeps_a_row_for_every_fold() -> None:
+    labels = np.zeros(ROWS, dtype=np.int64)
+    labels[:5] = 1
+    held = draw_vault(labels, np.arange(ROWS), 0.4, 5, 0)
+    assert held.sum() == pytest.approx(1200, abs=5)
+    assert not held[:5].any()
+
+
+@pytest.mark.parametrize("kind", ["group_kfold", "column"])
+def test_no_fold_trains_on_the_vault_or_holds_it_out(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    labels, ids = rng.integers(CLASSES, size=ROWS), np.array([f"{row:05d}" for row in range(ROWS)])
+    column = (np.arange(ROWS) % 3).astype(str)
+    config = FoldsConfig(kind=kind, n_splits=3, repeats=2 if kind == "group_kfold" else 1)
+    table = make_folds(ids, labels, np.arange(ROWS), config, 0, column=column)
+    vault = (table["fold"] == VAULT).to_numpy()
+    assert vault.sum() == pytest.approx(120, abs=3)
+    assert kind == "column" or check_folds(table, labels) == []
+    for name in [name for name in table.columns if name.startswith("fold")]:
+        folds = table[name].to_numpy()
+        np.testing.assert_array_equal(folds == VAULT, vault, "every repeat leaves the same rows out")
+        for fold in range(3):
+            part = split(folds, fold)
+            assert not np.isin(np.flatnonzero(vault), np.concatenate([part.train, part.inner, part.held_out])).any()
+
+
+def test_a_holdout_has_none_as_one_network_a_recipe_is_sent() -> None:
+    ids = np.array([f"{row:05d}" for row in range(ROWS)])
+    labels = np.arange(ROWS) % CLASSES
+    assert not (make_folds(ids, labels, np.arange(ROWS), FoldsConfig(kind="holdout"), 0)["fold"] == VAULT).any()
+
+
+def test_folds_from_before_there_was_a_vault_stand(toy: Toy) -> None:
+    from kit.artefact import write_json
+
+    toy.prepared()
+    record = toy.workspace.oof("toy") / "prepared.json"
+    file = toy.workspace.oof("toy") / "folds.csv"
+    before = read_json(record)
+    assert before["folds"].pop("vault") == "0.04"
+    write_json(record, before)
+    text = file.read_text().replace(",0,", ",5,").replace(",1,", ",0,").replace(",5,", ",1,")  # a person's edit
+    file.write_text(text)
+    toy.prepared()
+    assert file.read_text() == text
+
+
+# ------------------------------------------------------------------------------------------- from images to a blend
+@pytest.fixture
+def with_vault(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> Toy:
+    monkeypatch.setattr("kit.data.vault.LEAST", 12)
+    toy.file("contests", "toy").write_text(
+        toy.file("contests", "toy").read_text().replace("[folds]", "[folds]\nvault = 0.2")
+    )
+    return toy
+
+
+def test_every_network_predicts_the_vault_and_the_blend_says_what_averaging_adds(with_vault: Toy) -> None:
+    toy = with_vault
+    prepared = toy.prepared()
+    assert len(prepared.vault) == 12
+    for name in ("tiny", "mini"):
+        train_recipe(toy.contest(), prepared, toy.recipe(name), toy.workspace, lambda line: None)
+    runs = [load_run(toy.workspace.run("toy", name)) for name in ("tiny", "mini")]
+    held = runs[1].vault
+    assert held is not None
+    assert set(held.ids) == set(prepared.ids[prepared.vault])
+    assert not np.intersect1d(held.ids, runs[1].ids).size
+    assert sorted([*held.ids, *runs[1].ids]) == sorted(prepared.ids), "every kept row is in a fold or in the vault"
+    assert held.logits.shape == (2, 12, 2, 3)
+    assert held.shifted.shape == (2, 12, 2, 2, 3)
+    made = blend(runs, "all")
+    gain = made.expected.averaging
+    assert gain is not None
+    assert (gain.rows, gain.folds) == (12, 2)
+    shifted = make_pool(runs)
+    assert shifted.vault is not None
+    both = shifted.vault.proba.mean(axis=1).mean(axis=0)[:, 1:].argmax(-1) == held.labels[:, None]
+    assert gain.averaged == pytest.approx(both.mean())
+    made.to_json(toy.root / "blend.json")
+    assert type(made).from_json(toy.root / "blend.json") == made
+
+
+def test_a_vault_that_lacks_rows_or_was_trained_on_is_refused(with_vault: Toy) -> None:
+    toy = with_vault
+    train_recipe(toy.contest(), toy.prepared(), toy.recipe("tiny"), toy.workspace, lambda line: None)
+    folder = toy.workspace.run("toy", "tiny")
+    path = folder / "fold1" / "vault.npz"
+    good = read_npz(path)
+    write_npz(path, **{key: array[:-1] for key, array in good.items()})
+    with pytest.raises(OofError, match=r"has 11 of 12 rows"):
+        load_run(folder)
+    write_npz(path, **good | {"ids": good["ids"][::-1]})
+    with pytest.raises(OofError, match="all folds must predict the same vault rows"):
+        load_run(folder)
+    for fold in range(2):
+        stolen = read_npz(folder / "fold0" / "oof.npz")["ids"][:12]
+        write_npz(folder / f"fold{fold}" / "vault.npz", **good | {"ids": stolen})
+    with pytest.raises(OofError, match="rows of the vault must be in no fold, but 12 are"):
+        load_run(folder)
+    path.unlink()
+    with pytest.raises(Exception, match=r"vault\.npz"):
+        load_run(folder)
+
+
+# ----------------------------------------------------------------------------------------------- what averaging adds
+def simulated(seed: int, rows: int = 3000, held: int = 120, folds: int = 3, own: float = 1.6) -> tuple[OofRun, float]:
+    """A recipe whose networks differ, and how much more than one of them the average of its folds really gets right."""
+    rng = np.random.default_rng(seed)
+    count = 40000
+
+    def logits(labels: np.ndarray, networks: int) -> np.ndarray:
+        common = 1.4 * np.eye(CLASSES)[labels] + rng.normal(size=(len(labels), CLASSES))
+        return (common + own * rng.normal(size=(networks, len(labels), CLASSES))).astype(np.float32)
+
+    def softmax(values: np.ndarray) -> np.ndarray:
+        raised = np.exp(values - values.max(-1, keepdims=True))
+        return np.asarray(raised / raised.sum(-1, keepdims=True))
+
+    labels, others, hidden = (rng.integers(CLASSES, size=size) for size in (rows, held, count))
+    seen = softmax(logits(hidden, folds))
+    truth = float((seen.mean(axis=0).argmax(-1) == hidden).mean() - (seen.argmax(-1) == hidden).mean())
+    ids = np.array([f"{row:05d}" for row in range(rows + held)])
+    vault = VaultRows(
+        ids[rows:], others, logits(others, folds)[:, :, None], np.zeros((folds, held, 0, 1, CLASSES), np.float32),
+        np.zeros((held, 0), np.int64),
+    )  # fmt: skip
+    run = OofRun(
+        "net", ids[:rows], np.arange(rows) % folds, labels, logits(labels, 1)[0][:, None],
+        np.zeros((rows, 0, 1, CLASSES), np.float32), np.zeros((rows, 0), np.int64), (), ("identity",),
+        {"digests": {"data": "d", "folds": "f"}}, vault,
+    )  # fmt: skip
+    return run, truth
+
+
+def test_the_score_to_expect_is_that_of_all_folds_and_its_interval_holds() -> None:
+    misses, errors, raw = [], [], []
+    for seed in range(24):
+        run, truth = simulated(seed)
+        made = blend([run], "best1", "clean", hidden_rows=10**9)
+        gain = made.expected.averaging
+        assert gain is not None
+        misses.append(gain.gain - truth)
+        raw.append(gain.averaged - gain.single - truth)
+        errors.append(gain.se)
+        assert made.expected.point == pytest.approx(made.nested.clean + gain.gain)
+    assert truth > 0.04, "averaging matters here"
+    assert abs(np.mean(misses)) < 0.015
+    off = float(np.sqrt(np.mean(np.square(misses))))
+    assert off < 0.75 * float(np.sqrt(np.mean(np.square(raw)))), "better than the plain difference on few rows"
+    assert 0.5 < off / np.mean(errors) < 1.6, "and it knows how far off it is"
+
+
+def test_networks_that_agree_gain_nothing() -> None:
+    run, _ = simulated(0, own=0.0)
+    gain = blend([run], "best1", "clean").expected.averaging
+    assert gain is not None
+    assert gain.gain == 0.0
+    assert gain.averaged == gain.single
+
+
+def test_a_run_without_a_vault_is_blended_as_before() -> None:
+    run, _ = simulated(0)
+    other = replace(run, recipe="older", vault=None)
+    made = blend([run, other], "all", "clean")
+    assert made.expected.averaging is None
+    assert made.expected.point == made.nested.clean
+
+
+def test_the_vault_follows_views_members_and_stripped_shifts() -> None:
+    run, _ = simulated(0)
+    assert run.vault is not None
+    double = replace(
+        run, recipe="two", views=("identity", "hflip"), logits=run.logits.repeat(2, axis=1),
+        shifted=run.shifted.repeat(2, axis=2),
+        vault=replace(
+            run.vault, logits=run.vault.logits.repeat(2, axis=2), shifted=run.vault.shifted.repeat(2, axis=3)
+        ),
+    )  # fmt: skip
+    seen = use_views(double, ("hflip",))
+    assert seen.vault is not None
+    np.testing.assert_array_equal(seen.vault.logits, run.vault.logits)
+    assert without_shifts(run).vault is not None
+    pool = make_pool([run, double], "clean")
+    one = pool.members([1]).vault
+    assert one is not None
+    assert one.proba.shape == (1, 3, 120, 1, CLASSES)
+
+
+def test_rows_that_no_weight_falls_on_leave_it_to_the_flow() -> None:
+    run, truth = simulated(3)
+    pool = make_pool([run], "clean")
+    assert pool.vault is not None
+    from kit.ensemble.kinds.combine import equal
+
+    proba, ones = pool.proba[0], np.ones((len(run.ids), 1))
+    gain = averaging_gain(equal("mean", (0,)), pool, pool.vault, proba, ones, np.zeros((120, 1)))
+    assert gain.gain == pytest.approx(truth, abs=0.03)
+
+
+def test_the_vault_is_scored_again_with_the_rest_where_the_shifts_change(with_vault: Toy) -> None:
+    toy = with_vault
+    prepared = toy.prepared()
+    train_recipe(toy.contest(), prepared, toy.recipe("tiny"), toy.workspace, lambda line: None)
+    other = toy.contest().model_copy(update={"shift": ShiftConfig(battery="clean")})
+    train_recipe(other, prepared, toy.recipe("tiny"), toy.workspace, lambda line: None)
+    held = load_run(Path(toy.workspace.run("toy", "tiny"))).vault
+    assert held is not None
+    assert held.shifted.shape[2] == 0
