@@ -1,4 +1,4 @@
-"""From a contest's training data to a rehearsed zip: the whole journey, stage by stage.
+"""From a contest's training data to a rehearsed zip: the whole pipeline, stage by stage.
 
 Every stage writes files under oof/ and submissions/ and reuses what is there, so the same command goes on where
 an interrupted one stopped. Each stage is also a command of its own: see `kit --help`.
@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from kit.config import load_contest, load_platform
-from kit.options import contest_options, json_option, make_console, run_guarded
+from kit.options import contest_options, json_option, make_console, run_guarded, wide_option, with_common
 from kit.workspace import Workspace
 
 EXAMPLES = """
@@ -33,6 +33,7 @@ Examples:
 @click.option("--budget", type=click.FloatRange(min=0, min_open=True), metavar="MINUTES",
               help="Plan recipes, folds and epochs so that everything ends within it.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The zip to write.")
+@wide_option
 @json_option
 def main(contest: str, data: Path | None, root: Path, ensemble: str, platform_name: str | None,
          recipes: str | None, budget: float | None, out: Path | None, as_json: bool) -> None:
@@ -62,4 +63,4 @@ def main(contest: str, data: Path | None, root: Path, ensemble: str, platform_na
 
 
 if __name__ == "__main__":
-    run_guarded(main)
+    run_guarded(with_common(main))

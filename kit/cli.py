@@ -1,39 +1,82 @@
-"""The script `kit`: every stage of the journey as a command. Commands are imported when they are called."""
+"""The script `kit`: every stage of the pipeline as a command. Commands are imported when they are called."""
 
 from __future__ import annotations
 
 import importlib
+from typing import NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
 from kit.errors import KitError, did_you_mean
-from kit.options import launched, run_guarded
+from kit.options import debug_option, launched, quiet_option, run_guarded, with_common
 
-COMMANDS = {
-    "clean": ("data", "Decide which rows to keep; writes clean.csv."),
-    "folds": ("data", "Decide who is held out when; writes folds.csv."),
-    "data": ("data", "Counts, sizes, intensities, what was dropped, and how far the test images differ."),
-    "nets": ("networks", "List networks with parameters, input size and source."),
-    "augment": ("networks", "Draw what a recipe's network sees, as an image."),
-    "train": ("training", "Train and score what is missing of one or more recipes."),
-    "labels": ("labels", "Rows whose label the recipes contradict; drop or down-weight them on request."),
-    "sweep": ("sweeping", "Search recipes overnight; test the winners on what the search did not see."),
-    "leaderboard": ("training", "Out-of-fold scores of all complete runs."),
-    "compare": ("compare", "Recipes and techniques held against each other, in tables and a figure."),
-    "adapt": ("adapt", "Try adaptation at prediction time on trained recipes, and decide."),
-    "blend": ("ensembles", "Combine runs into an ensemble with a nested score."),
-    "soup": ("ensembles", "Average the weights of runs of one network; kept where that helps."),
-    "distill": ("ensembles", "Train one recipe on what a blend answers."),
-    "package": ("submissions", "Pack a blend into a zip."),
-    "rehearse": ("submissions", "Run a zip the way the platform will."),
-    "platforms": ("submissions", "What each platform runs, and its limits."),
-    "upload": ("handing_in", "Hand a rehearsed zip in, and wait for its score."),
-    "predict": ("handing_in", "Label images with a zip, in the form that a platform takes."),
-    "bundle": ("handing_in", "Write a contest as Codabench takes it from its organisers."),
-    "ledger": ("submissions", "Every zip with its local and remote scores; which one to send last."),
-    "report": ("report", "Write one page with everything known about a contest and its zip."),
-}
-"""Command -> (module of kit.commands, one line of help)."""
+
+class Entry(NamedTuple):
+    """One command: its module in kit.commands, a line of help, and an example."""
+
+    module: str
+    line: str
+    example: str
+
+
+STAGES = {
+    "Data": {
+        "clean": Entry("data", "Decide which rows to keep; writes clean.csv.", "kit clean --contest mine"),
+        "folds": Entry("data", "Decide who is held out when; writes folds.csv.", "kit folds --contest mine"),
+        "data": Entry("data", "Counts, sizes, intensities, what was dropped, and how far the test images differ.",
+                      "kit data --contest mine --test test/"),
+        "labels": Entry("labels", "Rows whose label the recipes contradict; drop or down-weight them on request.",
+                        "kit labels --contest mine --top 50"),
+    },
+    "Training": {
+        "nets": Entry("networks", "List networks with parameters, input size and source.", "kit nets convnext"),
+        "augment": Entry("networks", "Draw what a recipe's network sees, as an image.",
+                         "kit augment residual_64 --contest mine"),
+        "train": Entry("training", "Train and score what is missing of one or more recipes.",
+                       "kit train residual_64 --contest mine"),
+        "sweep": Entry("sweeping", "Search recipes for hours; test the winners on what the search did not see.",
+                       "kit sweep augmentation --contest mine --hours 8"),
+    },
+    "Comparison": {
+        "leaderboard": Entry("training", "Out-of-fold scores of all complete runs.", "kit leaderboard --contest mine"),
+        "compare": Entry("compare", "Recipes and techniques held against each other, in tables and a figure.",
+                         "kit compare --contest mine --recipes residual_64,residual_se_64"),
+        "adapt": Entry("adapt", "Try adaptation at prediction time on trained recipes, and decide.",
+                       "kit adapt residual_64 --contest mine"),
+    },
+    "Ensembles": {
+        "blend": Entry("ensembles", "Combine runs into an ensemble with a nested score.",
+                       "kit blend auto --contest mine --compare"),
+        "soup": Entry("ensembles", "Average the weights of runs of one network; kept where that helps.",
+                      "kit soup one two --contest mine"),
+        "distill": Entry("ensembles", "Train one recipe on what a blend predicts.",
+                         "kit distill best5 residual_64 --contest mine"),
+    },
+    "Submission": {
+        "platforms": Entry("submissions", "What each platform runs, and its limits.", "kit platforms an2dl2024"),
+        "package": Entry("submissions", "Pack a blend into a zip.",
+                         "kit package best5 --contest mine --out best5.zip"),
+        "rehearse": Entry("submissions", "Run a zip the way the platform will.",
+                          "kit rehearse best5.zip --contest mine --level platform"),
+        "upload": Entry("submitting", "Submit a rehearsed zip, and wait for its score.",
+                        "kit upload best5.zip --phase 1234 --dry-run"),
+        "predict": Entry("submitting", "Label images with a zip, in the form that a platform takes.",
+                         "kit predict best5.zip test/ --contest mine --platform kaggle-csv --out submission.csv"),
+        "bundle": Entry("submitting", "Write a contest as Codabench takes it from its organisers.",
+                        "kit bundle --contest practice --out bundle.zip"),
+        "ledger": Entry("submissions", "Every zip with its local and remote scores; which one to send last.",
+                        "kit ledger add-score best5.zip 0.91"),
+        "report": Entry("report", "Write one page with everything known about a contest and its zip.",
+                        "kit report --contest mine"),
+    },
+    "Help": {
+        "completion": Entry("completion", "Print the script that completes kit's commands in your shell.",
+                            'eval "$(kit completion bash)"'),
+    },
+}  # fmt: skip
+"""Stage -> command -> what `kit --help` shows of it."""
+COMMANDS = {name: entry for commands in STAGES.values() for name, entry in commands.items()}
 
 
 class LazyGroup(click.Group):
@@ -45,8 +88,10 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module, _ = COMMANDS[cmd_name]
-        return getattr(importlib.import_module(f"kit.commands.{module}"), cmd_name)
+        entry = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(f"kit.commands.{entry.module}"), cmd_name)
+        command.epilog = command.epilog or f"\b\nExample:\n  {entry.example}"
+        return with_common(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -56,17 +101,38 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+        width = max(map(len, COMMANDS))
+        for stage, commands in STAGES.items():
+            with formatter.section(stage):
+                lines = [
+                    row
+                    for name, entry in commands.items()
+                    for row in ((name.ljust(width), entry.line), (" " * width, f"$ {entry.example}"))
+                ]
+                formatter.write_dl(lines)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names and lines without importing a command, so that a key press costs no seconds."""
+        own = click.Command.shell_complete(self, ctx, incomplete)
+        return [
+            CompletionItem(name, help=entry.line) for name, entry in COMMANDS.items() if name.startswith(incomplete)
+        ] + own
 
 
-@click.group(cls=LazyGroup)
+@click.group(
+    cls=LazyGroup,
+    epilog="\b\nExit codes:\n  0    done\n  1    done, but a check of a zip failed, or an upload got no score\n"
+    "  2    the input breaks a rule; the message says which\n  3    a fault of the kit\n  130  interrupted by Ctrl-C",
+)
 @click.version_option(package_name="submission-kit")
+@quiet_option
+@debug_option
 @click.pass_context
 def group(ctx: click.Context) -> None:
     """A submission kit for image-classification contests that judge on a hidden test.
 
-    `python make_submission.py` walks all stages; each is a command here.
+    `python make_submission.py` runs all stages; each is a command here. A new contest starts with
+    `kit init NAME --data PATH`.
     """
     if launched() and ctx.invoked_subcommand != "train":
         raise KitError(f"torchrun is for kit train alone. Without it: kit {ctx.invoked_subcommand}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
+import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -12,13 +14,18 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 
-from kit.echo import Echo
+from kit.config import list_names
+from kit.echo import FLAG, Echo, asked_for
 from kit.errors import KitError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 contest_option = click.option(
-    "--contest", default="practice", show_default=True, help="Name of a file in configs/contests, or its path."
+    "--contest",
+    default="practice",
+    show_default=True,
+    shell_complete=lambda context, option, begun: [one for one in list_names("contests") if one.startswith(begun)],
+    help="Name of a file in configs/contests, or its path.",
 )
 data_option = click.option("--data", type=click.Path(path_type=Path), help="Training data; overrides the contest's.")
 root_option = click.option(
@@ -45,14 +52,61 @@ WIDTH = 140
 """Columns where output goes to a file or a pipe, so that tables keep their figures."""
 
 
+def _flag(name: str, help_line: str) -> Callable[[Command], Command]:
+    """An option without a parameter: `kit.echo.asked_for` reads it wherever output is made."""
+
+    def remember(context: click.Context, option: click.Parameter, value: bool) -> None:
+        if value:
+            context.meta[FLAG + name] = True
+
+    return click.option(f"--{name}", is_flag=True, expose_value=False, is_eager=True, callback=remember, help=help_line)
+
+
+wide_option = _flag("wide", "Show every column of the tables, however narrow the terminal.")
+quiet_option = _flag("quiet", "Print results and errors alone: no progress, no bars.")
+debug_option = _flag("debug", "Show the stack trace of an error, and warnings.")
+
+
+def with_common(command: click.Command) -> click.Command:
+    """The command with --quiet and --debug, and its subcommands likewise."""
+    have = {option.name for option in command.params}
+    for name, option in (("quiet", quiet_option), ("debug", debug_option)):
+        if name not in have:
+            option(command)
+    if isinstance(command, click.Group):
+        for part in command.commands.values():
+            with_common(part)
+    return command
+
+
+class Screen(Console):
+    """A console that knows --wide and --quiet."""
+
+    def __init__(self, wide: bool = False, quiet_rules: bool = False, **more: Any) -> None:
+        self.wide, self.quiet_rules = wide, quiet_rules
+        super().__init__(**more)
+
+    def print(self, *objects: Any, **more: Any) -> None:
+        """Like rich's; with --wide, lines may be longer than the terminal is wide."""
+        super().print(*objects, **({"crop": False} if self.wide else {}) | more)
+
+    def rule(self, *arguments: Any, **more: Any) -> None:
+        """A heading between stages; none with --quiet."""
+        if not self.quiet_rules:
+            super().rule(*arguments, **more)
+
+
 def make_console(stderr: bool = False) -> Console:
     """Where a command prints; to standard error when JSON goes to standard output."""
-    console = Console(stderr=stderr, highlight=False, soft_wrap=False)
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=WIDTH)
+    flags: dict[str, Any] = {"wide": asked_for("wide"), "quiet_rules": asked_for("quiet")}
+    console = Screen(stderr=stderr, highlight=False, soft_wrap=False, **flags)
+    return console if console.is_terminal else Screen(stderr=stderr, highlight=False, width=WIDTH, **flags)
 
 
 def make_echo(console: Console) -> Echo:
-    """Prints lines as they are: brackets are no markup, and a path is never broken."""
+    """Prints lines as they are: brackets are no markup, and a path is never broken. Nothing with --quiet."""
+    if asked_for("quiet"):
+        return lambda line: None
     return lambda line: console.print(line, markup=False, soft_wrap=True)
 
 
@@ -73,13 +127,21 @@ def launched() -> bool:
 
 
 def run_guarded(command: click.Command) -> None:
-    """Runs a command; a KitError becomes one message and exit 2, Ctrl-C a word of comfort and exit 130."""
-    warnings.filterwarnings("ignore")
+    """Runs a command, and leaves the program with the exit code that says how it went.
+
+    0: done. 1: done, but a check failed (a rehearsal, an upload without a score). 2: the input breaks a rule; one
+    message says which, and what to do. 3: a fault of the kit; the stack trace goes to a file. 130: Ctrl-C.
+    With --debug the stack trace of an error is shown.
+    """
+    debug = "--debug" in sys.argv[1:]
+    if not debug:
+        warnings.filterwarnings("ignore")
     try:
         command.main(standalone_mode=False)
     except KitError as error:
+        _trace(debug)
         Console(stderr=True, soft_wrap=True, highlight=False).print(f"[red]error:[/red] {_escaped(error)}")
-        sys.exit(2)
+        sys.exit(USER_ERROR)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
@@ -87,7 +149,30 @@ def run_guarded(command: click.Command) -> None:
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         print("\nInterrupted. What is finished is kept: run the same command to go on.", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # the reader, say `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        _trace(debug)
+        where = "" if debug else f" The stack trace is in {_keep_trace()}; --debug shows it."
+        print(f"fault of the kit: {type(error).__name__}: {error}.{where} Please report it.", file=sys.stderr)
+        sys.exit(FAULT)
+
+
+USER_ERROR, FAULT, INTERRUPTED = 2, 3, 130
+
+
+def _trace(debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+
+
+def _keep_trace() -> Path:
+    """The stack trace in a file of its own: after hours of work it must not be lost."""
+    with tempfile.NamedTemporaryFile("w", prefix="kit-fault-", suffix=".txt", delete=False) as file:
+        traceback.print_exc(file=file)
+    return Path(file.name)
 
 
 def _escaped(error: KitError) -> str:

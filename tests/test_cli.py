@@ -14,13 +14,14 @@ from typing import Any
 import click
 import numpy as np
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 from conftest import Toy
 
 from kit.artefact import read_json, read_npz
-from kit.cli import COMMANDS, group
+from kit.cli import COMMANDS, STAGES, group
 from kit.errors import KitError
-from kit.options import make_console, make_echo, run_guarded
+from kit.options import make_console, make_echo, run_guarded, with_common
 
 
 def run(*arguments: str) -> str:
@@ -52,9 +53,32 @@ def wait_for(condition: Callable[[], Any], process: subprocess.Popen[str], secon
 # -------------------------------------------------------------------------------------------------------- help
 def test_help_lists_every_command_with_a_line() -> None:
     text = run("--help")
-    for name, (_, line) in COMMANDS.items():
+    for name, entry in COMMANDS.items():
         assert any(row.split()[:1] == [name] for row in text.splitlines()), name
-        assert line.split()[0] in text
+        assert entry.line.split()[0] in text
+        assert f"$ {entry.example[:40]}" in text
+    for stage in STAGES:
+        assert f"{stage}:\n" in text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_example_is_a_command_line_that_the_command_takes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = COMMANDS[name].example.removeprefix('eval "$(').removesuffix(')"').split()
+    assert words[:2] == ["kit", name]
+    command = group.get_command(click.Context(group), name)
+    assert command is not None
+    if isinstance(command, click.Group):
+        command, words = command.commands[words[2]], words[1:]
+    monkeypatch.setattr(click.Path, "convert", lambda self, value, parameter, context: value)
+    command.make_context(name, words[2:])
+
+
+def test_completion_costs_no_import_and_knows_commands_and_contests() -> None:
+    complete = ShellComplete(group, {}, "kit", "_KIT_COMPLETE")
+    assert [one.value for one in complete.get_completions([], "lea")] == ["leaderboard"]
+    assert [one.value for one in complete.get_completions(["leaderboard", "--contest"], "prac")] == ["practice"]
+    for shell in ("bash", "zsh", "fish"):
+        assert "_KIT_COMPLETE" in run("completion", shell)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -109,10 +133,27 @@ def test_ctrl_c_is_a_word_of_comfort_and_exit_130(
         assert "Interrupted. What is finished is kept: run the same command to go on." in capsys.readouterr().err
 
 
-def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["kit"])
-    with pytest.raises(ZeroDivisionError):
-        run_guarded(raising(ZeroDivisionError()))
+def test_a_bug_keeps_its_traceback_in_a_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert leave(raising(ZeroDivisionError("by nothing")), monkeypatch) == 3
+    err = capsys.readouterr().err
+    assert "ZeroDivisionError: by nothing" in err
+    assert "Traceback" not in err
+    kept = re.search(r"is in (\S+);", err)
+    assert kept is not None
+    assert "Traceback" in Path(kept[1]).read_text()
+    Path(kept[1]).unlink()
+
+
+@pytest.mark.parametrize(("error", "code"), [(ZeroDivisionError("x"), 3), (KitError("x"), 2)])
+def test_debug_shows_the_stack_trace(
+    error: Exception, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert leave(with_common(raising(error)), monkeypatch, "--debug") == code
+    assert "Traceback" in capsys.readouterr().err
+    assert leave(with_common(raising(error)), monkeypatch) == code
+    assert "Traceback" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -163,6 +204,31 @@ def test_lines_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> No
     line = "[data] path = /a/[/very]/" + "long/" * 60 + "path"
     make_echo(make_console())(line)
     assert capsys.readouterr().out == line + "\n"
+
+
+def test_quiet_leaves_results_alone(trained: Toy) -> None:
+    loud = run("blend", "best2", "--contest", "toy", "--compare")
+    calm = run("blend", "best2", "--contest", "toy", "--compare", "--quiet")
+    assert "written to" in loud
+    assert "written to" not in calm
+    assert "Diversity of errors" in calm
+    assert run("--quiet", "train", "--contest", "toy") == ""
+
+
+def test_no_number_is_cut_in_eighty_columns(trained: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kit.options.WIDTH", 80)
+    rows = json.loads(run("leaderboard", "--contest", "toy", "--json"))
+    text, wide = run("leaderboard", "--contest", "toy"), run("leaderboard", "--contest", "toy", "--wide")
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    for row in rows:
+        assert f"{row['clean']:.4f}" in text
+        assert f"{row['shifted']:.4f}" in text
+        assert f"{row['log_loss']:.3f}" in wide
+    hidden = text.split("not shown: ")[1].split(".")[0].split(", ")
+    assert "log loss" in hidden
+    assert all(name in wide for name in hidden)
+    assert "not shown" not in wide
 
 
 # ---------------------------------------------------------------------------------------------------- commands

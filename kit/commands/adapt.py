@@ -19,7 +19,7 @@ from kit.data.prepared import prepare
 from kit.errors import ConfigError
 from kit.inference.adapt import METHODS
 from kit.oof_store import finished_at, load_runs
-from kit.options import contest_options, make_console, make_echo
+from kit.options import contest_options, make_console, make_echo, wide_option
 from kit.packaging.adaptation import OFF
 from kit.pipeline.plan import planned
 from kit.shifts.battery import Battery
@@ -30,6 +30,7 @@ from kit.workspace import Workspace
 @click.argument("recipes", nargs=-1)
 @contest_options
 @click.option("--batch", "size", default=256, show_default=True, type=click.IntRange(min=2), help="Images a batch.")
+@wide_option
 def adapt(recipes: tuple[str, ...], contest: str, data: Path | None, root: Path, size: int) -> None:
     """Try adaptation at prediction time on trained RECIPES (all complete ones by default), and decide.
 

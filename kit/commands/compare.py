@@ -16,7 +16,15 @@ from kit.comparison.tables import ablation_table, recall_table, recipe_table, wr
 from kit.config import load_contest
 from kit.data.prepared import prepare
 from kit.errors import ConfigError
-from kit.options import cluster_option, contest_options, json_option, make_console, make_echo, workers_option
+from kit.options import (
+    cluster_option,
+    contest_options,
+    json_option,
+    make_console,
+    make_echo,
+    wide_option,
+    workers_option,
+)
 from kit.pipeline.budget import find_recipe
 from kit.pipeline.plan import planned
 from kit.pipeline.stages import split_names
@@ -38,6 +46,7 @@ from kit.workspace import Workspace
 @workers_option
 @cluster_option
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the CSVs and the figure.")
+@wide_option
 @json_option
 def compare(
     contest: str,

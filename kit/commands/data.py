@@ -7,13 +7,12 @@ from pathlib import Path
 
 import click
 import pandas as pd
-from rich.console import Console
-from rich.table import Table
 
+from kit.commands.printing import print_rows, records
 from kit.config import load_contest
 from kit.data.folds import PART_NAMES
 from kit.data.prepared import prepare
-from kit.options import contest_options, json_option, make_console, make_echo
+from kit.options import contest_options, json_option, make_console, make_echo, wide_option
 from kit.pipeline.plan import planned
 from kit.workspace import Workspace
 
@@ -21,6 +20,7 @@ from kit.workspace import Workspace
 @click.command()
 @contest_options
 @click.option("--yes", is_flag=True, help="Drop all that is suspected, also over [clean] max_share of the rows.")
+@wide_option
 @json_option
 def clean(contest: str, data: Path | None, root: Path, yes: bool, as_json: bool) -> None:
     """Decide which rows to keep, and say why. Edit `keep` in clean.csv to overrule a decision."""
@@ -32,7 +32,7 @@ def clean(contest: str, data: Path | None, root: Path, yes: bool, as_json: bool)
         print(json.dumps(counts.to_dict("records")))
         return
     counts.loc[~counts["keep"] & (counts["reason"] == ""), "reason"] = "by hand"
-    _print(console, counts.replace({"keep": {True: "yes", False: "no"}}), "clean.csv")
+    print_rows(console, records(counts.replace({"keep": {True: "yes", False: "no"}})), "clean.csv")
 
 
 @click.command()
@@ -55,6 +55,7 @@ def data(contest: str, data: Path | None, root: Path, test: Path | None, as_json
 
 @click.command()
 @contest_options
+@wide_option
 @json_option
 def folds(contest: str, data: Path | None, root: Path, as_json: bool) -> None:
     """Decide who is held out when: rows of each class in each fold."""
@@ -66,13 +67,4 @@ def folds(contest: str, data: Path | None, root: Path, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"digest": prepared.fold_digest, "rows": counts.to_dict("records")}))
         return
-    _print(console, counts, f"folds.csv, digest {prepared.fold_digest[:12]}")
-
-
-def _print(console: Console, counts: pd.DataFrame, title: str) -> None:
-    table = Table(title=title, title_justify="left")
-    for column in counts.columns:
-        table.add_column(str(column), justify="left" if counts[column].dtype == object else "right")
-    for row in counts.itertuples(index=False):
-        table.add_row(*(str(value) for value in row))
-    console.print(table)
+    print_rows(console, records(counts), f"folds.csv, digest {prepared.fold_digest[:12]}")

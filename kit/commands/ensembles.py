@@ -27,7 +27,7 @@ from kit.ensemble.tables import calibration_rows, diversity_rows, front_rows, ki
 from kit.ensemble.view_choice import best_views
 from kit.errors import EnsembleError
 from kit.oof_store import OofRun, check_shifts, load_runs
-from kit.options import contest_options, json_option, make_console, make_echo
+from kit.options import contest_options, json_option, make_console, make_echo, wide_option
 from kit.pipeline import stages
 from kit.pipeline.budget import find_recipe
 from kit.pipeline.plan import planned
@@ -52,6 +52,7 @@ from kit.workspace import Workspace
 @click.option("--front", "figure", type=click.Path(path_type=Path, dir_okay=False),
               help="Measure every recipe's cost and draw accuracy against it (.svg, .png).")
 @click.option("--compare", is_flag=True, help="Score every kind of ensemble nested, and show members' diversity.")
+@wide_option
 @json_option
 def blend(
     name: str, contest: str, data: Path | None, root: Path, recipes: str | None, external: tuple[Path, ...],

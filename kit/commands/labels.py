@@ -10,7 +10,7 @@ from kit.commands.printing import print_json, print_rows
 from kit.config import load_contest
 from kit.data.prepared import prepare
 from kit.ensemble.label_doubts import act, rank_labels
-from kit.options import contest_options, json_option, make_console, make_echo
+from kit.options import contest_options, json_option, make_console, make_echo, wide_option
 from kit.pipeline.plan import planned
 from kit.workspace import Workspace
 
@@ -23,6 +23,7 @@ from kit.workspace import Workspace
 @click.option("--weight", type=click.FloatRange(0, 1, min_open=True), help="Keep them, at this weight in the loss.")
 @click.option("--id", "ids", multiple=True, help="Act on this row alone; may be given more than once.")
 @click.option("--yes", is_flag=True, help="Act on the doubted rows also where they are many.")
+@wide_option
 @json_option
 def labels(
     contest: str,

@@ -12,7 +12,7 @@ from kit.commands.printing import print_json, print_rows
 from kit.config import load_contest
 from kit.data.prepared import prepare
 from kit.nets.listing import net_rows
-from kit.options import contest_options, json_option, make_console, make_echo
+from kit.options import contest_options, json_option, make_console, make_echo, wide_option
 from kit.pipeline.budget import find_recipe
 from kit.train.augment.policy import augment as apply_preset
 from kit.train.grid import augmentation_grid
@@ -23,6 +23,7 @@ from kit.workspace import Workspace
 
 @click.command()
 @click.argument("pattern", default="")
+@wide_option
 @json_option
 def nets(pattern: str, as_json: bool) -> None:
     """List networks whose name holds PATTERN; every other name of timm and torchvision works too."""

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
+import pandas as pd
 from rich.console import Console
-from rich.table import Table
+
+from kit.table import Column, Grid
 
 Row = dict[str, Any]
 
 
-def print_rows(console: Console, rows: Sequence[Row], title: str = "") -> None:
-    """`rows` as a table with the keys of the first as columns; numbers stay whole, whatever the width."""
-    cells = [[_cell(value) for value in row.values()] for row in rows]
-    table = Table(title=title or None, title_justify="left", padding=(0, 1, 0, 0))
-    for place, name in enumerate(rows[0] if rows else ()):
-        number = isinstance(rows[0][name], (int, float))
-        least = max(len(row[place]) for row in cells) if number else None
-        table.add_column(name.replace("_", " "), justify="right" if number else "left", min_width=least)
-    for row in cells:
-        table.add_row(*row)
-    console.print(table)
+def print_rows(console: Console, rows: Sequence[Row], title: str = "", last: Collection[str] = ()) -> None:
+    """`rows` as a table with the keys of the first as columns.
+
+    In a narrow terminal the columns named in `last` are left out first, then the others from the right; the first
+    two always stay.
+    """
+    if not rows:
+        console.print(f"{title or 'nothing'}: no rows" if title else "no rows", markup=False)
+        return
+    columns = []
+    for place, name in enumerate(rows[0]):
+        number = any(isinstance(row[name], (int, float)) and not isinstance(row[name], bool) for row in rows)
+        rank = 0 if place < 2 else 2 if name in last else 1
+        columns.append(Column(name.replace("_", " "), number, rank))
+    console.print(Grid(columns, [[_cell(row[name]) for name in rows[0]] for row in rows], title))
+
+
+def records(table: pd.DataFrame) -> list[Row]:
+    """A data frame's rows as plain dictionaries."""
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
 def _cell(value: Any) -> str:

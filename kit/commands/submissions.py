@@ -11,7 +11,7 @@ from kit.commands.printing import print_json, print_rows
 from kit.config import list_names, load_contest, load_platform
 from kit.data.prepared import prepare
 from kit.ensemble.blend import Blend
-from kit.options import contest_option, contest_options, json_option, make_console, make_echo, root_option
+from kit.options import contest_option, contest_options, json_option, make_console, make_echo, root_option, wide_option
 from kit.packaging.pack import Notebook
 from kit.pipeline import stages
 from kit.pipeline.plan import planned
@@ -89,6 +89,7 @@ def package(
     help="Of a predictions file: the contest's "
     "sample_submission.csv, or an npz with ids, and labels where they are known.",
 )
+@wide_option
 def rehearse(
     zip_path: Path,
     contest: str,
@@ -119,6 +120,7 @@ def rehearse(
 
 @click.command()
 @click.argument("name", required=False)
+@wide_option
 @json_option
 def platforms(name: str | None, as_json: bool) -> None:
     """What each platform runs, and its limits; NAME explains one. A new one is a file in configs/platforms."""
@@ -132,6 +134,7 @@ def platforms(name: str | None, as_json: bool) -> None:
 @click.group(invoke_without_command=True)
 @contest_option
 @root_option
+@wide_option
 @json_option
 @click.pass_context
 def ledger(context: click.Context, contest: str, root: Path, as_json: bool) -> None:

@@ -13,7 +13,15 @@ from rich.live import Live
 
 from kit.commands.printing import print_json
 from kit.config import ContestConfig, RecipeConfig, load_contest
-from kit.options import cluster_option, contest_options, json_option, make_console, make_echo, workers_option
+from kit.options import (
+    cluster_option,
+    contest_options,
+    json_option,
+    make_console,
+    make_echo,
+    wide_option,
+    workers_option,
+)
 from kit.pipeline.plan import planned
 from kit.sweep.config import SweepConfig
 from kit.sweep.files import load_sweep
@@ -36,6 +44,7 @@ from kit.workspace import Workspace
 @cluster_option
 @click.option("--status", "show", is_flag=True, help="Show how it stands, and end.")
 @click.option("--promote", "count", type=click.IntRange(min=1), help="Write the best K trials as recipes, and end.")
+@wide_option
 @json_option
 def sweep(
     name: str, contest: str, data: Path | None, root: Path, hours: float | None, trials: int | None,

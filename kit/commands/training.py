@@ -23,6 +23,7 @@ from kit.options import (
     make_console,
     make_echo,
     root_option,
+    wide_option,
     workers_option,
 )
 from kit.pipeline.budget import find_recipe
@@ -90,6 +91,7 @@ def _of_repeat(workspace: Workspace, repeat: int) -> Workspace:
 @click.command()
 @contest_option
 @root_option
+@wide_option
 @json_option
 def leaderboard(contest: str, root: Path, as_json: bool) -> None:
     """Out-of-fold scores of all complete runs of a contest, clean and shifted."""

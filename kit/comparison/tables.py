@@ -6,50 +6,77 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from rich.table import Table
+from rich.text import Text
 
 from kit.artefact import write_csv
 from kit.comparison.measures import Difference, Measures
+from kit.table import Column, Grid
 
-COLUMNS = ("recipe", "px", "epochs", "clean", "± folds", "prec.", "rec.", "F1", "shifted", "gap", "min", "M par")
-ABLATED = ("technique", "without", "with", "Δ clean", "± se", "Δ shifted", "± se", "Δ F1")
+COLUMNS = (
+    Column("recipe", number=False),
+    Column("px", rank=3),
+    Column("epochs", rank=4),
+    Column("clean"),
+    Column("± folds", rank=2),
+    Column("prec.", rank=4),
+    Column("rec.", rank=4),
+    Column("F1", rank=2),
+    Column("shifted"),
+    Column("gap", rank=1),
+    Column("min", rank=2),
+    Column("M par", rank=3),
+)
+ABLATED = (
+    Column("technique", number=False),
+    Column("without", number=False, rank=2),
+    Column("with", number=False, rank=1),
+    Column("Δ clean"),
+    Column("± se"),
+    Column("Δ shifted"),
+    Column("± se", rank=1),
+    Column("Δ F1", rank=2),
+)
 
 
-def recipe_table(lines: Sequence[Measures], title: str) -> Table:
+def recipe_table(lines: Sequence[Measures], title: str) -> Grid:
     """A line a recipe, best clean accuracy first."""
-    made = _table(title, COLUMNS, left=("recipe",))
-    for one in by_clean(lines):
-        made.add_row(
-            one.recipe,
-            f"{one.size}",
-            f"{one.epochs:g}",
-            f"{one.clean:.4f}",
-            _number(one.spread),
-            f"{one.precision:.3f}",
-            f"{one.recall:.3f}",
-            f"{one.f1:.3f}",
-            _number(one.shifted),
-            f"{one.gap:+.3f}",
-            f"{one.minutes:.1f}",
-            f"{one.parameters / 1e6:.2f}",
-        )
-    made.caption = "prec., rec., F1: means over classes. gap: accuracy on training rows less clean"
-    return made
+    note = "prec., rec., F1: means over classes. gap: accuracy on training rows less clean"
+    return Grid(COLUMNS, [_cells(one) for one in by_clean(lines)], title, note)
 
 
-def recall_table(lines: Sequence[Measures], class_names: tuple[str, ...]) -> Table:
-    """Recall of every class on clean rows."""
-    made = _table("Recall by class, clean", ("recipe", *class_names), left=("recipe",))
-    for one in by_clean(lines):
-        made.add_row(one.recipe, *(f"{value:.3f}" for value in one.recalls))
-    return made
+def _cells(one: Measures) -> list[str | Text]:
+    return [
+        one.recipe,
+        f"{one.size}",
+        f"{one.epochs:g}",
+        f"{one.clean:.4f}",
+        _number(one.spread),
+        f"{one.precision:.3f}",
+        f"{one.recall:.3f}",
+        f"{one.f1:.3f}",
+        _number(one.shifted),
+        f"{one.gap:+.3f}",
+        f"{one.minutes:.1f}",
+        f"{one.parameters / 1e6:.2f}",
+    ]
 
 
-def ablation_table(differences: Sequence[Difference]) -> Table:
+def recall_table(lines: Sequence[Measures], class_names: tuple[str, ...]) -> Grid:
+    """Recall of every class on clean rows; in a narrow terminal the classes that all recipes know go first."""
+    worst_first = sorted(range(len(class_names)), key=lambda one: min((line.recalls[one] for line in lines), default=0))
+    ranks = {place: order + 1 for order, place in enumerate(worst_first)}
+    columns = [Column(name, rank=ranks[place]) for place, name in enumerate(class_names)]
+    rows: list[list[str | Text]] = [
+        [one.recipe, *(f"{value:.3f}" for value in one.recalls)] for one in by_clean(lines)
+    ]
+    return Grid([Column("recipe", number=False), *columns], rows, "Recall by class, clean")
+
+
+def ablation_table(differences: Sequence[Difference]) -> Grid:
     """What each technique brought; a star where the difference is more than twice its standard error."""
-    made = _table("Each technique against its own base", ABLATED, left=ABLATED[:3])
-    for one in differences:
-        made.add_row(
+    note = "* more than twice its standard error, which is over rows: other seeds come on top"
+    rows: list[list[str | Text]] = [
+        [
             one.technique,
             one.without,
             one.used,
@@ -58,9 +85,10 @@ def ablation_table(differences: Sequence[Difference]) -> Table:
             "-" if one.shifted is None else f"{one.shifted:+.4f}{_star(one.shifted, one.shifted_se or 0.0)}",
             _number(one.shifted_se),
             f"{one.macro_f1:+.3f}",
-        )
-    made.caption = "* more than twice its standard error, which is over rows: other seeds come on top"
-    return made
+        ]
+        for one in differences
+    ]
+    return Grid(ABLATED, rows, "Each technique against its own base", note)
 
 
 def by_clean(lines: Sequence[Measures]) -> list[Measures]:
@@ -74,13 +102,6 @@ def _star(value: float, se: float) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
-
-
-def _table(title: str, columns: Sequence[str], left: Sequence[str]) -> Table:
-    made = Table(title=title, title_justify="left")
-    for name in columns:
-        made.add_column(name, justify="left" if name in left else "right", no_wrap=True)
-    return made
 
 
 def write_tables(

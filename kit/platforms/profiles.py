@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from rich.table import Table
+from rich.text import Text
 
 from kit.config import PlatformConfig, list_names, load_platform
 from kit.rehearsal.environment import MARKER, environment_folder
+from kit.table import Column, Grid
 
 
-def overview() -> Table:
+def overview() -> Grid:
     """All profiles, one a line."""
-    table = Table("platform", "title", "hand in", "networks run in", title="kit platforms NAME explains one")
+    columns = [
+        Column("platform", number=False),
+        Column("title", number=False, rank=2),
+        Column("you submit", number=False),
+        Column("networks run in", number=False, rank=1),
+    ]
+    rows: list[list[str | Text]] = []
     for name in list_names("platforms"):
         platform = load_platform(name)
         runtimes = ", ".join(platform.runtimes) if platform.artefact != "predictions" else "-"
-        table.add_row(name, platform.title, _artefact(platform), runtimes)
-    return table
+        rows.append([name, platform.title, _artefact(platform), runtimes])
+    return Grid(columns, rows, note="kit platforms NAME explains one")
 
 
-def explain(platform: PlatformConfig) -> Table:
+def explain(platform: PlatformConfig) -> Grid:
     """One profile, every rule in words."""
-    table = Table(show_header=False, title=f"{platform.name}: {platform.title}")
-    for what, value in _facts(platform).items():
-        table.add_row(what, value)
-    return table
+    rows: list[list[str | Text]] = [[what, value] for what, value in _facts(platform).items()]
+    columns = [Column("rule", number=False), Column("value", number=False)]
+    return Grid(columns, rows, f"{platform.name}: {platform.title}")
 
 
 def _artefact(platform: PlatformConfig) -> str:
@@ -39,7 +45,7 @@ def _artefact(platform: PlatformConfig) -> str:
 
 
 def _facts(platform: PlatformConfig) -> dict[str, str]:
-    facts = {"hand in": _artefact(platform)}
+    facts = {"you submit": _artefact(platform)}
     if platform.artefact == "code":
         given = "the submission's folder" if platform.constructor else "nothing"
         kind = "a TensorFlow tensor" if platform.input == "tensorflow" else "a numpy array"

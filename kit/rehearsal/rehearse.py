@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
 from kit.artefact import sha256_file, write_json
@@ -35,6 +34,7 @@ from kit.rehearsal.questions import Questions, ask
 from kit.rehearsal.reference import Reference, make_reference
 from kit.rehearsal.sandbox import SUBMISSION, Interpreter, Job, Limits, Outcome, run_isolated
 from kit.rehearsal.static import check_zip
+from kit.table import Column, Grid
 from kit.workspace import Workspace
 
 PRINTED_BYTES = 1 << 20
@@ -65,19 +65,18 @@ class Rehearsal:
         """Whether every check holds."""
         return all(check.passed for check in self.checks)
 
-    def table(self) -> Table:
+    def table(self) -> Grid:
         """The checks for a terminal."""
         failures = sum(not check.passed for check in self.checks)
         title = f"{self.zip.name} on {self.platform}: " + (f"{failures} failed" if failures else "passed")
-        table = Table("check", "", "figure", title=title)
+        rows: list[list[str | Text]] = []
         for check in self.checks:
-            mark = "[green]ok[/green]" if check.passed else "[red]FAILED[/red]"
+            mark = Text("ok", "green") if check.passed else Text("FAILED", "red")
             lines = [check.figure]
             if not check.passed:
                 lines += [check.wrong, f"The platform would show: {check.shown}"]
-            # A submission's own words must not be read as markup.
-            table.add_row(check.name, mark, Text("\n".join(lines)))
-        return table
+            rows.append([check.name, mark, "\n".join(lines)])
+        return Grid([Column(name, number=False) for name in ("check", "", "figure")], rows, title)
 
     def to_json(self, path: Path) -> None:
         """Write the report; it exists only when the rehearsal came to its end."""

@@ -9,7 +9,7 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.text import Text
 
 from kit.sweep.config import SweepConfig
 from kit.sweep.confirm import winners
@@ -17,6 +17,7 @@ from kit.sweep.noise import Base, read_base
 from kit.sweep.owners import is_gone
 from kit.sweep.pruning import EPOCHS
 from kit.sweep.search import shown
+from kit.table import Column, Grid
 
 LAST = 3
 
@@ -99,12 +100,9 @@ def render(found: Status, sweep: SweepConfig) -> RenderableType:
     return Group(*parts)
 
 
-def _table(found: Status, sweep: SweepConfig) -> Table:
-    front = "the Pareto front" if len(sweep.objective) > 1 else "best so far"
-    table = Table(title=front, title_justify="left")
-    for name in ("trial", *sweep.objective):
-        table.add_column(name, justify="right")
-    table.add_column("parameters")
-    for trial in found.best:
-        table.add_row(str(trial.number), *(f"{value:.4f}" for value in trial.values), shown(trial.params))
-    return table
+def _table(found: Status, sweep: SweepConfig) -> Grid:
+    columns = [Column("trial"), *(Column(name) for name in sweep.objective), Column("parameters", number=False)]
+    rows: list[list[str | Text]] = [
+        [str(trial.number), *(f"{value:.4f}" for value in trial.values), shown(trial.params)] for trial in found.best
+    ]
+    return Grid(columns, rows, "the Pareto front" if len(sweep.objective) > 1 else "best so far")

@@ -1,7 +1,9 @@
-"""What long work shows: bars with loss, score, images per second and ETA on a terminal, a line a fold elsewhere."""
+"""What long work shows: bars with loss, score, images per second and ETA on a terminal or in a notebook, a line a fold
+elsewhere."""
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import time
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from kit.echo import Echo
+from kit.echo import Echo, asked_for
 
 
 class FitDisplay:
@@ -45,9 +47,12 @@ class FitDisplay:
 
 @contextmanager
 def fit_bars(wanted: bool = True) -> Iterator[Progress | None]:
-    """A live display on a terminal, None where output goes to a file or a pipe, or none is wanted."""
+    """A live display on a terminal or in a notebook.
+
+    None where output goes to a file or a pipe, where none is wanted, and with --quiet.
+    """
     console = Console(file=sys.stderr)
-    if not (wanted and console.is_terminal):
+    if not wanted or asked_for("quiet") or not (console.is_terminal or _has_widgets(console)):
         yield None
         return
     columns = (
@@ -58,3 +63,8 @@ def fit_bars(wanted: bool = True) -> Iterator[Progress | None]:
     )
     with Progress(*columns, console=console, transient=True) as bars:
         yield bars
+
+
+def _has_widgets(console: Console) -> bool:
+    """Whether a notebook can draw a bar, which takes ipywidgets; without it, the lines have to do."""
+    return console.is_jupyter and importlib.util.find_spec("ipywidgets") is not None

@@ -6,15 +6,27 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from rich.table import Table
+from rich.text import Text
 
 from kit.config import AugmentConfig, ContestConfig
 from kit.ensemble.pool import Pool, make_pool
 from kit.ensemble.scoring.scores import Score
 from kit.oof_store import OofRun
+from kit.table import Column, Grid
 from kit.train.augment.policy import trained_families
 
-COLUMNS = ("recipe", "clean", "± folds", "macro F1", "log loss", "shifted", "± se", "worst family", "min", "M par")
+COLUMNS = (
+    Column("recipe", number=False),
+    Column("clean"),
+    Column("± folds", rank=2),
+    Column("macro F1", rank=3),
+    Column("log loss", rank=4),
+    Column("shifted"),
+    Column("± se", rank=1),
+    Column("worst family", number=False, rank=2),
+    Column("min", rank=3),
+    Column("M par", rank=3),
+)
 
 
 def rows(runs: Sequence[OofRun], contest: ContestConfig, pool: Pool | None = None) -> list[dict[str, Any]]:
@@ -54,26 +66,29 @@ def _spread(scores: Sequence[float | None]) -> float | None:
     return float(np.std(known, ddof=1)) if len(known) > 1 else None
 
 
-def table(rows: Sequence[dict[str, Any]], expects: str) -> Table:
+def table(rows: Sequence[dict[str, Any]], expects: str) -> Grid:
     """`rows` for a terminal; a star marks a worst family that the recipe trained on."""
-    made = Table(title=f"Out-of-fold leaderboard, by {expects} score", title_justify="left")
-    for name in COLUMNS:
-        made.add_column(name, justify="left" if name in ("recipe", "worst family") else "right", no_wrap=True)
-    for row in rows:
-        made.add_row(
-            row["recipe"],
-            f"{row['clean']:.4f}",
-            _optional(row["fold_spread"]),
-            f"{row['macro_f1']:.4f}",
-            f"{row['log_loss']:.3f}",
-            _optional(row["shifted"]),
-            _optional(row["shifted_se"]),
-            _worst(row),
-            f"{row['minutes']:.1f}",
-            f"{row['parameters'] / 1e6:.2f}",
-        )
-    made.caption = "* the recipe's augmentation touches that family of shifts"
-    return made
+    return Grid(
+        COLUMNS,
+        [_cells(row) for row in rows],
+        f"Out-of-fold leaderboard, by {expects} score",
+        "* the recipe's augmentation touches that family of shifts",
+    )
+
+
+def _cells(row: dict[str, Any]) -> list[str | Text]:
+    return [
+        row["recipe"],
+        f"{row['clean']:.4f}",
+        _optional(row["fold_spread"]),
+        f"{row['macro_f1']:.4f}",
+        f"{row['log_loss']:.3f}",
+        _optional(row["shifted"]),
+        _optional(row["shifted_se"]),
+        _worst(row),
+        f"{row['minutes']:.1f}",
+        f"{row['parameters'] / 1e6:.2f}",
+    ]
 
 
 def _optional(value: float | None) -> str:
