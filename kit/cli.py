@@ -21,6 +21,10 @@ class Entry(NamedTuple):
 
 
 STAGES = {
+    "Start": {
+        "init": Entry("start", "Look at the data and write the contest's file.",
+                      "kit init mine --data train/ --sample sample_submission.csv"),
+    },
     "Data": {
         "clean": Entry("data", "Decide which rows to keep; writes clean.csv.", "kit clean --contest mine"),
         "folds": Entry("data", "Decide who is held out when; writes folds.csv.", "kit folds --contest mine"),

@@ -53,7 +53,7 @@ def read_csv(request: Request) -> ImageSet:
     path, place = paths(request.path, request.config, request.labelled)
     files = open_files(place)
     rows = _read_rows(path, request)
-    names = _match(rows.ids, files, place.stem)
+    names = match_files(rows.ids, files, place.stem)
     found = np.flatnonzero([name is not None for name in names])
     notes = list(rows.notes)
     _left_out(rows.ids, "row", "an image", np.setdiff1d(np.arange(len(names)), found), path, request, notes)
@@ -107,7 +107,7 @@ def _images(table: Path, config: DataConfig, labelled: bool) -> Path:
 
 
 def _read_rows(path: Path, request: Request) -> Rows:
-    table = _read_table(path)
+    table = read_table(path)
     config = request.config
     notes: list[str] = []
     id_column = _column(table, config.id_column, ID_COLUMNS, "id_column", path, notes, first=True)
@@ -128,7 +128,7 @@ def _read_rows(path: Path, request: Request) -> Rows:
     return Rows(rows.ids, to_indices(raw[there], request.contest.classes), rows.extra, rows.notes)
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> pd.DataFrame:
     """The table with all values as text; the delimiter is the one of , ; and tab that its first line has
     most of.
     """
@@ -191,7 +191,7 @@ def _column(
     return guesses[0]
 
 
-def _match(ids: np.ndarray, files: Files, folder: str) -> list[str | None]:
+def match_files(ids: np.ndarray, files: Files, folder: str) -> list[str | None]:
     """For each id its image: by path, by file name, and by both without suffix; None where there is none.
 
     An id may begin with the name of the `folder` or zip that holds the images.

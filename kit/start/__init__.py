@@ -1,0 +1,1 @@
+"""`kit init`: looks at a contest's data and writes its file, with what was seen and what was unsure as comments."""

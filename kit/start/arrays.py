@@ -1,0 +1,144 @@
+"""Contests that hand out arrays, as `kit init` sees them: which array holds what."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+
+from kit.data.sources.arrays import IMAGE_KEYS, LABEL_KEYS, MEDMNIST_SPLITS, TEST_KEYS
+from kit.errors import DataError
+from kit.start.found import Found, names_of
+from kit.start.groups import group_key, looks_like_group
+
+BY_NUMBER = "The classes are named by their numbers: put their real names into `classes`, in the same order."
+
+
+def look_at_npz(path: Path) -> Found:
+    """An npz with arrays of any name, or MedMNIST's with its splits."""
+    arrays = _open(path)
+    if {f"{split}_{what}" for split in MEDMNIST_SPLITS[:2] for what in ("images", "labels")} <= arrays.keys():
+        return _medmnist(path, arrays)
+    images_key = _choose(arrays, IMAGE_KEYS, TEST_KEYS, images=True, path=path)
+    images = arrays[images_key]
+    labels_key = _choose(arrays, LABEL_KEYS, (), images=False, path=path, rows=len(images))
+    found = _labelled("npz", path, images, arrays[labels_key])
+    if images_key != "images":
+        found.data["images"] = images_key
+    if labels_key != "labels":
+        found.data["labels"] = labels_key
+    one_each = {key: array for key, array in arrays.items() if array.size == len(images) and key != labels_key}
+    group_key({key: array.reshape(-1).astype(str) for key, array in one_each.items()}, found)
+    return found
+
+
+def look_at_array(path: Path) -> Found:
+    """`X.npy`, with its labels in the one other npy of the folder that has a label a row."""
+    images = _open(path)["array"]
+    fitting = [one for one in sorted(path.parent.glob("*.npy")) if one != path and _fits(one, len(images))]
+    if images.ndim < 3 or len(fitting) != 1:
+        listed = ", ".join(one.name for one in fitting) or "none"
+        raise DataError(
+            f"{path}: an npy of images needs the npy of its labels beside it, one value an image, but {listed} fits "
+            f"{images.shape}. Put both into one npz with the keys images and labels"
+        )
+    found = _labelled("npz", path, images, _open(fitting[0])["array"])
+    found.data["labels"] = fitting[0].name
+    found.facts.append(f"The labels come from {fitting[0].name} beside the images.")
+    return found
+
+
+def look_at_medmnist(path: Path) -> Found:
+    """A data set of the `medmnist` package by its name; its file is downloaded on the first reading."""
+    import medmnist
+
+    told = medmnist.INFO[path.name]
+    classes = tuple(told["label"][str(place)] for place in range(len(told["label"])))
+    blank = np.zeros((28, 28, 3), dtype=np.uint8)
+    found = Found("medmnist", path.name, classes, np.zeros(0, dtype=np.int64), lambda row: blank)
+    found.facts.append(f"{path.name} of the medmnist package: {told['n_samples']['train']:,} training images.")
+    found.doubts.append("The images were not looked at: they are downloaded on the first run. Set image_size.")
+    return found
+
+
+def package_names() -> frozenset[str]:
+    """Names of the data sets of the `medmnist` package; none where it is not installed."""
+    if importlib.util.find_spec("medmnist") is None:
+        return frozenset()
+    import medmnist
+
+    return frozenset(medmnist.INFO)
+
+
+def _medmnist(path: Path, arrays: dict[str, np.ndarray]) -> Found:
+    splits = MEDMNIST_SPLITS[:2]
+    images = np.concatenate([arrays[f"{split}_images"] for split in splits])
+    labels = np.concatenate([arrays[f"{split}_labels"] for split in splits])
+    found = _labelled("medmnist", path, images, labels)
+    found.facts.append("MedMNIST's train and val are read as training data, its test as unlabelled test images.")
+    return found
+
+
+def _labelled(kind: str, path: Path, images: np.ndarray, raw: np.ndarray) -> Found:
+    """`raw` labels: (N,), (N, 1) or one-hot (N, C)."""
+    if raw.ndim == 2 and raw.shape[1] > 1:
+        if not (np.isin(raw, (0, 1)).all() and (raw.sum(axis=1) == 1).all()):
+            raise DataError(
+                f"{path}: labels must be one class an image, but their array {raw.shape} holds several or none a row. "
+                f"The kit does not train on several labels an image"
+            )
+        classes, labels = tuple(map(str, range(raw.shape[1]))), raw.argmax(axis=1).astype(np.int64)
+    else:
+        flat = raw.reshape(-1)
+        if flat.dtype.kind == "f" and np.all(flat == np.round(flat)):
+            flat = flat.astype(np.int64)
+        classes, labels = names_of(flat)
+    found = Found(kind, str(path), classes, labels, lambda row: images[row])
+    found.facts.append(f"An array of {len(images):,} images, {images.shape} of {images.dtype}.")
+    if all(name.isdigit() for name in classes):
+        found.doubts.append(BY_NUMBER)
+    return found
+
+
+def _open(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with open(path, "rb") as file:
+            opened = np.load(file, allow_pickle=False)
+            if isinstance(opened, np.ndarray):
+                return {"array": opened}
+            return {name: opened[name] for name in opened.files}
+    except (ValueError, OSError, EOFError, KeyError) as error:
+        raise DataError(f"{path}: not an npz or npy of plain arrays ({error}). Save plain arrays") from error
+    except Exception as error:  # zip and zlib raise a dozen classes for a broken archive
+        raise DataError(f"{path}: not a readable npz ({type(error).__name__}: {error}). Download it again") from error
+
+
+def _fits(path: Path, rows: int) -> bool:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError):
+        return False
+    return array.ndim <= 2 and len(array) == rows
+
+
+def _choose(
+    arrays: dict[str, np.ndarray],
+    usual: tuple[str, ...],
+    never: tuple[str, ...],
+    images: bool,
+    path: Path,
+    rows: int = 0,
+) -> str:
+    fitting = {
+        name.lower(): name
+        for name, array in arrays.items()
+        if (array.ndim >= 3) == images and name.lower() not in never and (images or len(np.atleast_1d(array)) == rows)
+    }
+    named = [fitting[name] for name in usual if name in fitting]
+    others = [name for name in fitting.values() if not looks_like_group(name)]
+    if named or len(others) == 1:
+        return (named or others)[0]
+    shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "nothing"
+    what = "images (N, H, W) or (N, H, W, C)" if images else f"labels, one for each of {rows:,} images"
+    raise DataError(f"{path}: which array holds the {what} is not clear from {shapes}. Name them images and labels")

@@ -1,0 +1,60 @@
+"""Columns and file names that look like patients, slides or other things of which several images were taken."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from kit.start.found import Found
+
+NAMED = re.compile(
+    r"(?i)(^|[_ -])(patient|subject|person|participant|case|slide|specimen|lesion|animal|group|donor|scan|study|"
+    r"series|session|video|site|hospital|camera|location)s?([_ -]?(id|no|nr|number|name|key))?$"
+)
+SPLITS = re.compile(r"(?i)^(fold|split|set|partition|subset)s?$")
+LEAST_SHARE = 0.5
+"""Share of the rows that must share their value with another, for the values to be groups."""
+
+
+def group_key(columns: Mapping[str, np.ndarray], found: Found) -> None:
+    """Writes the column (N,) str that names groups into `found`; several, or a fold column, become doubts."""
+    repeated = [name for name, values in columns.items() if NAMED.search(name) and repeats(values)]
+    if repeated:
+        found.data["group_column"] = repeated[0]
+        count = len(np.unique(columns[repeated[0]]))
+        found.facts.append(f"{repeated[0]!r} has {count:,} values for {len(found):,} images: each stays in one fold.")
+    if len(repeated) > 1:
+        found.doubts.append(f"Groups are kept together by {repeated[0]!r}; {', '.join(repeated[1:])} would be others.")
+    for name in columns:
+        if SPLITS.match(name):
+            found.doubts.append(
+                f"{name!r} looks like folds of the organisers: to use them, set fold_column = {name!r} in [data] and "
+                f'kind = "column" in [folds].'
+            )
+
+
+def looks_like_group(name: str) -> bool:
+    """Whether a column or key is called as groups, folds or ids are, so that it holds no labels."""
+    return bool(NAMED.search(name) or SPLITS.match(name)) or name.lower() in ("id", "ids")
+
+
+def repeats(values: np.ndarray) -> bool:
+    """Whether most rows share their value with another, and yet there are several values."""
+    unique, counts = np.unique(values, return_counts=True)
+    return len(unique) > 1 and float(counts[counts > 1].sum()) >= LEAST_SHARE * len(values)
+
+
+def groups_in_names(names: Sequence[str], found: Found) -> None:
+    """A doubt where file names begin alike, as `patient12_003.png` does: they may be images of one patient."""
+    stems = [re.split(r"[/\\]", name)[-1].rpartition(".")[0] or name for name in names]
+    parts = [re.match(r"^(.*?[A-Za-z0-9])[_-]+[A-Za-z]*\d+$", stem) for stem in stems]
+    heads = np.array([part[1] if part else stem for part, stem in zip(parts, stems)])
+    count = len(np.unique(heads))
+    numbered = sum(part is not None for part in parts) >= LEAST_SHARE * len(names)
+    if numbered and count > 2 * len(found.classes) and repeats(heads):
+        found.doubts.append(
+            f"File names begin alike in {count:,} groups (such as {heads[0]!r}). If a group is one patient or one "
+            f"scene, write a CSV with that column and set group_column: else scores are too high."
+        )

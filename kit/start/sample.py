@@ -1,0 +1,52 @@
+"""What a sample submission asks for: the platform's profile, columns and form of the labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from kit.config import PlatformConfig, load_platform
+from kit.errors import DataError
+
+BASE = "kaggle-csv"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The platform of a sample submission."""
+
+    platform: PlatformConfig
+    """Its columns and label form are the sample's."""
+    same: bool
+    """Whether the kit's own profile says so already."""
+    line: str
+    doubts: tuple[str, ...]
+
+
+def read_sample(path: Path, classes: tuple[str, ...]) -> Asked:
+    """The columns of sample_submission.csv, held against the classes; DataError for what is no table of ids."""
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not a readable CSV ({error}). Give --sample another") from error
+    columns = [str(name) for name in table.columns]
+    if len(columns) < 2 or not len(table):
+        raise DataError(
+            f"{path}: a sample needs an id column, a label column and rows, but has {len(columns)} columns and "
+            f"{len(table):,} rows. Give --sample the contest's sample submission"
+        )
+    base, doubts = load_platform(BASE), []
+    if len(columns) > 2:
+        doubts.append(
+            f"The sample has {len(columns) - 1} columns beside the ids ({', '.join(columns[1:4])}, ...): it asks for a "
+            f"probability a class. Check that `kit predict --help` writes that form."
+        )
+    values = set(table[columns[1]])
+    form = "name" if values & set(classes) and not all(name.isdigit() for name in classes) else "index"
+    if len(columns) == 2 and form == "index" and not all(value.replace(".0", "").isdigit() for value in values):
+        doubts.append(f"The sample's labels (such as {table[columns[1]].iloc[0]!r}) are neither classes nor numbers.")
+    asked = base.model_copy(update={"id_column": columns[0], "label_column": columns[1], "label_form": form})
+    line = f"{path.name}: {len(table):,} rows, columns {', '.join(columns[:4])}; labels by {form}."
+    return Asked(asked, asked == base, line, tuple(doubts))

@@ -1,0 +1,145 @@
+"""What the images look like: sizes, modes, imbalance, and how alike they are. A sample is opened, never all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from kit.errors import DataError
+from kit.start.found import Found
+
+SAMPLE = 400
+"""Images that are opened."""
+THUMBNAIL = 16
+ALIKE = 0.94
+"""Correlation of two thumbnails from which cleaning may take their images for copies."""
+MANY_ALIKE = 0.05
+"""Share of the images with such a partner from which it is worth saying."""
+UNEVEN = 3.0
+"""Largest class over smallest from which accuracy hides the small ones."""
+LARGEST, STEP = 512, 32
+FEW = 20
+"""Images of a class below which its scores mean little."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The looks of the images; `image_size` is what the contest file starts with."""
+
+    image_size: int
+    resize: str
+    lines: tuple[str, ...]
+    doubts: tuple[str, ...]
+
+
+def survey(found: Found, seed: int = 0) -> Survey:
+    """Opens up to 400 images, classes in their shares; DataError where none can be read."""
+    rows = np.random.default_rng(seed).permutation(len(found))[:SAMPLE]
+    images, broken = [], []
+    for row in rows.tolist():
+        try:
+            images.append(found.open_image(row))
+        except DataError as error:
+            broken.append(str(error))
+    if not images:
+        if len(found) == 0:
+            return Survey(28, "squash", (), ())
+        raise DataError(f"{found.path}: none of {len(rows):,} images can be read ({broken[0]}). Check the files")
+    size, resize, lines, doubts = _sizes(images)
+    lines += [_modes(images), *_balance(found, doubts), _likeness(images, doubts)]
+    if broken:
+        found.data["on_error"] = "skip"
+        doubts.append(f"{len(broken)} of {len(rows)} images cannot be read (first: {broken[0]}). They are skipped.")
+    return Survey(size, resize, tuple(lines), tuple(doubts))
+
+
+def _sizes(images: list[np.ndarray]) -> tuple[int, str, list[str], list[str]]:
+    shapes = Counter((image.shape[1], image.shape[0]) for image in map(_last, images))
+    sides = np.array([min(width, height) for width, height in shapes.elements()])
+    doubts = []
+    if len(shapes) == 1 and len(set(next(iter(shapes)))) == 1:
+        size = int(sides[0])
+        lines = [f"Every image looked at is {size}x{size}."]
+    else:
+        listed = ", ".join(f"{width}x{height} ({count})" for (width, height), count in shapes.most_common(3))
+        lines = [f"Sizes (width x height) of {len(images)} images: {len(shapes)} different, most often {listed}."]
+        size = max(STEP, int(np.median(sides)) // STEP * STEP) if np.median(sides) >= STEP else int(np.median(sides))
+        doubts.append(f"Images differ in size: {size} is near the median of their shorter sides. Smaller is faster.")
+    if size > LARGEST:
+        doubts.append(f"The images are of about {size} pixels: {LARGEST} is taken, as networks seldom use more.")
+        size = LARGEST
+    aspects = np.array([width / height for width, height in shapes.elements()])
+    long = float(np.maximum(aspects, 1 / aspects).max())
+    resize = "squash"
+    if long > 1.1:
+        doubts.append(f'Sides differ up to {long:.1f} times: resize = "squash" distorts; "crop" and "pad" do not.')
+    return size, resize, lines, doubts
+
+
+def _modes(images: list[np.ndarray]) -> str:
+    names = Counter(_mode(image) for image in images)
+    return "Modes: " + ", ".join(f"{name} ({count})" for name, count in names.most_common()) + "."
+
+
+def _mode(image: np.ndarray) -> str:
+    channels = {1: "grey", 2: "grey with transparency", 3: "RGB", 4: "RGBA or CMYK"}.get(_last(image).shape[2], "other")
+    grey = channels == "RGB" and bool((image[..., 0] == image[..., 1]).all() and (image[..., 1] == image[..., 2]).all())
+    depth = "" if image.dtype in (np.uint8, np.bool_) else f", {image.dtype}"
+    return ("grey stored as RGB" if grey else channels) + depth
+
+
+def _last(image: np.ndarray) -> np.ndarray:
+    """(H, W, C), whatever the layout."""
+    if image.ndim == 2:
+        return image[..., None]
+    return image.transpose(1, 2, 0) if image.shape[0] in (1, 3, 4) and image.shape[2] not in (1, 2, 3, 4) else image
+
+
+def _balance(found: Found, doubts: list[str]) -> list[str]:
+    counts = np.bincount(found.labels, minlength=len(found.classes))
+    most, least = int(counts.argmax()), int(counts.argmin())
+    ratio = counts[most] / max(1, counts[least])
+    if ratio >= UNEVEN:
+        doubts.append(
+            f"Classes are uneven ({ratio:.1f} times): if the contest judges by macro F1 or balanced accuracy, set "
+            f'metric = "macro_f1" or "balanced_accuracy".'
+        )
+    if counts[least] < FEW:
+        doubts.append(f"Class {found.classes[least]!r} has {counts[least]} images: its scores will mean little.")
+    return [
+        f"{len(found):,} labelled images of {len(counts)} classes: from {counts[least]:,} ({found.classes[least]}) to "
+        f"{counts[most]:,} ({found.classes[most]}), {ratio:.1f} times as many."
+    ]
+
+
+def _likeness(images: list[np.ndarray], doubts: list[str]) -> str:
+    """How similar each image is to its nearest neighbour in the sample, by the correlation of small grey copies."""
+    if len(images) < 3:
+        return "Too few images to say how similar they are."
+    flat = np.stack([_thumbnail(image) for image in images])
+    flat -= flat.mean(axis=1, keepdims=True)
+    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9)
+    similar = flat @ flat.T
+    np.fill_diagonal(similar, -1)
+    nearest = similar.max(axis=1)
+    share = float((nearest >= ALIKE).mean())
+    if share >= MANY_ALIKE:
+        doubts.append(
+            f"{share:.0%} of the sample have a near copy (similarity {ALIKE} or more): `kit clean` keeps copies in one "
+            f"fold. If all images are that similar (aligned X-rays), raise `likeness` in [clean] if clean.png says so."
+        )
+    return (
+        f"Similarity of an image to its nearest of {len(images)}: median {np.median(nearest):.2f}; {share:.0%} at "
+        f"{ALIKE} or more."
+    )
+
+
+def _thumbnail(image: np.ndarray) -> np.ndarray:
+    values = _last(image)[..., :3].astype(np.float64).mean(axis=2)
+    span = values.max() - values.min()
+    grey = ((values - values.min()) / (span or 1.0) * 255).astype(np.uint8)
+    small = Image.fromarray(grey).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+    return np.asarray(small, dtype=np.float64).reshape(-1)

@@ -1,0 +1,313 @@
+from __future__ import annotations
+
+import json
+import shutil
+import tomllib
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from kit.cli import group
+from kit.config import load_contest, load_platform
+from kit.data.sources.load import load, load_test
+from kit.errors import ConfigError, DataError
+from kit.start.init import Started, start
+from kit.workspace import Workspace
+
+SIDE, ROWS = 20, 45
+CLASSES = ("blue cell", "gr\"een", "réd")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def images(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (ROWS, SIDE, SIDE, 3)).astype(np.uint8)
+
+
+LABELS = np.arange(ROWS) % 3
+
+
+def write_folder(folder: Path) -> None:
+    for row, image in enumerate(images()):
+        path = folder / CLASSES[LABELS[row]] / f"{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+
+
+def folder() -> Path:
+    write_folder(Path("cells"))
+    return Path("cells")
+
+
+def train_and_test() -> Path:
+    write_folder(Path("both/train"))
+    write_folder(Path("both/test"))
+    return Path("both")
+
+
+def zipped() -> Path:
+    write_folder(Path("train"))
+    with zipfile.ZipFile("cells.zip", "w") as made:
+        for path in sorted(Path("train").rglob("*.png")):
+            made.write(path)
+    shutil.rmtree("train")
+    return Path("cells.zip")
+
+
+def npz() -> Path:
+    np.savez("cells.npz", pixels=images(), kind=np.array(CLASSES)[LABELS], patient=np.arange(ROWS) // 3)
+    return Path("cells.npz")
+
+
+def counted_from_one() -> Path:
+    np.savez("one.npz", images=images()[..., 0], labels=(LABELS + 1)[:, None], test_images=images(1)[..., 0])
+    return Path("one.npz")
+
+
+def one_hot_npz() -> Path:
+    np.savez("hot.npz", x_train=images().transpose(0, 3, 1, 2), y_train=np.eye(3)[LABELS], x_test=images(1))
+    return Path("hot.npz")
+
+
+def npy() -> Path:
+    np.save("X.npy", images())
+    np.save("y.npy", LABELS)
+    return Path("X.npy")
+
+
+def medmnist() -> Path:
+    parts = {"train": slice(0, 30), "val": slice(30, 40), "test": slice(40, None)}
+    arrays = {f"{name}_images": images()[part] for name, part in parts.items()}
+    arrays |= {f"{name}_labels": LABELS[part, None] for name, part in parts.items()}
+    np.savez("someMNIST.npz", **arrays)  # type: ignore[arg-type]
+    return Path("someMNIST.npz")
+
+
+def table(name: str = "train.csv", **columns: object) -> Path:
+    Path("images").mkdir(exist_ok=True)
+    for row, image in enumerate(images()):
+        Image.fromarray(image).save(f"images/img{row}.png")
+    ids = [f"img{row}" for row in range(ROWS)]
+    pd.DataFrame({"image_id": ids} | (columns or {"label": np.array(CLASSES)[LABELS]})).to_csv(name, index=False)
+    return Path(name)
+
+
+def one_hot_table() -> Path:
+    return table(**{name: (label == LABELS).astype(int) for label, name in enumerate(CLASSES)})
+
+
+def strange_table() -> Path:
+    age = np.arange(ROWS) + 0.5
+    return table("cells.csv", age=age, **{"Dx name": LABELS + 4, "patient_id": np.arange(ROWS) // 5})
+
+
+FORMS: dict[str, tuple[Callable[[], Path], str]] = {
+    "folder": (folder, "folder"),
+    "train and test": (train_and_test, "folder"),
+    "zip": (zipped, "zip"),
+    "npz": (npz, "npz"),
+    "from one": (counted_from_one, "npz"),
+    "one-hot npz": (one_hot_npz, "npz"),
+    "npy": (npy, "npz"),
+    "MedMNIST": (medmnist, "medmnist"),
+    "csv": (table, "csv"),
+    "one-hot csv": (one_hot_table, "csv"),
+    "csv of other columns": (strange_table, "csv"),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_the_file_written_for_any_form_reads_every_row(name: str, here: Path) -> None:
+    write, kind = FORMS[name]
+    made = start("mine", write())
+    config = load_contest("mine")
+    assert config == made.contest
+    assert config.data.kind == kind
+    assert config.image_size == SIDE
+    assert config.recipes.cpu
+    read = load(config, None, Workspace(here))
+    expected = ROWS - 5 if kind == "medmnist" else ROWS
+    assert len(read) == expected
+    assert np.bincount(read.need_labels()).tolist() == np.bincount(LABELS[:expected]).tolist()
+    if name == "train and test":
+        assert len(load_test(config, None, Workspace(here))) == ROWS
+
+
+@pytest.mark.parametrize("name", ["folder", "zip", "npz", "csv", "one-hot csv"])
+def test_classes_are_those_of_the_data_whatever_their_letters(name: str) -> None:
+    assert start("mine", FORMS[name][0]()).contest.classes == CLASSES
+
+
+def test_the_practice_contest_is_a_form_too(here: Path) -> None:
+    made = start("mine", Path("practice"))
+    assert made.contest.data.kind == "practice"
+    assert len(load(made.contest, None, Workspace(here))) == 2000
+
+
+def test_patients_are_found_and_kept_together() -> None:
+    for write in (npz, strange_table):
+        made = start("mine", write(), force=True)
+        assert made.contest.data.group_column in ("patient", "patient_id")
+        assert any("stays in one fold" in line for line in made.facts)
+
+
+def test_file_names_of_patients_are_a_doubt() -> None:
+    for row, image in enumerate(images()):
+        path = Path("cells") / str(LABELS[row]) / f"patient{row // 3}_{row % 3}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    assert any("'patient0'" in line for line in start("mine", Path("cells")).doubts)
+    assert not any("begin alike" in line for line in start("other", folder_of_numbers()).doubts)
+
+
+def folder_of_numbers() -> Path:
+    for row, image in enumerate(images()):
+        path = Path("plain") / str(LABELS[row]) / f"img_{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    return Path("plain")
+
+
+def doubts(made: Started) -> str:
+    return "\n".join(made.doubts)
+
+
+def test_what_is_unsure_is_said_and_stands_in_the_file() -> None:
+    rng = np.random.default_rng(0)
+    same = rng.integers(0, 256, (40, 40)).astype(np.uint8)
+    for row in range(60):
+        label = "rare" if row < 5 else "common"
+        path = Path("xrays") / label / f"{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.pad(same, ((0, 0), (0, row % 2 * 40)))).save(path)
+    (Path("xrays") / "common" / "broken.png").write_bytes(b"no image")
+    made = start("mine", Path("xrays"))
+    for words in ("uneven", "near copy", "differ in size", "squash", "cannot be read", "is assumed"):
+        assert words in doubts(made), words
+    assert made.contest.data.on_error == "skip"
+    text = made.files[0].read_text()
+    comments = " ".join(line.strip("# ") for line in text.splitlines() if line.startswith("#"))
+    for line in (*made.facts, *made.doubts):
+        assert " ".join(line.split()) in " ".join(comments.split())
+    assert any("grey" in line for line in made.facts)
+
+
+def test_a_calm_contest_has_few_doubts() -> None:
+    made = start("mine", npz())
+    assert len(made.doubts) == 2, made.doubts  # few images a class, and the platform
+
+
+# ------------------------------------------------------------------------------------------------------- sample
+def test_columns_of_the_sample_become_a_platform() -> None:
+    pd.DataFrame({"file name": ["a", "b"], "Dx": CLASSES[:2]}).to_csv("sample.csv", index=False)
+    made = start("mine", folder(), sample=Path("sample.csv"))
+    platform = load_platform(made.contest.platform)
+    assert (platform.id_column, platform.label_column, platform.label_form) == ("file name", "Dx", "name")
+    assert platform.artefact == "predictions"
+
+
+def test_a_sample_of_the_kits_own_columns_needs_no_platform_file() -> None:
+    pd.DataFrame({"id": ["a", "b"], "label": [0, 0]}).to_csv("sample.csv", index=False)
+    made = start("mine", folder(), sample=Path("sample.csv"))
+    assert made.contest.platform == "kaggle-csv"
+    assert len(made.files) == 1
+
+
+# ------------------------------------------------------------------------------------------------------- refusals
+def test_a_file_that_is_there_is_not_overwritten() -> None:
+    first = start("mine", folder()).files[0].read_text()
+    with pytest.raises(ConfigError, match="is there already"):
+        start("mine", npz())
+    assert Path("configs/contests/mine.toml").read_text() == first
+    start("mine", npz(), force=True)
+    assert tomllib.loads(Path("configs/contests/mine.toml").read_text())["data"]["kind"] == "npz"
+
+
+def several_labels() -> Path:
+    np.savez("several.npz", images=images(), labels=np.ones((ROWS, 3), int))
+    return Path("several.npz")
+
+
+def loose() -> Path:
+    write_folder(Path("loose"))
+    Image.fromarray(images()[0]).save("loose/outside.png")
+    return Path("loose")
+
+
+def one_class() -> Path:
+    Path("one/cat").mkdir(parents=True)
+    Image.fromarray(images()[0]).save("one/cat/0.png")
+    return Path("one")
+
+
+def text_file() -> Path:
+    Path("notes.txt").write_text("hello")
+    return Path("notes.txt")
+
+
+def no_npz() -> Path:
+    Path("broken.npz").write_bytes(b"PK\x03\x04 nothing")
+    return Path("broken.npz")
+
+
+def unlabelled() -> Path:
+    np.savez("bare.npz", images=images())
+    return Path("bare.npz")
+
+
+def other_ids() -> Path:
+    table(label=LABELS)
+    shutil.rmtree("images")
+    Path("images").mkdir()
+    Image.fromarray(images()[0]).save("images/other.png")
+    return Path("train.csv")
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (several_labels, "several labels an image"),
+        (loose, "1 of 46 lie outside"),
+        (one_class, "two or more classes"),
+        (text_file, "--data must be a folder or zip"),
+        (no_npz, "broken.npz: not a"),
+        (unlabelled, "which array holds the labels"),
+        (other_ids, "none of 45 does"),
+        (lambda: Path("absent"), "absent: no such file or folder"),
+    ],
+)
+def test_data_in_no_form_are_refused_and_nothing_is_written(write: Callable[[], Path], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        start("mine", write())
+    assert not Path("configs").exists()
+
+
+@pytest.mark.parametrize("name", ["../out", "a/b", ".hidden", " "])
+def test_a_name_that_is_no_folder_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="must do for a folder"):
+        start(name, folder())
+
+
+def test_a_bad_sample_is_refused_and_nothing_is_written() -> None:
+    Path("sample.csv").write_text("id\n1\n")
+    with pytest.raises(DataError, match="an id column, a label column"):
+        start("mine", folder(), sample=Path("sample.csv"))
+    assert not Path("configs").exists()
+
+
+# ------------------------------------------------------------------------------------------------------- command
+def test_the_command_ends_with_the_next_one() -> None:
+    result = CliRunner().invoke(group, ["init", "mine", "--data", str(folder())], catch_exceptions=False)
+    assert result.output.splitlines()[-1] == "next      python make_submission.py --contest mine --budget 60"
+    shown = CliRunner().invoke(group, ["init", "two", "--data", "cells", "--json"], catch_exceptions=False)
+    assert json.loads(shown.output)["contest"]["data"]["kind"] == "folder"
