@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from html import escape
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -81,6 +82,14 @@ class Grid:
         if hidden:
             yield Text(f"not shown: {', '.join(hidden)}. --wide shows all", style="dim")
 
+    def _repr_html_(self) -> str:
+        """Every column, for a notebook; the cells' text is escaped."""
+        head = "".join(f"<th>{escape(column.name)}</th>" for column in self.columns)
+        body = "".join(f"<tr>{''.join(map(_html, row, self.columns))}</tr>" for row in self.rows)
+        title = f"<caption>{escape(self.title)}</caption>" if self.title else ""
+        note = f"<small>{escape(self.note)}</small>" if self.note else ""
+        return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
+
     def _table(self, places: Sequence[int]) -> Table:
         made = Table(title=self.title or None, title_justify="left", caption=self.note or None, caption_justify="left")
         for place in places:
@@ -105,6 +114,11 @@ class Grid:
                 yield Text(f"{'' if order == 0 else '  '}{self.columns[place].name}: ").append(_text(row[place]))
         if self.note:
             yield Text(self.note, style="dim")
+
+
+def _html(cell: str | Text, column: Column) -> str:
+    side = "right" if column.number else "left"
+    return f'<td style="text-align:{side};white-space:pre-line">{escape(_plain(cell))}</td>'
 
 
 def _plain(cell: str | Text) -> str:

@@ -7,18 +7,16 @@ from pathlib import Path
 
 import click
 
+from kit.api import load_contest as open_contest
+from kit.api import package as make_zip
+from kit.api import rehearse as run_rehearsal
 from kit.commands.printing import print_json, print_rows
 from kit.config import list_names, load_contest, load_platform
-from kit.data.prepared import prepare
 from kit.ensemble.blend import Blend
 from kit.options import contest_option, contest_options, json_option, make_console, make_echo, root_option, wide_option
 from kit.packaging.pack import Notebook
-from kit.pipeline import stages
-from kit.pipeline.plan import planned
 from kit.platforms import ledger as book
 from kit.platforms.profiles import explain, overview
-from kit.rehearsal.rehearse import check
-from kit.rehearsal.rehearse import rehearse as make_rehearsal
 from kit.rehearsal.rehearse_predictions import hidden_images, rehearse_predictions
 from kit.workspace import Workspace
 
@@ -56,21 +54,11 @@ def package(
     out: Path | None,
 ) -> None:
     """Pack the blend NAME (see `kit blend`) into a zip."""
-    config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console()
-    platform = load_platform(platform_name or config.platform)
+    opened = open_contest(contest, data, root)
+    platform = load_platform(platform_name or opened.config.platform)
     limits = {"max_mb": max_mb or platform.max_mb, "max_seconds": max_seconds or platform.max_seconds}
-    made = Blend.from_json(workspace.oof(config.name) / "blends" / f"{name}.json")
-    stages.pack(
-        config,
-        made,
-        platform.model_copy(update=limits),
-        workspace,
-        out,
-        console,
-        lambda: prepare(planned(config, workspace), data, workspace, make_echo(console)),
-        Notebook(dataset, competition),
-        adapt,
-    )
+    made = Blend.from_json(opened.workspace.oof(opened.name) / "blends" / f"{name}.json")
+    make_zip(opened, made, out, platform.model_copy(update=limits), Notebook(dataset, competition), adapt)
 
 
 @click.command()
@@ -100,20 +88,16 @@ def rehearse(
     sample: Path | None,
 ) -> None:
     """Run ZIP the way the platform will; exits 1 when a check fails."""
-    config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console()
-    platform, echo = load_platform(platform_name or config.platform), make_echo(console)
+    opened = open_contest(contest, data, root)
+    config, console = opened.config, opened.console
+    platform = load_platform(platform_name or config.platform)
     if platform.artefact == "predictions":
         images = hidden_images(sample, platform, config)
         result = rehearse_predictions(
-            zip_path, platform, config.classes, images, metric=config.metric, level=level, echo=echo
+            zip_path, platform, config.classes, images, metric=config.metric, level=level, echo=make_echo(console)
         )
-    elif level == "check":
-        result = check(zip_path, platform)
     else:
-        prepared = prepare(planned(config, workspace), data, workspace, echo)
-        result = make_rehearsal(
-            zip_path, platform, contest=config, prepared=prepared, workspace=workspace, level=level, echo=echo
-        )
+        result = run_rehearsal(opened, zip_path, platform, level)
     console.print(result.table())
     sys.exit(0 if result.passed else 1)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
+from kit.api import leaderboard as make_leaderboard
+from kit.api import load_contest as open_contest
 from kit.cluster.threads import worker_count
 from kit.cluster.training import train_all
 from kit.config import load_contest
 from kit.data.prepared import prepare
-from kit.ensemble.scoring import leaderboard as board
 from kit.errors import TrainError
-from kit.oof_store import check_shifts, load_runs
 from kit.options import (
     cluster_option,
     contest_option,
@@ -95,11 +95,8 @@ def _of_repeat(workspace: Workspace, repeat: int) -> Workspace:
 @json_option
 def leaderboard(contest: str, root: Path, as_json: bool) -> None:
     """Out-of-fold scores of all complete runs of a contest, clean and shifted."""
-    config, workspace = load_contest(contest), Workspace(root.resolve())
-    runs = load_runs(workspace, config.name)
-    check_shifts(runs, config.shift)
-    rows = board.rows(runs, config)
+    found = make_leaderboard(open_contest(contest, root=root))
     if as_json:
-        print(json.dumps(rows))
+        print(json.dumps(found.rows))
         return
-    make_console().print(board.table(rows, config.expects))
+    make_console().print(found.grid)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.text import Text
 
 from kit.artefact import read_json, write_json
 from kit.ensemble.budget import Budget, Cost, Thrifty, check_costs
@@ -21,6 +22,7 @@ from kit.ensemble.scoring.nested import Kind, Nested, evaluate
 from kit.ensemble.scoring.scores import Score
 from kit.ensemble.scoring.shares import with_shares
 from kit.errors import ArtefactError, EnsembleError
+from kit.table import Column, Grid
 
 if TYPE_CHECKING:
     from kit.oof_store import OofRun
@@ -73,6 +75,21 @@ class Blend:
         places = tuple(pool.names.index(member.recipe) for member in self.members)
         return Combiner.from_json(self.combiner).on(places).apply(pool.proba)
 
+    def table(self) -> Grid:
+        """The members and their scores, and what the blend is worth."""
+        columns = [Column("recipe", number=False), Column("weight"), Column("clean"), Column("shifted")]
+        rows: list[list[str | Text]] = [
+            [one.recipe, f"{one.weight:.3f}", f"{one.score.clean:.4f}", _optional(one.score.shifted)]
+            for one in self.members
+        ]
+        rows.append([f"{self.kind}, nested", "", f"{self.nested.clean:.4f}", _optional(self.nested.shifted)])
+        expected = self.expected
+        note = f"expect {expected.point:.3f} on the hidden test, {expected.low:.3f} to {expected.high:.3f}"
+        return Grid(columns, rows, self.name, f"{note} with {expected.level:.0%} probability")
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
     def to_json(self, path: Path) -> None:
         """Write blend.json."""
         write_json(path, asdict(self))
@@ -89,6 +106,10 @@ class Blend:
             return cls(members=members, **data)
         except (KeyError, TypeError, AttributeError) as error:
             raise ArtefactError(f"{path}: not a blend ({error}). Make it again: {again}") from error
+
+
+def _optional(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _member_from(data: dict[str, Any]) -> Member:

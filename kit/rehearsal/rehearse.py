@@ -78,6 +78,9 @@ class Rehearsal:
             rows.append([check.name, mark, "\n".join(lines)])
         return Grid([Column(name, number=False) for name in ("check", "", "figure")], rows, title)
 
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
     def to_json(self, path: Path) -> None:
         """Write the report; it exists only when the rehearsal came to its end."""
         values = asdict(self) | {"zip": self.zip.name, "passed": self.passed, "checks": list(map(asdict, self.checks))}
