@@ -63,8 +63,8 @@ class DataConfig(Section):
     """Unlabelled test images, where the contest hands them out: a folder, zip, npz, npy or csv."""
     resize: Literal["squash", "crop", "pad"] = "squash"
     """How an image of another shape becomes square: whole and distorted, central square, black borders."""
-    on_error: Literal["raise", "skip"] = "raise"
-    """What an unreadable image does."""
+    on_error: Literal["raise", "skip", "repair"] = "raise"
+    """What an unreadable image does: stops the run, is left out, or is decoded as far as it goes."""
 
 
 class CleanConfig(Section):

@@ -225,7 +225,6 @@ def test_a_broken_zip_is_named(tmp_path, read):
         ({"images": np.array([{"a": 1}], dtype=object), "labels": LABELS}, "pickled Python objects"),
         ({"images": IMAGES, "labels": LABELS.astype(object)}, "pickled Python objects"),
         ({"images": np.where(IMAGES > 250, np.nan, IMAGES), "labels": LABELS}, "NaN"),
-        ({"images": IMAGES.astype(int) - 300, "labels": LABELS}, "pixels must lie in 0..255"),
         ({"images": IMAGES.astype(complex), "labels": LABELS}, "dtype complex128"),
         ({"images": IMAGES[:, :, :, :2], "labels": LABELS}, r"1, 3 or 4 channels, but got \(12, 16, 16, 2\)"),
         ({"images": IMAGES.reshape(12, -1), "labels": LABELS}, "which array holds the images|must have shape"),
@@ -235,7 +234,7 @@ def test_a_broken_zip_is_named(tmp_path, read):
         ({"images": IMAGES, "ids": LABELS, "who": LABELS}, "which array holds the labels cannot be guessed"),
     ],
     ids=[
-        *("lengths", "outside", "objects", "object labels", "nan", "negative", "complex", "channels", "flat"),
+        *("lengths", "outside", "objects", "object labels", "nan", "complex", "channels", "flat"),
         *("zero size", "none", "two images", "two labels"),
     ],
 )

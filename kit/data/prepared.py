@@ -20,6 +20,7 @@ from kit.data.cleaning.cleaning_sheet import cleaning_blocks
 from kit.data.cleaning.contact_sheet import write_sheet
 from kit.data.cleaning.grouping import merge_keys
 from kit.data.folds import VAULT, Split, check_folds, fold_digest, fold_summary, make_folds, split
+from kit.data.sources.decoding_record import DecodingRecord
 from kit.data.sources.imageset import ImageSet
 from kit.data.sources.load import load
 from kit.data.stale import Record, stale_runs
@@ -109,6 +110,8 @@ def prepare(
         raise DataError(f"{folder / 'clean.csv'}: at least one row must be kept, but none is. Fix the file.")
     table = _folds(image_set, decided, keep, contest, folder, echo)
     prepared = _aligned(image_set, decided, keep, table)
+    seen = prepared.labels[prepared.folds != VAULT]
+    DecodingRecord.of(contest, image_set.bounds, seen).write(workspace, contest)
     for line in stale_runs(folder, contest.name, prepared.data_digest, prepared.fold_digest):
         echo(f"  {line}")
     return prepared

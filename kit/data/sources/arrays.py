@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from kit.data.sources.decode import channels_last, from_array
+from kit.data.sources.decoding import PIECE, conversions, scaling
 from kit.data.sources.imageset import ImageSet
 from kit.data.sources.labels import to_indices
 from kit.data.sources.request import Request
 from kit.errors import DataError, did_you_mean
+from kit.inference import decode
 
 TEST_KEYS = ("test_images", "x_test", "images_test")
 IMAGE_KEYS = ("images", "image", "x_train", "train_images", "x", "data", "arr_0")
@@ -75,14 +76,30 @@ def _image_set(
 ) -> ImageSet:
     counts: Counter[str] = Counter()
     out = request.allocate((len(ids), request.size, request.size, 3))
-    sizes = []
-    start = 0
+    try:
+        whole = [decode.channels_last(part, counts) for part in parts]
+        bounds = request.bounds or _bounds(whole)
+        spec = dict(request.spec, range=bounds)
+        start = 0
+        for part in whole:
+            for first in range(0, len(part), PIECE):
+                piece = part[first : first + PIECE]
+                out[start : start + len(piece)] = decode.from_array(piece, spec, counts)
+                start += len(piece)
+    except decode.Unreadable as error:
+        raise DataError(f"{request.path}: {error}") from error
+    notes += [*conversions(counts), *scaling(bounds, out)]
+    sizes = np.concatenate([np.full((len(part), 2), part.shape[1:3], dtype=np.int64) for part in whole])
+    return ImageSet(ids, out, labels, request.contest.classes, tuple(notes), splits=splits, sizes=sizes, bounds=bounds)
+
+
+def _bounds(parts: Sequence[np.ndarray]) -> decode.Range | None:
+    """The value range over all parts; None where they are all of 8 bits."""
+    seen = decode.Seen()
     for part in parts:
-        from_array(part, out[start : start + len(part)], request.config.resize, counts)
-        sizes.append(np.full((len(part), 2), channels_last(part, Counter()).shape[1:3], dtype=np.int64))
-        start += len(part)
-    notes += [f"{count:,} images {what}" for what, count in sorted(counts.items())]
-    return ImageSet(ids, out, labels, request.contest.classes, tuple(notes), splits=splits, sizes=np.concatenate(sizes))
+        if decode.is_deep(part):
+            seen.merge(decode.seen_in(part))
+    return seen.range()
 
 
 def _open(path: Path) -> dict[str, np.ndarray]:

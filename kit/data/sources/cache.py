@@ -26,7 +26,7 @@ from kit.data.sources.files import image_paths
 from kit.data.sources.imageset import ImageSet
 from kit.errors import ArtefactError, DiskError
 
-VERSION = 2
+VERSION = 3
 """Raised when the rules of decoding change."""
 
 Make = Callable[[Allocate], ImageSet]
@@ -101,7 +101,8 @@ def _write_beyond(source: Path, image_set: ImageSet) -> None:
     given = {name: values for name, values in beyond.items() if values is not None}
     source.mkdir(exist_ok=True)
     artefact.write_npz(source / "beyond.npz", **given)
-    artefact.write_json(source / "source.json", {"digest": image_set.digest, "notes": image_set.notes})
+    said = {"digest": image_set.digest, "notes": image_set.notes, "bounds": image_set.bounds}
+    artefact.write_json(source / "source.json", said)
 
 
 def _read(folder: Path, source: Path, class_names: tuple[str, ...]) -> ImageSet:
@@ -110,4 +111,5 @@ def _read(folder: Path, source: Path, class_names: tuple[str, ...]) -> ImageSet:
     beyond = artefact.read_npz(source / "beyond.npz")
     groups, splits, sizes = (beyond.get(name) for name in ("groups", "splits", "sizes"))
     stored = _open(folder / digest, digest, class_names)
-    return replace(stored, notes=tuple(said["notes"]), groups=groups, splits=splits, sizes=sizes)
+    bounds = said["bounds"] and tuple(said["bounds"])
+    return replace(stored, notes=tuple(said["notes"]), groups=groups, splits=splits, sizes=sizes, bounds=bounds)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from kit.data.sources.decode import SUFFIXES
 from kit.errors import DataError
+from kit.inference.decode import SUFFIXES, Unreadable
 
 OWN_FOLDERS = frozenset(["oof", "submissions"])
 """What the kit writes beside the data of a contest that lies in the current folder, images among it."""
@@ -107,7 +107,7 @@ class ZipFiles:
         try:
             return self.archive.read(self.members[name])
         except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
-            raise DataError(f"cannot be unpacked: {error}") from error
+            raise Unreadable(f"cannot be unpacked: {error}") from error
 
 
 def _refuse_escape(path: Path, name: str) -> None:

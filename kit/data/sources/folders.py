@@ -22,8 +22,7 @@ def read_folder(request: Request) -> ImageSet:
     files = open_files(request.path)
     names = files.names
     labels = _labels(names, request) if request.labelled else None
-    config = request.config
-    decoded = decode_all(files, names, request.size, config.resize, config.on_error, request.allocate)
+    decoded = decode_all(files, names, request.spec, request.on_error, request.allocate)
     return ImageSet(
         ids=np.array(names)[decoded.rows],
         images=decoded.images,
@@ -31,6 +30,7 @@ def read_folder(request: Request) -> ImageSet:
         class_names=request.contest.classes,
         notes=decoded.notes,
         sizes=decoded.sizes,
+        bounds=decoded.bounds,
     )
 
 

@@ -33,6 +33,8 @@ class ImageSet:
     """(N,) str."""
     sizes: np.ndarray | None = None
     """(N, 2) int64, pixels."""
+    bounds: tuple[float, float] | None = None
+    """The values that became 0 and 255 in images of more than 8 bits; None where there are none."""
     digest: str = field(default="")
     """sha256 of ids, images and labels."""
 

@@ -12,9 +12,11 @@ from kit.config import ContestConfig
 from kit.data.practice import contest as practice
 from kit.data.sources import arrays, cache, folders, tables
 from kit.data.sources.decoding import Allocate
+from kit.data.sources.decoding_record import DecodingRecord
 from kit.data.sources.imageset import ImageSet, check
 from kit.data.sources.request import Request
 from kit.errors import DataError
+from kit.inference.decode import Range
 from kit.workspace import Workspace
 
 
@@ -62,25 +64,30 @@ def load(contest: ContestConfig, path: Path | None, workspace: Workspace) -> Ima
 def load_test(contest: ContestConfig, path: Path | None, workspace: Workspace) -> ImageSet:
     """The contest's test images, from `path` or [data] test, whatever their form; unlabelled.
 
+    Decoded as the training images were. Damaged ones are decoded as far as they go, else left out with a note.
     MedMNIST's come from its own test split. DataError when the contest names none.
     """
+    bounds = DecodingRecord.read(workspace, contest).range
     if contest.data.kind == "medmnist" and path is None and not contest.data.test:
         data = contest.data.model_copy(update={"splits": ("test",)})
         contest = contest.model_copy(update={"data": data})
-        return _cached(contest, "medmnist", Path(data.path).expanduser(), workspace, labelled=False)
+        return _cached(contest, "medmnist", Path(data.path).expanduser(), workspace, False, bounds)
     if path is None and not contest.data.test:
         raise DataError(f"{contest.name}: has no test images. Give --test PATH or set [data] test in its file.")
     place = Path(path if path is not None else contest.data.test).expanduser()
     forms = {".npz": "npz", ".npy": "npz", ".csv": "csv"}
-    return _cached(contest, forms.get(place.suffix.lower(), "folder"), place, workspace, labelled=False)
+    return _cached(contest, forms.get(place.suffix.lower(), "folder"), place, workspace, False, bounds)
 
 
-def _cached(contest: ContestConfig, kind: str, place: Path, workspace: Workspace, labelled: bool) -> ImageSet:
+def _cached(
+    contest: ContestConfig, kind: str, place: Path, workspace: Workspace, labelled: bool, bounds: Range | None = None
+) -> ImageSet:
     def make(allocate: Allocate) -> ImageSet:
-        return check(READERS[kind](Request(contest, place, allocate, labelled)))
+        return check(READERS[kind](Request(contest, place, allocate, labelled, bounds)))
 
     data = contest.data.model_dump(mode="json")
-    key = cache.key_of(_source(kind, place, contest, labelled), data, contest.classes, contest.image_size, labelled)
+    source = _source(kind, place, contest, labelled)
+    key = cache.key_of(source, data, contest.classes, contest.image_size, labelled, bounds)
     return cache.cached(workspace.cache / "data", key, make, contest.classes)
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit.config import ContestConfig, DataConfig
-from kit.data.sources.decoding import Allocate
+from kit.data.sources.decoding import Allocate, OnError
+from kit.inference.decode import Range, Spec
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,8 @@ class Request:
     path: Path
     allocate: Allocate
     labelled: bool = True
+    bounds: Range | None = None
+    """The value range of the training data, for test images; None where it is to be observed."""
 
     @property
     def config(self) -> DataConfig:
@@ -27,3 +30,13 @@ class Request:
     def size(self) -> int:
         """Height and width of the images."""
         return self.contest.image_size
+
+    @property
+    def spec(self) -> Spec:
+        """What the decoder is told."""
+        return {"size": self.size, "resize": self.config.resize, "range": self.bounds}
+
+    @property
+    def on_error(self) -> OnError:
+        """What unreadable images do: a test image never stops a run."""
+        return self.config.on_error if self.labelled else "repair"

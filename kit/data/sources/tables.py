@@ -61,8 +61,7 @@ def read_csv(request: Request) -> ImageSet:
     unused = sorted(set(files.names) - set(used))
     if unused:
         notes.append(f"{len(unused):,} images have no row in {path.name} and are left out ({_shown(unused)})")
-    config = request.config
-    decoded = decode_all(files, used, request.size, config.resize, config.on_error, request.allocate)
+    decoded = decode_all(files, used, request.spec, request.on_error, request.allocate)
     kept = rows.take(found[decoded.rows])
     return ImageSet(
         ids=kept.ids,
@@ -71,6 +70,7 @@ def read_csv(request: Request) -> ImageSet:
         class_names=request.contest.classes,
         notes=(*notes, *decoded.notes),
         sizes=decoded.sizes,
+        bounds=decoded.bounds,
         groups=kept.extra.get("groups"),
         splits=kept.extra.get("splits"),
     )
@@ -226,7 +226,7 @@ def _left_out(
     if not len(rows):
         return
     shown = _shown(ids[rows].tolist())
-    if request.config.on_error == "skip" and len(rows) < len(ids):
+    if request.on_error != "raise" and len(rows) < len(ids):
         notes.append(f"{len(rows):,} {what}s of {path.name} without {lacks} skipped ({shown})")
         return
     raise DataError(

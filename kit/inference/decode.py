@@ -1,0 +1,407 @@
+"""From image files and arrays to (S, S, 3) uint8 RGB: the one decoder, of training data and of the hidden test.
+
+Imports numpy and Pillow alone, because it travels in the zip of a platform where a submission reads files.
+Syntax: Python 3.7. A spec is a dict {"size": S, "resize": "squash", "crop" or "pad", "range": [low, high] or
+None}. The rules: the camera's orientation tag is applied; grey is repeated into three channels; transparency
+is dropped; CMYK, palettes and other modes are converted by Pillow. What has more than 8 bits a channel is
+scaled by one range for the whole data set, never image by image; 8 bits are left as they are. Sizes are
+changed with an antialiased bicubic filter.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+import warnings
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+from PIL import Image, ImageFile, ImageOps
+
+SUFFIXES = frozenset([".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"])
+
+BICUBIC = getattr(Image, "Resampling", Image).BICUBIC
+
+RESIZE = {
+    "squash": lambda image, size: image.resize((size, size), BICUBIC),
+    "crop": lambda image, size: ImageOps.fit(image, (size, size), BICUBIC),
+    "pad": lambda image, size: ImageOps.pad(image, (size, size), BICUBIC),
+}  # type: Dict[str, Callable[[Image.Image, int], Image.Image]]
+"""squash: the whole image, aspect lost; crop: the largest central square; pad: black borders."""
+
+ORIENTATION = 0x0112
+
+SWAPPED = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+"""Byte orders of 16-bit colours; Pillow keeps the upper byte, and the lower one where it is told the other order."""
+
+TOPS = (255, 1023, 4095, 16383, 65535)
+"""Largest values of 8, 10, 12, 14 and 16 bits."""
+
+HOT = 1e-5
+"""Share of whole-numbered pixels that may lie beyond the range: dead and saturated ones."""
+
+OVERSHOOT = 1e-3
+"""Share of fractional pixels that may: filters overshoot."""
+
+NO_RANGE = "more than 8 bits a channel, but the data set has no value range yet"
+
+DARK, LIGHT = 16, 239
+"""A set of which most images stay below or above has probably been scaled wrongly."""
+
+Range = Tuple[float, float]
+Spec = Dict[str, Any]
+
+
+class Unreadable(ValueError):
+    """An image, or an array of images, that is none."""
+
+
+@contextmanager
+def bombs_refused() -> Iterator[None]:
+    """Pillow's warning about decompression bombs (over 89 million pixels) raises, like its error does; its others,
+    about damaged metadata, are not shown.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+# ------------------------------------------------------------------------------------------------ one file
+def decode(data: bytes, spec: Spec, counts: Counter[str]) -> Tuple[np.ndarray, Tuple[int, int]]:
+    """The image (S, S, 3) uint8 in a file's bytes, and its height and width; Unreadable says why there is none."""
+    pixels = read_pixels(data, counts)
+    return fit(eight_bits(pixels, spec["range"]), spec["size"], spec["resize"], counts), pixels.shape[:2]
+
+
+def read_pixels(data: bytes, counts: Counter[str]) -> np.ndarray:
+    """Pixels as the file has them, turned upright: (H, W, 3) uint8, or deep: (H, W) or (H, W, 3) of another type."""
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            deep = _deep_colours(data, opened)
+            image = ImageOps.exif_transpose(opened)
+            if opened.getexif().get(ORIENTATION, 1) != 1:
+                counts["turned by their orientation tag"] += 1
+            if deep is not None:
+                pixels = np.stack([np.asarray(ImageOps.exif_transpose(one)).astype(np.uint16) for one in deep])
+                return _deep((pixels[0] << 8 | pixels[1])[..., :3], counts)
+            if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+                return _deep(np.asarray(image), counts)
+            return np.asarray(_to_rgb(image, counts))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise Unreadable("decompression bomb: more than 89 million pixels") from error
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, IndexError, TypeError) as error:
+        reason = str(error).partition(" <_io.")[0]  # an address in memory says nothing
+        raise Unreadable(("%s: %s" % (type(error).__name__, reason)).splitlines()[0]) from error
+
+
+def is_deep(pixels: np.ndarray) -> bool:
+    """Whether pixels are of another type than uint8, and need a range."""
+    return pixels.dtype != np.uint8
+
+
+def _deep(values: np.ndarray, counts: Counter[str]) -> np.ndarray:
+    counts["of more than 8 bits a channel reduced to 8"] += 1
+    return values
+
+
+def _deep_colours(data: bytes, opened: Image.Image) -> Optional[List[Image.Image]]:
+    """The upper and the lower bytes of 16-bit colours as two images; None for all else."""
+    tiles = list(getattr(opened, "tile", ()))
+    raw = [tile[3] if isinstance(tile[3], str) else tile[3][0] for tile in tiles if tile[3]]
+    if not raw or len(raw) < len(tiles) or not all(_sixteen(name) for name in raw):
+        return None
+    lower = Image.open(io.BytesIO(data))
+    swapped = [name[:-1] + SWAPPED[name[-1]] for name in raw]
+    args = [name if isinstance(tile[3], str) else (name, *tile[3][1:]) for name, tile in zip(swapped, tiles)]
+    for place, (tile, arg) in enumerate(zip(tiles, args)):
+        named = hasattr(tile, "_replace")  # a plain tuple in older Pillows
+        lower.tile[place] = tile._replace(args=arg) if named else (*tile[:3], arg)  # type: ignore[assignment]
+    lower.load()
+    return [opened, lower]
+
+
+def _sixteen(raw: Any) -> bool:
+    """Whether a tile's raw mode is one of 16-bit colours, such as "RGB;16B"."""
+    return isinstance(raw, str) and raw.startswith("RGB") and raw[:-1].endswith(";16") and raw[-1] in SWAPPED
+
+
+def _to_rgb(image: Image.Image, counts: Counter[str]) -> Image.Image:
+    if image.mode == "RGB":
+        image.load()
+        return image
+    counts["of mode %s converted to RGB" % image.mode] += 1
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image.convert("RGB")
+
+
+def fit(image: np.ndarray, size: int, resize: str, counts: Counter[str]) -> np.ndarray:
+    """(H, W, 3) uint8 as (size, size, 3), by the rule `resize`; left alone where it has that size."""
+    if image.shape[:2] == (size, size):
+        return image
+    counts["resized to %dx%d (%s, bicubic)" % (size, size, resize)] += 1
+    return np.asarray(RESIZE[resize](Image.fromarray(image), size))
+
+
+# ------------------------------------------------------------------------------------------------ value range
+class Seen:
+    """How often which values occur in deep images, to one part in 128; `range` is the data set's.
+
+    Counted by the upper 16 bits of their float32, put in order: no bin holds both 255 and 256, or both 1 and
+    more.
+    """
+
+    def __init__(self) -> None:
+        self.counts = np.zeros(1 << 16, dtype=np.int64)
+        self.whole = True
+        self.binary = True
+        self.low, self.high = np.inf, -np.inf
+
+    def add(self, values: np.ndarray) -> None:
+        """Count finite values of any shape; others are left out."""
+        self.binary = self.binary and values.dtype == np.bool_
+        values = values.astype(np.float32).ravel()
+        values = values[np.isfinite(values)] + np.float32(0)  # no negative zero
+        if not len(values):
+            return
+        self.whole = self.whole and bool((values == np.floor(values)).all())
+        self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
+        self.counts += np.bincount(_ordered(values.view(np.int32)) + (1 << 15), minlength=1 << 16)
+
+    def merge(self, other: Seen) -> None:
+        """Count what another has counted."""
+        self.counts += other.counts
+        self.whole, self.binary = self.whole and other.whole, self.binary and other.binary
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+
+    def range(self) -> Optional[Range]:
+        """What becomes 0 and 255; None where nothing was seen.
+
+        The fewest of 8, 10, 12, 14 and 16 bits that hold all but the hot pixels; fractions also 0..1 and
+        -1..1; else the values seen, as where whole numbers end below 128 or some are negative.
+        """
+        if self.low > self.high:
+            return None
+        if self.binary:
+            return 0.0, 1.0
+        low, high = self._without_tails(HOT if self.whole else OVERSHOOT)
+        return _whole_range(low, high) if self.whole else _fraction_range(low, high)
+
+    def _without_tails(self, share: float) -> Range:
+        """Least and greatest value, `share` of the pixels left out at either end."""
+        total = np.cumsum(self.counts)
+        spare = share * total[-1]
+        first = int(np.searchsorted(total, spare, side="right"))
+        last = int(np.searchsorted(total, total[-1] - spare, side="left"))
+        low, high = _bin_edge(first - (1 << 15), 0), _bin_edge(last - (1 << 15), 0xFFFF)
+        if self.whole:
+            low, high = float(np.ceil(low)), float(np.floor(high))
+        return max(low, self.low), min(high, self.high)
+
+
+def _ordered(bits: np.ndarray) -> np.ndarray:
+    """The upper 16 of float32 bits, int32, in the order of the numbers."""
+    return (bits ^ ((bits >> 31) & 0x7FFFFFFF)) >> 16
+
+
+def _bin_edge(number: int, lower: int) -> float:
+    bits = np.array([(number << 16) | lower], dtype=np.int64).astype(np.int32)
+    return float((bits ^ ((bits >> 31) & 0x7FFFFFFF)).view(np.float32)[0])
+
+
+def _whole_range(low: float, high: float) -> Range:
+    if low < 0:
+        return (-128.0, 127.0) if low >= -128 and 63 < high <= 127 else (low, max(high, low + 1))
+    if high < 128:  # digits drawn in 17 grey levels, masks: no camera's bits
+        return 0.0, max(high, 1.0)
+    return 0.0, float(next((top for top in TOPS if high <= top), high))
+
+
+def _fraction_range(low: float, high: float) -> Range:
+    if low >= -0.25 and high <= 1.25:
+        return 0.0, 1.0
+    if low >= -1.25 and high <= 1.25:
+        return -1.0, 1.0
+    if low >= -0.02 * high:
+        return 0.0, float(next((top for top in TOPS if high <= 1.02 * top), high))
+    return low, high
+
+
+def eight_bits(values: np.ndarray, bounds: Optional[Range]) -> np.ndarray:
+    """(H, W, 3) uint8 of pixels or of deep ones by the data set's range; what is not finite becomes its low end."""
+    if is_deep(values):
+        if bounds is None:
+            raise Unreadable(NO_RANGE)
+        low, high = bounds
+        scaled = (np.nan_to_num(values.astype(np.float64), nan=low) - low) * (255.0 / (high - low))
+        values = np.clip(np.round(scaled), 0, 255).astype(np.uint8)
+    return np.repeat(values[..., None], 3, axis=2) if values.ndim == 2 else values
+
+
+def range_text(bounds: Range) -> str:
+    """A range in words: "0..4095 (12 bits)"."""
+    low, high = bounds
+    bits = " (%d bits)" % int(high).bit_length() if low == 0 and high in TOPS else ""
+    return "%g..%g%s" % (low, high, bits)
+
+
+def looks_wrong(images: np.ndarray) -> str:
+    """"nearly black" or "nearly white" where over half of the images (N, S, S, 3) are; else ""."""
+    few = np.asarray(images[:: max(1, len(images) // 500)]).reshape(-1, images[0].size)
+    if np.mean(np.quantile(few, 0.999, axis=1) < DARK) > 0.5:
+        return "nearly black"
+    return "nearly white" if np.mean(np.quantile(few, 0.001, axis=1) > LIGHT) > 0.5 else ""
+
+
+# ------------------------------------------------------------------------------------------------ many files
+class Batch(NamedTuple):
+    """Some images in the order they were asked for; the places of `lost` ones hold zeros."""
+
+    images: np.ndarray
+    """(n, S, S, 3) uint8."""
+    sizes: np.ndarray
+    """(n, 2) int64: height and width before resizing."""
+    lost: Dict[int, str]
+    """Place and reason of files of which nothing can be decoded."""
+    repaired: Dict[int, str]
+    """Place and reason of damaged files of which the rest was decoded."""
+
+
+Read = Callable[[Any], bytes]
+
+
+def read_batches(names: Sequence[Any], read: Read, spec: Spec, rows: int = 256) -> Iterator[Batch]:
+    """The images `names`, `rows` at a time, so that memory stays flat; damaged files as far as they go.
+
+    read: from a name to the bytes of a file. A spec without a range gets that of the deep ones among up to 500
+    of the images, and those of the first batch that has one.
+    """
+    for start in range(0, len(names), rows):
+        some = names[start : start + rows]
+        batch = read_batch(some, read, spec, Counter())
+        if NO_RANGE in batch.lost.values():
+            spec = dict(spec, range=find_range([*names[:: max(1, len(names) // 500)], *some], read))
+            batch = read_batch(some, read, spec, Counter())
+        yield batch
+
+
+def find_range(names: Sequence[Any], read: Read) -> Optional[Range]:
+    """The value range of the deep ones among the images; None where none is deep."""
+    seen, lock = Seen(), threading.Lock()
+
+    def look(name: Any) -> None:
+        found = _attempt(lambda: read_pixels(read(name), Counter()))
+        if not isinstance(found, str) and is_deep(found):
+            with lock:
+                seen.add(found)
+
+    with bombs_refused(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(look, names):
+            pass
+    return seen.range()
+
+
+def read_batch(names: Sequence[Any], read: Read, spec: Spec, counts: Counter[str], repair: bool = True) -> Batch:
+    """One batch, decoded on threads; conversions are counted in `counts`.
+
+    Damaged files are lost, or decoded as far as they go where `repair` says so.
+    """
+
+    def one(name: Any) -> Any:
+        its = Counter()  # type: Counter[str]
+        found = _attempt(lambda: decode(read(name), spec, its))
+        return found if isinstance(found, str) else (*found, its)
+
+    size = spec["size"]
+    images, sizes = np.zeros((len(names), size, size, 3), np.uint8), np.zeros((len(names), 2), np.int64)
+    lost, repaired = {}, {}  # type: Dict[int, str], Dict[int, str]
+    with bombs_refused(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(one, names))
+    for place, (name, result) in enumerate(zip(names, found)):
+        if isinstance(result, str):
+            reason = result
+            result = _repaired(one, name) if repair and reason != NO_RANGE else result
+            (lost if isinstance(result, str) else repaired)[place] = reason
+        if not isinstance(result, str):
+            images[place], sizes[place], its = result
+            counts.update(its)
+    return Batch(images, sizes, lost, repaired)
+
+
+def _attempt(work: Callable[[], Any]) -> Any:
+    """What `work` gives, or the reason, a str, why it cannot."""
+    try:
+        return work()
+    except Unreadable as error:
+        return str(error)
+    except (OSError, ValueError) as error:
+        return "%s: %s" % (type(error).__name__, error)
+
+
+def _repaired(work: Callable[[Any], Any], name: Any) -> Any:
+    """What `work` gives of a damaged file; a reason where that is one flat colour, as of a bare header."""
+    before = ImageFile.LOAD_TRUNCATED_IMAGES  # of the whole process: nothing else may decode meanwhile
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        with bombs_refused():
+            found = work(name)
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
+    if not isinstance(found, str) and (found[0] == found[0][:1, :1]).all():
+        return "nothing of it can be decoded"
+    return found
+
+
+# ------------------------------------------------------------------------------------------------ arrays
+def seen_in(images: np.ndarray, rows: int = 256) -> Seen:
+    """What values an array of images (N, ...) of any type holds, some rows at a time."""
+    seen = Seen()
+    for start in range(0, len(images), rows):
+        piece = np.asarray(images[start : start + rows])
+        if piece.dtype.kind == "f" and not np.isfinite(piece).all():
+            raise Unreadable("pixels must be finite, but there are NaN or infinite ones. Fix these images.")
+        seen.add(piece)
+    return seen
+
+
+def from_array(images: np.ndarray, spec: Spec, counts: Counter[str]) -> np.ndarray:
+    """(N, S, S, 3) uint8 of images in an array of any usual layout and type; Unreadable names shape or values.
+
+    Layouts: (N, H, W), (N, H, W, C) and (N, C, H, W) with C of 1, 3 or 4.
+    """
+    last = channels_last(images, counts)
+    if is_deep(last):
+        counts["converted from %s to uint8" % last.dtype] += len(last)
+    if last.shape[3] != 3:
+        counts["of one channel made RGB" if last.shape[3] == 1 else "without their alpha channel"] += len(last)
+    last = last[..., :1] if last.shape[3] == 1 else last[..., :3]
+    last = eight_bits(last, spec["range"])
+    last = np.repeat(last, 3, axis=3) if last.shape[3] == 1 else last
+    if last.shape[1:3] == (spec["size"], spec["size"]):
+        return last
+    return np.stack([fit(one, spec["size"], spec["resize"], counts) for one in last])
+
+
+def channels_last(images: np.ndarray, counts: Counter[str]) -> np.ndarray:
+    """A view (N, H, W, C) of the array; Unreadable for other layouts, other types and empty images."""
+    if images.dtype.kind not in "biuf":
+        raise Unreadable("images must be numbers, but got dtype %s. Convert them to uint8." % images.dtype)
+    if 0 in images.shape:
+        raise Unreadable("images must not be empty, but got shape %s. Check [data] images." % (images.shape,))
+    if images.ndim == 3:
+        return images[..., None]
+    if images.ndim == 4 and images.shape[3] in (1, 3, 4):
+        return images
+    if images.ndim == 4 and images.shape[1] in (1, 3, 4):
+        counts["with channels first turned to channels last"] += len(images)
+        return images.transpose(0, 2, 3, 1)
+    raise Unreadable(
+        "images must have shape (N, H, W), (N, H, W, C) or (N, C, H, W) with 1, 3 or 4 channels, but got %s. "
+        "Check [data] images." % (images.shape,)
+    )
