@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kit.errors import ConfigError, did_you_mean
+from kit.metrics.registry import get_metric, is_own
 from kit.workspace import PROJECT
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -30,6 +31,15 @@ def _one_folder(name: str) -> str:
 
 FolderName = Annotated[str, AfterValidator(_one_folder)]
 """Artefacts lie in a folder of that name."""
+
+
+def _known_metric(name: str) -> str:
+    try:
+        if not is_own(name):  # a file of the user's own is looked for where the contest file is known
+            get_metric(name)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+    return name
 
 
 class Section(BaseModel):
@@ -141,7 +151,8 @@ class ContestConfig(Section):
     """Names in the order of the integer labels."""
     image_size: Count
     """Height and width of the images that the platform hands in."""
-    metric: Literal["accuracy", "macro_f1", "balanced_accuracy"] = "accuracy"
+    metric: Annotated[str, AfterValidator(_known_metric)] = "accuracy"
+    """A name (kit/metrics/registry.py lists them), or the user's own: "my_metric.py:score"."""
     expects: Literal["clean", "shifted"] = "shifted"
     """What the hidden test is expected to look like; the selection score follows it."""
     seed: int = 2024
@@ -393,7 +404,14 @@ KINDS = ("contests", "recipes", "platforms", "sweeps")
 
 def load_contest(name: str | Path) -> ContestConfig:
     """The contest of that name or path; ConfigError when it is missing or breaks a rule."""
-    return parse(ContestConfig, *read_toml("contests", name))
+    values, path = read_toml("contests", name)
+    made = parse(ContestConfig, values, path)
+    if not is_own(made.metric):
+        return made
+    beside = path.parent / made.metric  # where the file is found nowhere, the message names it as it was written
+    found = str(beside) if Path(str(beside).rpartition(":")[0]).is_file() else made.metric
+    get_metric(found)
+    return made.model_copy(update={"metric": found})
 
 
 def load_recipe(name: str | Path) -> RecipeConfig:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from kit.artefact import read_json, read_npz
 from kit.config import ShiftConfig
@@ -15,6 +16,7 @@ from kit.errors import OofError
 from kit.shifts.battery import Battery
 from kit.workspace import Workspace
 
+FOLDS = "folds.csv"
 RUN, FOLD = "run.json", "fold.json"
 """Written last, of a run and of a fold; without it they are not complete."""
 
@@ -69,6 +71,8 @@ class OofRun:
     """run.json: config, digests (of data and folds), minutes, parameters, scores by fold."""
     vault: VaultRows | None = None
     """None where the contest has no vault, or the run is from before there was one."""
+    groups: np.ndarray | None = None
+    """(N,) int64 of `folds.csv`: rows of one group (copies, a patient) hang together; None where it is not there."""
 
     @property
     def families(self) -> np.ndarray:
@@ -97,6 +101,7 @@ def load_run(path: Path) -> OofRun:
         views=tuple(info["config"]["views"]),
         info=info,
         vault=_load_vault(path, info, rerun) if info.get("vault") else None,
+        groups=_groups(path.parent / FOLDS, whole["ids"][order]),
         **{key: array[order] for key, array in whole.items()},
     )
     _check(run, path, rerun)
@@ -129,6 +134,16 @@ def _load_fold(folder: Path, rerun: str, name: str = "oof.npz", rows: int | None
         if len(array) != rows:
             raise OofError(f"{folder}: {key} has {len(array):,} of {rows:,} rows. Train it again: {again}")
     return arrays
+
+
+def _groups(path: Path, ids: np.ndarray) -> np.ndarray | None:
+    """Groups (N,) int64 of rows by their id in folds.csv; None where the file is not of these rows."""
+    if not path.is_file():
+        return None
+    table = pd.read_csv(path, dtype={"id": str}, keep_default_na=False).set_index("id")
+    if "group" not in table or table.index.has_duplicates or not set(ids) <= set(table.index):
+        return None
+    return np.unique(table["group"].astype(str).loc[ids].to_numpy(), return_inverse=True)[1].astype(np.int64)
 
 
 def _check(run: OofRun, path: Path, rerun: str) -> None:

@@ -3,13 +3,18 @@ import pytest
 from ensemble_toy import CELLS
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
 
-from kit.ensemble.scoring.scores import log_losses, row_se, row_values, score, shifted_se
+from kit.ensemble.scoring.scores import log_losses, row_se, score, shifted_se
+from kit.metrics.registry import get_metric
 
 PEERS = {
     "accuracy": accuracy_score,
     "balanced_accuracy": balanced_accuracy_score,
     "macro_f1": lambda labels, said: f1_score(labels, said, average="macro"),
 }
+
+
+def row_values(metric, labels, said):
+    return get_metric(metric).row_values(labels, np.eye(5)[said])
 
 
 def draw(rows=500, classes=5, seed=0):

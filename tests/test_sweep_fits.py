@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import Toy
+from sklearn.metrics import log_loss
 
 from kit.artefact import read_json, read_npz
 from kit.cli import group
@@ -18,12 +19,13 @@ from kit.cluster.unit import Unit
 from kit.config import AugmentConfig, RecipeConfig
 from kit.data.prepared import Prepared
 from kit.errors import ConfigError, TrainError
+from kit.inference.model import merge_views
 from kit.oof_store import load_runs
 from kit.shifts.battery import Battery
 from kit.sweep.config import SweepConfig
 from kit.sweep.fits import FitMaker, TrialJob
 from kit.sweep.material import refolded, subset
-from kit.sweep.objective import fold_result, predicted
+from kit.sweep.objective import fold_result
 
 SWEEP = """
 base = "tiny"
@@ -169,14 +171,25 @@ def test_scores_are_those_of_the_stored_rows(trained: Toy) -> None:
     folder = trained.workspace.run("toy", "mini") / "fold0"
     arrays, marker = read_npz(folder / "oof.npz"), read_json(folder / "fold.json")
     found = fold_result(arrays, marker["cell_names"], "accuracy", "shifted", {"seconds": 3.0})
-    assert found.scores["clean"] == pytest.approx(np.mean(predicted(arrays["logits"]) == arrays["labels"]))
-    hit = predicted(arrays["shifted"]) == arrays["labels"][:, None]
+    right = merge_views(arrays["logits"], 1.0).argmax(-1) == arrays["labels"]
+    assert found.scores["clean"] == pytest.approx(right.mean())
+    hit = merge_views(arrays["shifted"], 1.0).argmax(-1) == arrays["labels"][:, None]
     assert found.scores["shifted"] == pytest.approx(hit.mean())
     names = np.array([name.partition(".")[0] for name in marker["cell_names"]])[arrays["cells"]]
     assert found.scores["worst_family"] == min(hit[names == family].mean() for family in np.unique(names))
     assert found.scores["seconds"] == 3.0
     clean = fold_result(arrays, marker["cell_names"], "accuracy", "clean", {})
     assert np.mean(list(clean.blocks.values())) == pytest.approx(clean.scores["clean"], abs=0.2)
+
+
+def test_a_loss_is_negated_so_that_larger_is_better_in_every_score(trained: Toy) -> None:
+    folder = trained.workspace.run("toy", "mini") / "fold0"
+    arrays, names = read_npz(folder / "oof.npz"), read_json(folder / "fold.json")["cell_names"]
+    found = fold_result(arrays, names, "log_loss", "clean", {})
+    wanted = log_loss(arrays["labels"], merge_views(arrays["logits"], 1.0).astype(np.float64), labels=range(3))
+    assert found.scores["clean"] == pytest.approx(-wanted, rel=1e-5)
+    assert found.scores["worst_family"] <= found.scores["shifted"] < 0
+    assert max(found.blocks.values()) <= 0
 
 
 def test_blocks_hold_every_row_once_whatever_the_order() -> None:

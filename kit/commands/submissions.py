@@ -123,9 +123,10 @@ def platforms(name: str | None, as_json: bool) -> None:
 @click.pass_context
 def ledger(context: click.Context, contest: str, root: Path, as_json: bool) -> None:
     """Show every zip with its scores, and which one to send in the final phase."""
-    context.obj = Workspace(root.resolve())
+    config = load_contest(contest)
+    context.obj = Workspace(root.resolve()), config.metric
     if context.invoked_subcommand is None:
-        _show_ledger(context.obj, load_contest(contest).name, as_json)
+        _show_ledger(context.obj[0], config.name, as_json)
 
 
 @ledger.command("add-score")
@@ -133,9 +134,10 @@ def ledger(context: click.Context, contest: str, root: Path, as_json: bool) -> N
 @click.argument("score", type=float)
 @click.option("--phase", default="development", show_default=True, help="Phase of the score.")
 @click.pass_obj
-def add_score(workspace: Workspace, zip_path: Path, score: float, phase: str) -> None:
+def add_score(ledger_of: tuple[Workspace, str], zip_path: Path, score: float, phase: str) -> None:
     """Record a SCORE of ZIP (0.8712 for 87.12 %) that was read off the web page."""
-    book.record_score(workspace, zip_path, phase, score)
+    workspace, metric = ledger_of
+    book.record_score(workspace, zip_path, phase, score, metric=metric)
     make_console().print(f"{zip_path.name}: {score:.4f} in phase {phase}", markup=False)
 
 

@@ -89,7 +89,7 @@ def _upload_to_kaggle(workspace: Workspace, path: Path, competition: str, dry_ru
         return
     score = found.get("publicScore") or ""
     echo(f"{found['status']}: public score {score or 'none'}")
-    if score and 0 <= float(score) <= 1:
+    if score:
         ledger.record_score(workspace, path, competition, float(score))
 
 

@@ -41,7 +41,7 @@ def front(pool: Pool, costs: Mapping[str, Cost]) -> list[Point]:
     for count in range(1, len(order) + 1):
         names = tuple(pool.names[m] for m in order[:count])
         found = pool.score(nested[count - 1])
-        value = found.selection(pool.expects)
+        value = found.gain(pool.expects)
         points.append(_point(names, costs, found, value > best, nested[count - 1]))
         best = max(best, value)
     return points
@@ -71,7 +71,7 @@ def pick(points: Sequence[Point], pool: Pool, costs: Mapping[str, Cost], budget:
             f"the budget must hold {least.members[0]}, which takes {least.seconds:.1f} s and {least.megabytes:.1f} "
             f"MB. Raise the limit"
         )
-    best = max(fits, key=lambda point: point.nested.selection(pool.expects))
+    best = max(fits, key=lambda point: point.nested.gain(pool.expects))
     for point in fits:
         gap, error = difference(best.proba, point.proba, pool, pool.expects)
         if gap <= error:

@@ -63,6 +63,8 @@ class Pool:
     """Share of each cell in the hidden test, where it is known; else empty, and every drawn cell counts alike."""
     vault: Vault | None = None
     """What the networks of every fold predict of rows that none of them trained on; no kind is fitted on it."""
+    groups: np.ndarray | None = None
+    """(N,) int64: rows of one group hang together, and count as one in standard errors; None: no two do."""
 
     @property
     def num_classes(self) -> int:
@@ -77,6 +79,7 @@ class Pool:
             labels=self.labels[chosen],
             folds=self.folds[chosen],
             cells=self.cells[chosen],
+            groups=None if self.groups is None else self.groups[chosen],
             whole=self.whole or len(self.labels),
         )
 
@@ -106,7 +109,7 @@ class Pool:
 
     def score(self, proba: np.ndarray) -> Score:
         """Scores of a predictor's proba (N, 1 + K, C) on the pool's rows."""
-        return score(proba, self.labels, self.cells, self.cell_names, self.metric, self.weights())
+        return score(proba, self.labels, self.cells, self.cell_names, self.metric, self.weights(), self.groups)
 
     def weights(self) -> np.ndarray | None:
         """(N, K) of mean 1, that give the drawn cells the shares they have in the hidden test; None: all alike."""
@@ -157,6 +160,7 @@ def make_pool(
         metric=metric,
         trained=tuple(frozenset(trained.get(run.recipe, ())) for run in runs) if trained else (),
         vault=make_vault(runs, [entry.temperature for _, entry in members], [entry.merge for _, entry in members]),
+        groups=first.groups,
     )
 
 

@@ -43,10 +43,11 @@ def score_lines(blend: Blend) -> list[str]:
     shifted = "" if nested.shifted is None else f", shifted {nested.shifted:.4f} ± {nested.shifted_se:.4f}"
     seen, held, bar = (one.selection(blend.expects) for one in (blend.resubstitution, nested, blend.equal))
     gain = expected.averaging
+    optimism = blend.resubstitution.gain(blend.expects) - nested.gain(blend.expects)
     return [
         *lines,
         f"{blend.kind}: nested clean {nested.clean:.4f} ± {nested.clean_se:.4f}{shifted}",
-        f"  resubstitution {seen:.4f}, nested {held:.4f}, optimism {seen - held:+.4f}; equal weights {bar:.4f}",
+        f"  resubstitution {seen:.4f}, nested {held:.4f}, optimism {optimism:+.4f}; equal weights {bar:.4f}",
         f"  expect {expected.point:.4f}, {expected.level:.0%} interval {expected.low:.4f} to {expected.high:.4f}"
         f"{'; ' if expected.note else ''}{expected.note}",
         *([] if gain is None else [f"  {averaging_line(gain)}"]),

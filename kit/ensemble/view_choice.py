@@ -129,7 +129,7 @@ def _held_out(
 
 
 def _cheapest(trials: list[ViewTrial], pool: Pool) -> ViewTrial:
-    best = max(trials, key=lambda trial: trial.nested.selection(pool.expects))
+    best = max(trials, key=lambda trial: trial.nested.gain(pool.expects))
     for trial in sorted(trials, key=lambda trial: (trial.passes, MERGES.index(trial.merge))):
         gap, error = difference(best.proba, trial.proba, pool, pool.expects)
         if gap <= error:

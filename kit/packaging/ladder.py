@@ -96,13 +96,13 @@ class Ladder:
         yield full
         if self.prepared is None:
             return full
-        members, notes = self._eight_bits(full.members, self.prepared)
+        members, notes = self._eight_bits(full.members, self.prepared, full.blend.metric)
         small = replace(full, way=EIGHT, members=members, costs="; ".join(notes))
         yield small
         return small
 
     def _eight_bits(
-        self, members: Sequence[Member], prepared: Callable[[], Prepared]
+        self, members: Sequence[Member], prepared: Callable[[], Prepared], metric: str
     ) -> tuple[list[Member], list[str]]:
         """The members, those of each recipe that bears it in eight bits, and what was measured."""
         smaller = [quantised(member) for member in members]
@@ -111,7 +111,7 @@ class Ladder:
             if recipe not in self.losses:
                 mine = [member for member in smaller if member.entry["recipe"] == recipe]
                 run = load_run(self.workspace.run(self.contest, recipe))
-                self.losses[recipe] = measure(mine, run, prepared())
+                self.losses[recipe] = measure(mine, run, prepared(), metric)
         chosen = [small if self.losses[full.entry["recipe"]].holds else full for full, small in zip(members, smaller)]
         return chosen, [f"{recipe}: {self.losses[recipe]}" for recipe in recipes]
 
@@ -131,7 +131,7 @@ class Ladder:
         except KitError as error:
             self.echo(f"  {found.name}: left out. {error}")
             return
-        made = replace(found, expected=recalibrated(found.expected, *self.remote))
+        made = replace(found, expected=recalibrated(found.expected, *self.remote, found.metric))
         yield Rung(what, HALF, made, members, f"{len(members)} networks", _beside(made, blend))
 
 
@@ -144,9 +144,8 @@ def _beside(made: Blend, blend: Blend) -> str:
 
 
 def _lost(made: Blend, blend: Blend) -> float:
-    """The most that `made` scores below `blend`, on clean or on shifted rows."""
-    clean = blend.nested.clean - made.nested.clean
-    return max(clean, (blend.nested.shifted or 0.0) - (made.nested.shifted or 0.0))
+    """The most that `made` scores worse than `blend`, on clean or on shifted rows."""
+    return max(blend.nested.gain(on) - made.nested.gain(on) for on in ("clean", "shifted"))
 
 
 def _fewer_folds(full: Rung) -> Iterator[Rung]:

@@ -11,7 +11,8 @@ import torch
 
 from kit.artefact import sha256_bytes
 from kit.data.prepared import Prepared
-from kit.inference.model import SCALE, net_logits, softmax
+from kit.inference.model import SCALE, merge_views, net_logits
+from kit.metrics.registry import get_metric
 from kit.oof_store import OofRun
 from kit.packaging.members import Member
 
@@ -22,7 +23,7 @@ ROWS = 300
 """Most held-out rows that a network is asked about."""
 
 MAY_LOSE = 0.003
-"""Share of held-out rows that may turn wrong, less those that turn right."""
+"""How much worse the contest's metric may become on held-out rows."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Loss:
     rows: int
     agree: float
     lost: float
-    """Accuracy before minus accuracy after, on these rows."""
+    """How much worse the contest's metric is after, on these rows."""
+    metric: str = "accuracy"
 
     @property
     def holds(self) -> bool:
@@ -40,8 +42,10 @@ class Loss:
         return self.lost <= MAY_LOSE
 
     def __str__(self) -> str:
-        verdict = "taken" if self.holds else f"refused: more than {MAY_LOSE:.1%} lost"
-        return f"{self.agree:.2%} of {self.rows:,} held-out labels agree, accuracy {-self.lost:+.2%}, {verdict}"
+        name = get_metric(self.metric).title
+        change = f"{self.lost:.4f} worse" if self.lost > 0 else f"{-self.lost:.4f} better"
+        verdict = "taken" if self.holds else f"refused: more than {MAY_LOSE:g} lost"
+        return f"{self.agree:.2%} of {self.rows:,} held-out labels agree, {name} {change}, {verdict}"
 
 
 def eight_bits(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -64,22 +68,19 @@ def quantised(member: Member) -> Member:
     return replace(member, entry=member.entry | {"sha256": sha256_bytes(data), "precision": "int8"}, weights=data)
 
 
-def measure(members: Sequence[Member], run: OofRun, prepared: Prepared) -> Loss:
+def measure(members: Sequence[Member], run: OofRun, prepared: Prepared, metric: str = "accuracy") -> Loss:
     """What the eight-bit `members` of one recipe say of rows that they were not trained on, against the store."""
     place_of = {row_id: place for place, row_id in enumerate(prepared.ids)}
-    agree, before, after = [], [], []
+    labels, before, after = [], [], []
     for member in members:
         rows = np.flatnonzero(run.folds == member.entry["fold"])
         rows = np.sort(np.random.default_rng(0).permutation(rows)[:ROWS])
         images = prepared.images[[place_of[row_id] for row_id in run.ids[rows]]]
         logits = net_logits(member.network(), images, member.spec)
-        made, stored = _labels(logits), _labels(run.logits[rows])
-        agree.append(made == stored)
-        before.append(stored == run.labels[rows])
-        after.append(made == run.labels[rows])
-    right, now = np.concatenate(before), np.concatenate(after)
-    return Loss(len(right), float(np.concatenate(agree).mean()), float(right.mean() - now.mean()))
-
-
-def _labels(logits: np.ndarray) -> np.ndarray:
-    return softmax(logits).mean(axis=1).argmax(axis=1)
+        labels.append(run.labels[rows])
+        before.append(merge_views(run.logits[rows], 1.0))
+        after.append(merge_views(logits, 1.0))
+    truth, was, now = (np.concatenate(parts) for parts in (labels, before, after))
+    wanted = get_metric(metric)
+    lost = wanted.sign * (wanted.score(truth, was) - wanted.score(truth, now))
+    return Loss(len(truth), float((was.argmax(-1) == now.argmax(-1)).mean()), lost, metric)

@@ -129,7 +129,7 @@ def train(
         train_all(contest, prepared, some, workspace, echo)
         names += [recipe.name for recipe in some]
     runs = load_runs(workspace, contest.name, names)
-    console.print(leaderboard.table(leaderboard.rows(runs, contest), contest.expects))
+    console.print(leaderboard.table(leaderboard.rows(runs, contest), contest.expects, contest.metric))
     return runs
 
 
@@ -165,7 +165,7 @@ def blend(
     if re.fullmatch(r"best\d+", name) and len(runs) > 1 and len(runs[0].ids) >= ENOUGH_ROWS:
         made = _unless_beaten(made, make_blend(runs, "auto", contest.expects, contest.metric, pool, **more), echo)
     earlier = remote_scores(workspace, contest.name, contest.expects)
-    made = replace(made, expected=recalibrated(made.expected, *earlier))
+    made = replace(made, expected=recalibrated(made.expected, *earlier, contest.metric))
     path = workspace.oof(contest.name) / "blends" / f"{name}.json"
     made.to_json(path)
     for line in score_lines(made):
@@ -179,11 +179,12 @@ def _unless_beaten(equal: Blend, fitted: Blend, echo: Echo) -> Blend:
 
     Both scores are nested, so what the fit gained by seeing its own rows does not count.
     """
-    gain = fitted.nested.clean - equal.nested.clean
-    loses = (fitted.nested.shifted or 0.0) < (equal.nested.shifted or 0.0)
+    gain = fitted.nested.gain("clean") - equal.nested.gain("clean")
+    loses = equal.nested.shifted is not None and fitted.nested.gain("shifted") < equal.nested.gain("shifted")
     if fitted.kind == equal.kind or gain <= fitted.nested.clean_se or loses:
         return equal
-    echo(f"{equal.kind} (equal weights) gives way to {fitted.kind}: nested clean +{gain:.4f}, nothing lost on shifted")
+    won = f"nested clean {gain:.4f} better, nothing lost on shifted"
+    echo(f"{equal.kind} (equal weights) gives way to {fitted.kind}: {won}")
     return replace(fitted, name=equal.name)  # as it was asked for, and as its file is called
 
 

@@ -24,7 +24,15 @@ from kit.packaging.archive import write_zip
 from kit.rehearsal.codabench import settings
 from kit.rehearsal.programs import ingestion, scoring
 
-COLUMNS = {"accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy", "macro_f1": "Macro F1"}
+COLUMNS = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "macro_f1": "Macro F1",
+    "micro_f1": "Micro F1",
+    "weighted_f1": "Weighted F1",
+    "quadratic_kappa": "Quadratic weighted kappa",
+    "matthews": "Matthews correlation",
+}
 """What the scoring program writes, and what the leaderboard shows."""
 
 INGESTION = "python3 /app/program/ingestion.py /app/input_data /app/output /app/program /app/ingested_program"
@@ -100,8 +108,12 @@ def _competition(
     docker_image: str,
 ) -> dict[str, Any]:
     """competition.yaml; its rules are those of Codabench's own reader."""
-    metric = contest.metric if contest.metric in COLUMNS else "accuracy"
-    ordered = [metric, *(key for key in COLUMNS if key != metric)]
+    if contest.metric not in COLUMNS:
+        raise PackagingError(
+            f"a bundle's scoring program knows {', '.join(COLUMNS)} of the labels that a submission returns, but "
+            f"{contest.name} has metric = {contest.metric!r}. Set one of those"
+        )
+    ordered = [contest.metric, *(key for key in COLUMNS if key != contest.metric)]
     return {
         "version": 2,
         "title": contest.title or contest.name,

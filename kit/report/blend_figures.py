@@ -10,9 +10,9 @@ from matplotlib.lines import Line2D
 
 from kit.ensemble.blend import Blend
 from kit.ensemble.scoring.reliability import Reliability, reliability
+from kit.metrics.registry import get_metric
 from kit.report.breakdown import confusion, recall, shifted_rows
 from kit.report.drawing import ACHIEVED, CLEAN, FAILS_TO_HOLDS, INK, SHIFTED, drawn, grid_of_cells, short
-from kit.report.material import METRICS
 
 INTERVAL = "#9db8d9"
 
@@ -124,7 +124,7 @@ def expectation(blend: Blend, hidden: float | None, remote: list[float]) -> Mark
         axes.plot(expected.point, 0, "|", color=INK, markersize=22, markeredgewidth=2.2)
         for score, marker, fill, _ in marks:
             axes.plot(score, 0, marker, color=fill, markersize=10, markeredgecolor="white", markeredgewidth=1)
-        axes.set(ylim=(-1, 1), yticks=[], xlabel=METRICS[blend.metric])
+        axes.set(ylim=(-1, 1), yticks=[], xlabel=get_metric(blend.metric).title)
         axes.margins(x=0.06)
         axes.spines["left"].set_visible(False)
         handles = [

@@ -6,27 +6,22 @@ import numpy as np
 from sklearn.metrics import confusion_matrix
 
 from kit.ensemble.pool import Pool
-from kit.ensemble.scoring.scores import family_scores, row_values
+from kit.ensemble.scoring.scores import family_scores
+from kit.metrics.registry import get_metric
 
 
 def by_family(proba: np.ndarray, pool: Pool) -> dict[str, float]:
     """Shifted score in the pool's metric by family, of proba (N, 1 + K, C)."""
-    return family_scores(_shifted_values(proba, pool), pool.cells, pool.cell_names)
+    return family_scores(pool.metric, pool.labels, proba[:, 1:], pool.cells, pool.cell_names)
 
 
 def by_severity(proba: np.ndarray, pool: Pool) -> dict[int, float]:
     """Score by severity, mildest first, of proba (N, 1 + K, C); severity 0 is the clean image."""
     # Names without a dot are families of their own.
     severities = tuple(name.partition("@")[2] for name in pool.cell_names)
-    shifted = family_scores(_shifted_values(proba, pool), pool.cells, severities)
-    clean = row_values(pool.metric, pool.labels, proba[:, 0].argmax(-1)).mean()
-    return {0: float(clean)} | {int(severity): shifted[severity] for severity in sorted(shifted)}
-
-
-def _shifted_values(proba: np.ndarray, pool: Pool) -> np.ndarray:
-    """Values (N, K) whose mean is the shifted score."""
-    answers, labels = shifted_rows(proba, pool.labels)
-    return row_values(pool.metric, labels, answers.argmax(-1)).reshape(len(pool.labels), -1)
+    shifted = family_scores(pool.metric, pool.labels, proba[:, 1:], pool.cells, severities)
+    clean = get_metric(pool.metric).score(pool.labels, proba[:, 0])
+    return {0: clean} | {int(severity): shifted[severity] for severity in sorted(shifted)}
 
 
 def shifted_rows(proba: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kit.ensemble.blend import Blend
+from kit.metrics.registry import get_metric
 from kit.report.material import Board, Material
 
 
@@ -89,8 +90,9 @@ def findings(material: Material) -> list[str]:
 
 
 def _ranking(board: Board) -> str:
-    clean = max(board.rows, key=lambda row: row["clean"])
-    by_shifted = sorted(board.rows, key=lambda row: -row["shifted"])
+    sign = get_metric(board.pool.metric).sign
+    clean = max(board.rows, key=lambda row: sign * row["clean"])
+    by_shifted = sorted(board.rows, key=lambda row: -sign * row["shifted"])
     place = by_shifted.index(clean) + 1
     scores = f"({clean['clean']:.3f} clean, {clean['shifted']:.3f} shifted)"
     if place == 1:

@@ -19,14 +19,13 @@ from kit.ensemble.pool import Pool, make_pool
 from kit.ensemble.scoring import leaderboard
 from kit.ensemble.scoring.scores import Score
 from kit.errors import KitError, OofError
+from kit.metrics.registry import get_metric
 from kit.oof_store import OofRun
 from kit.platforms import ledger
 from kit.report.stored_runs import runs_that_belong
 from kit.report.zips import Submission, newest_first, newest_of, open_submission
 from kit.sweep.morning import Morning, mornings
 from kit.workspace import Workspace
-
-METRICS = {"accuracy": "accuracy", "macro_f1": "macro F1", "balanced_accuracy": "balanced accuracy"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Board:
     @property
     def metric(self) -> str:
         """The contest's metric in words."""
-        return METRICS[self.pool.metric]
+        return get_metric(self.pool.metric).title
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from kit.artefact import write_text
 from kit.config import ContestConfig
 from kit.ensemble.blend import Blend
+from kit.metrics.registry import get_metric
 from kit.report import blend_figures, recipe_figures
 from kit.report.album import Album, held_against, mistakes
 from kit.report.drawing import colour
@@ -66,7 +67,8 @@ def render(material: Material) -> str:
 def _leaderboard(board: Board) -> dict[str, Any]:
     """Rows with their colours, and the best value of each column."""
     rows = [row | {"place": place + 1, "colour": colour(place)} for place, row in enumerate(board.rows)]
-    better = {"clean": max, "macro_f1": max, "shifted": max, "worst": max, "log_loss": min}
+    own = max if get_metric(board.pool.metric).greater_is_better else min
+    better = {"clean": own, "macro_f1": max, "shifted": own, "worst": own, "log_loss": min}
     best = {}
     for key, pick in better.items():
         values = [row[key] for row in rows if row[key] is not None]

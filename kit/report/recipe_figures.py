@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from kit.ensemble.scoring.leaderboard import by_fold
 from kit.ensemble.scoring.scores import Score
 from kit.report.breakdown import by_family, by_severity
 from kit.report.drawing import FAILS_TO_HOLDS, INK, PALETTE, REST, colour, drawn, grid_of_cells, short
@@ -63,7 +64,7 @@ def _dot(fill: str, label: str) -> Line2D:
 
 def _chosen(board: Board) -> list[int]:
     """Places of the recipes that are named: the best ones, and the one that a clean validation would choose."""
-    cleanest = max(range(len(board.scores)), key=lambda place: board.scores[place].clean)
+    cleanest = max(range(len(board.scores)), key=lambda place: board.scores[place].gain("clean"))
     return sorted({*range(min(len(board.runs), len(PALETTE))), cleanest})
 
 
@@ -115,15 +116,15 @@ def families(board: Board, blend: np.ndarray | None) -> Markup:
 
 
 def fold_spread(board: Board) -> Markup:
-    """Accuracy of every fold, a line a recipe, best on top; clean and shifted side by side."""
+    """Score of every fold, a line a recipe, best on top; clean and shifted side by side."""
     rows = board.rows[:MOST_LINES]
 
     def draw(figure: Figure) -> None:
         panels = figure.subplots(1, 2 if board.shifted else 1, sharey=True, squeeze=False)[0]
         for axes, key in zip(panels, ("clean", "shifted")):
-            for place, run in enumerate(board.runs[: len(rows)]):
-                _folds(axes, [score for score in run.info[f"fold_{key}"] if score is not None], place)
-            axes.set(title=key, xlabel="accuracy of each fold")
+            for place in range(len(rows)):
+                _folds(axes, by_fold(board.pool, board.pool.proba[place])[key], place)
+            axes.set(title=key, xlabel=f"{board.metric} of each fold")
         panels[0].set_yticks(range(len(rows)), [short(row["recipe"]) for row in rows])
         panels[0].invert_yaxis()
 

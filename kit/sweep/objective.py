@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kit.ensemble.scoring.scores import row_values
-from kit.inference.model import softmax
+from kit.ensemble.scoring.scores import family_scores
+from kit.inference.model import merge_views
+from kit.metrics.registry import get_metric
 from kit.sweep.pruning import BLOCKS
 
 
@@ -18,7 +19,10 @@ class FoldResult:
     """One fold of one trial."""
 
     scores: dict[str, float] = field(default_factory=dict)
-    """By the names of `kit.sweep.config`: clean, shifted, worst_family, seconds, megabytes."""
+    """By the names of `kit.sweep.config`: clean, shifted, worst_family, seconds, megabytes.
+
+    A loss is negated, as scikit-learn does it: of a score larger is better wherever a sweep compares.
+    """
     blocks: dict[int, float] = field(default_factory=dict)
     """The score that is tested, on each block of rows that holds some."""
     stopped: int | None = None
@@ -32,28 +36,22 @@ def fold_result(
 
     Without shifted rows (a clean battery) shifted scores are the clean ones.
     """
-    labels, cells = arrays["labels"], arrays["cells"]
-    clean = row_values(metric, labels, predicted(arrays["logits"]))
+    labels, cells, wanted = arrays["labels"], arrays["cells"], get_metric(metric)
+    clean = wanted.sign * wanted.row_values(labels, merge_views(arrays["logits"], 1.0))
     shifted = clean[:, None]
     if cells.size:
-        wide = np.repeat(labels[:, None], cells.shape[1], axis=1)
-        found = predicted(arrays["shifted"])
-        shifted = row_values(metric, wide.ravel(), found.ravel()).reshape(cells.shape)
+        shifted = wanted.sign * wanted.row_values(labels, merge_views(arrays["shifted"], 1.0))
     scores = {"clean": float(clean.mean()), "shifted": float(shifted.mean())}
     scores["left_out_family"] = scores["shifted"]  # under the one family that the fold was trained without
-    scores["worst_family"] = _worst(shifted, cells, cell_names) if cells.size else scores["clean"]
+    scores["worst_family"] = _worst(arrays, cell_names, metric) if cells.size else scores["clean"]
     rows = clean if score == "clean" else shifted.mean(1)
     return FoldResult(scores | costs, _blocks(arrays["ids"], rows))
 
 
-def predicted(logits: np.ndarray) -> np.ndarray:
-    """Classes (...) of logits (..., V, C), by the mean probability over views."""
-    return softmax(logits).mean(-2).argmax(-1)
-
-
-def _worst(shifted: np.ndarray, cells: np.ndarray, names: Sequence[str]) -> float:
-    families = np.array([name.partition(".")[0] for name in names])[cells]
-    return min(float(shifted[families == one].mean()) for one in np.unique(families))
+def _worst(arrays: Mapping[str, np.ndarray], names: Sequence[str], metric: str) -> float:
+    proba = merge_views(arrays["shifted"], 1.0)
+    found = family_scores(metric, arrays["labels"], proba, arrays["cells"], tuple(names))
+    return min(get_metric(metric).sign * score for score in found.values())
 
 
 def _blocks(ids: np.ndarray, values: np.ndarray) -> dict[int, float]:

@@ -8,9 +8,9 @@ import numpy as np
 
 from kit.cluster.fits import FitJob
 from kit.cluster.unit import Talk
-from kit.inference.model import net_logits
+from kit.inference.model import merge_views, net_logits
+from kit.metrics.registry import get_metric
 from kit.shifts.battery import Battery
-from kit.sweep.objective import predicted
 from kit.train.fit import Fit
 
 ROWS = 400
@@ -41,7 +41,8 @@ class EpochWatch:
 
     def __call__(self, fold: int, fit: Fit) -> None:
         net = copy.deepcopy(fit.averaged).eval()
-        hit = predicted(net_logits(net, self.images, self.spec)) == self.labels
+        metric = get_metric(self.job.contest.metric)
+        score = metric.sign * metric.score(self.labels, merge_views(net_logits(net, self.images, self.spec), 1.0))
         epoch = -(-fit.step // fit.per_epoch)
-        if not self.talk.report(epoch, float(hit.mean())):
+        if not self.talk.report(epoch, score):
             raise GivenUp(epoch)

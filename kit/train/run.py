@@ -39,7 +39,7 @@ from kit.train.policy import compose, policy_steps
 from kit.train.precision import Precision, choose_precision, doubt_precision
 from kit.train.progress import FitDisplay, fit_bars
 from kit.train.resizing import check_growth
-from kit.train.scoring import score_fold
+from kit.train.scoring import fold_scores, score_fold
 from kit.workspace import Workspace
 
 CHECKPOINT, MARKER, RUN = "checkpoint.pt", "fold.json", "run.json"
@@ -261,12 +261,9 @@ class Trainer:
         battery = Battery.from_config(self.contest.shift)
         folder = self.fold_folder(fold)
         arrays = score_fold(folder, self.spec(), self.prepared, fold, battery, self.device, display.note)
-        hit = arrays["logits"].mean(1).argmax(1) == arrays["labels"]
-        shifted_hit = arrays["shifted"].mean(2).argmax(2) == arrays["labels"][:, None]
         return {
-            "clean": float(hit.mean()),
-            "shifted": float(shifted_hit.mean()) if shifted_hit.size else None,
-            "rows": len(hit),
+            **fold_scores(arrays, self.contest.metric),
+            "rows": len(arrays["ids"]),
             "vault": len(self.prepared.vault),
             "cell_names": [cell.name for cell in battery.cells],
         }

@@ -11,7 +11,8 @@ import torch
 from kit.artefact import write_npz
 from kit.data.prepared import Prepared
 from kit.echo import Echo
-from kit.inference.model import load_net, net_logits
+from kit.inference.model import load_net, merge_views, net_logits
+from kit.metrics.registry import get_metric
 from kit.shifts.battery import Battery
 
 OOF, VAULT_ROWS = "oof.npz", "vault.npz"
@@ -70,6 +71,15 @@ def score_rows(
         "logits": np.concatenate(clean),
         "shifted": np.concatenate(shifted),
         "cells": cells,
+    }
+
+
+def fold_scores(arrays: dict[str, np.ndarray], metric: str) -> dict[str, float | None]:
+    """The metric of a fold's arrays, "clean" and "shifted", by the mean probability over views; None: no such rows."""
+    parts = {"clean": arrays["logits"], "shifted": arrays["shifted"]}
+    wanted, labels = get_metric(metric), arrays["labels"]
+    return {
+        name: wanted.score(labels, merge_views(logits, 1.0)) if logits.size else None for name, logits in parts.items()
     }
 
 

@@ -32,7 +32,7 @@ from kit.train.augment.policy import augment
 from kit.train.averaging import recalibrate_bn, uniform_soup
 from kit.train.device import pick_device, pinned
 from kit.train.member import SPEC, write_member
-from kit.train.scoring import OOF, score_fold
+from kit.train.scoring import OOF, fold_scores, score_fold
 from kit.workspace import Workspace
 
 BATCHES, BATCH = 32, 64
@@ -75,7 +75,7 @@ def cook(
     try:
         for fold in runs[0].info["folds_done"]:
             _cook_fold(contest, prepared, folders, target, fold, runs[0].info, echo)
-        _finish(target, name, folders, runs[0].info)
+        _finish(target, name, folders, runs[0].info, contest.metric)
         return _judge(target, name, folders, contest)
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
@@ -135,10 +135,10 @@ def _batches(
         yield ((x - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
-def _finish(target: Path, name: str, folders: list[Path], info: dict[str, Any]) -> None:
+def _finish(target: Path, name: str, folders: list[Path], info: dict[str, Any], metric: str) -> None:
     """The folds' markers and run.json, written last: what the first run says, with the soup's own scores."""
     own: dict[str, Any] = {"soup": [folder.name for folder in folders]}
-    scores = [_scores(target / f"fold{fold}" / OOF) for fold in info["folds_done"]]
+    scores = [fold_scores(read_npz(target / f"fold{fold}" / OOF), metric) for fold in info["folds_done"]]
     for fold, found in zip(info["folds_done"], scores):
         marker = read_json(folders[0] / f"fold{fold}" / FOLD)
         write_json(target / f"fold{fold}" / FOLD, marker | found | own)
@@ -147,17 +147,10 @@ def _finish(target: Path, name: str, folders: list[Path], info: dict[str, Any]) 
     write_json(target / RUN, info | own)
 
 
-def _scores(path: Path) -> dict[str, float | None]:
-    arrays = read_npz(path)
-    clean = arrays["logits"].mean(1).argmax(1) == arrays["labels"]
-    shifted = arrays["shifted"].mean(2).argmax(2) == arrays["labels"][:, None]
-    return {"clean": float(clean.mean()), "shifted": float(shifted.mean()) if shifted.size else None}
-
-
 def _judge(target: Path, name: str, folders: list[Path], contest: ContestConfig) -> Soup:
     """Keeps the soup's run where it scores no less than the best run in it; removes it otherwise."""
     pool = make_pool([load_run(folder) for folder in (*folders, target)], contest.expects, contest.metric)
-    scores = [found.selection(pool.expects) for found in pool.member_scores()]
+    scores = [found.gain(pool.expects) for found in pool.member_scores()]
     best = int(np.argmax(scores[:-1]))
     gap, error = difference(pool.proba[-1], pool.proba[best], pool, pool.expects)
     if gap < 0:

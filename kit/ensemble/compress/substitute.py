@@ -19,13 +19,15 @@ from kit.ensemble.blend import blend as make_blend
 from kit.ensemble.compress.distill import is_student
 from kit.ensemble.scoring.scores import Score
 from kit.ensemble.view_choice import use_views
+from kit.metrics.registry import get_metric
 from kit.oof_store import RUN, OofRun, load_runs
 from kit.train.augment.policy import trained_families
 from kit.workspace import Workspace
 
 Info = Mapping[str, Any]
 
-GAINS = ("clean", "macro_f1", "shifted", "shifted_macro_f1", "worst")
+IN_METRIC = ("clean", "shifted", "worst")
+GAINS = ("macro_f1", "shifted_macro_f1")
 LOSSES = ("log_loss", "shifted_log_loss")
 
 
@@ -120,21 +122,24 @@ def _families(run: OofRun, known: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def _paying(made: Blend, plain: Blend, blend: Blend) -> Blend:
-    """`made` for what choosing its members cost: by so much the blend scores lower than `plain`, its members alone."""
-    cost = min(0.0, blend.nested.selection(blend.expects) - plain.nested.selection(blend.expects))
-    expected = made.expected
-    keys = ("point", "low", "high") if expected.local is None else ("point", "low", "high", "local")
-    moved = {key: min(max(getattr(expected, key) + cost, 0.0), 1.0) for key in keys}
+    """`made` for what choosing its members cost: by so much the blend scores worse than `plain`, its members alone."""
+    metric, expected = get_metric(blend.metric), made.expected
+    cost = metric.sign * min(0.0, blend.nested.gain(blend.expects) - plain.nested.gain(blend.expects))
+    interval = expected.point, expected.low, expected.high
+    point, low, high = (float(metric.clipped(one + cost)) for one in interval)
+    local = None if expected.local is None else float(metric.clipped(expected.local + cost))
+    moved = replace(expected, point=point, low=low, high=high, local=local)
     nested = _moved(made.nested, plain.nested, blend.nested)
-    return replace(made, nested=nested, expected=replace(expected, **moved))
+    return replace(made, nested=nested, expected=moved)
 
 
 def _moved(made: Score, plain: Score, blend: Score) -> Score:
     """`made` moved as far as from `plain` to `blend`, each score only where that makes it worse."""
     changes: dict[str, Any] = {}
-    for key in (*GAINS, *LOSSES):
+    small = LOSSES if made.greater_is_better else (*LOSSES, *IN_METRIC)
+    for key in (*IN_METRIC, *GAINS, *LOSSES):
         values = [getattr(one, key) for one in (made, plain, blend)]
         if None not in values:
-            worse = max if key in LOSSES else min
+            worse = max if key in small else min
             changes[key] = values[0] + worse(0.0, values[2] - values[1])
     return replace(made, **changes)

@@ -42,7 +42,8 @@ def candidates(pool: Pool) -> list[Kind]:
     """The bar, and every other kind that makes a different ensemble of this pool."""
     size = len(pool.names)
     names = [BAR, *(f"best{k}" for k in (3, 8) if k < size), "all" if size > 5 else "", "geometric5", "rank5"]
-    return [kind(name) for name in [*filter(None, names), "majority5", *QUICK]]
+    quick = [name for name in QUICK if name != "greedy-metric" or pool.metric != "log_loss"]  # greedy is that already
+    return [kind(name) for name in [*filter(None, names), "majority5", *quick]]
 
 
 def compare(pool: Pool, kinds: Sequence[Kind] | None = None) -> list[Compared]:
@@ -66,7 +67,7 @@ def beside(found: Sequence[Nested], pool: Pool) -> list[Compared]:
 def choose(compared: Sequence[Compared], pool: Pool) -> Nested:
     """The simplest kind within one paired standard error of the best, of those that do not lose."""
     fair = [one.found for one in compared if not one.loses]
-    best = max(fair, key=lambda one: one.nested.selection(pool.expects))
+    best = max(fair, key=lambda one: one.nested.gain(pool.expects))
     close = [one for one in fair if _within(one, best, pool)]
     return min(close, key=lambda one: (one.kind.complexity, len(one.combiner.members), one.kind.name))
 

@@ -51,7 +51,7 @@ def bagged(
 ) -> np.ndarray:
     """Weights (M,) summing to 1 for proba (M, R, C) and labels (R,); bags=1 uses all rows and members.
 
-    metric: "log_loss", "accuracy", "balanced_accuracy" or "macro_f1".
+    metric: any name of the registry.
     """
     rng = np.random.default_rng(seed)
     state = objective(metric, proba, labels)

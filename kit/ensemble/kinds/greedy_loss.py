@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from kit.ensemble.scoring.scores import FLOOR
+from kit.metrics.registry import get_metric
 
 
 class Objective(Protocol):
@@ -39,7 +40,16 @@ def objective(metric: str, proba: np.ndarray, labels: np.ndarray) -> Objective:
     if metric == "log_loss":
         picked = np.take_along_axis(proba, labels[None, :, None], axis=2)[:, :, 0]
         return LogLoss(np.maximum(picked, FLOOR).astype(np.float32))
-    return LabelLoss(metric, proba, labels)
+    if metric in COUNTED:
+        return LabelLoss(metric, proba, labels)
+    return MetricLoss(metric, proba, labels)
+
+
+COUNTED = ("accuracy", "micro_f1", "balanced_accuracy", "macro_f1")
+"""Metrics that a vote changes on few rows alone, which are counted anew."""
+
+METRIC_ROWS = 3_000
+"""Rows that other metrics are taken on at most: each vote costs one of them a member."""
 
 
 class LogLoss:
@@ -80,7 +90,7 @@ class LogLoss:
 
 
 class LabelLoss:
-    """One minus "accuracy", "balanced_accuracy" or "macro_f1" of proba (M, R, C) and labels (R,).
+    """One minus a metric of COUNTED of proba (M, R, C) and labels (R,).
 
     A vote moves every class by at most 1, so rows whose two best classes lie further apart than that keep
     their label whoever is added: only the others are looked at again.
@@ -138,6 +148,43 @@ class LabelLoss:
     def reset(self, votes: np.ndarray) -> None:
         """Start again from votes (M,)."""
         self.total = np.tensordot(votes.astype(np.float32), self.proba, axes=1).astype(np.float32)
+
+
+class MetricLoss:
+    """Any other metric of proba (M, R, C) and labels (R,), a score negated, on at most METRIC_ROWS rows."""
+
+    def __init__(self, metric: str, proba: np.ndarray, labels: np.ndarray) -> None:
+        self.metric, self.whole = metric, (proba, labels)
+        rows = np.linspace(0, len(labels) - 1, min(len(labels), METRIC_ROWS)).astype(np.int64)
+        self.proba, self.labels = proba[:, rows], labels[rows]
+        self.total: np.ndarray = np.zeros(self.proba.shape[1:], dtype=np.float32)
+        self.count = 0
+
+    @property
+    def size(self) -> int:
+        """Number of members."""
+        return len(self.proba)
+
+    def part(self, members: np.ndarray, rows: np.ndarray) -> MetricLoss:
+        """A fresh objective on some members and rows."""
+        proba, labels = self.whole
+        return MetricLoss(self.metric, proba[np.ix_(members, rows)], labels[rows])
+
+    def losses(self) -> np.ndarray:
+        """Loss (M,) after one more vote for each member."""
+        metric = get_metric(self.metric)
+        after = ((self.total + member) / (self.count + 1) for member in self.proba)
+        return np.array([-metric.sign * metric.score(self.labels, proba) for proba in after])
+
+    def add(self, member: int) -> None:
+        """Vote for a member."""
+        self.total += self.proba[member]
+        self.count += 1
+
+    def reset(self, votes: np.ndarray) -> None:
+        """Start again from votes (M,)."""
+        self.total = np.tensordot(votes.astype(np.float32), self.proba, axes=1).astype(np.float32)
+        self.count = int(votes.sum())
 
 
 def _tally(said: np.ndarray, labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -17,9 +17,9 @@ import numpy as np
 
 from kit.ensemble.kinds.combine import Combiner
 from kit.ensemble.pool import Pool
-from kit.ensemble.scoring.scores import row_values
 from kit.ensemble.vault import Vault
 from kit.inference.model import FLOOR
+from kit.metrics.registry import get_metric
 
 BANDWIDTH = 0.7
 """Of the density of margins, in standard deviations of what one network's margin differs from the average's by."""
@@ -27,6 +27,9 @@ NEAR = 0.2
 """Share of the vault's images, those of the smallest margins, that tell of drift and variance."""
 STRETCH, DOUBT = 1.1, 0.22
 """The flow is multiplied by the one, and is off by the other's share of itself: from the simulated sets above."""
+
+OF_HITS = ("accuracy", "micro_f1", "macro_f1", "weighted_f1", "balanced_accuracy")
+"""Metrics that move about as much as the share of images that change sides; for the others the difference speaks."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +56,20 @@ def averaging_gain(
     proba: (N, J, C) nested predictions; weights: (N, J) of mean 1, of its images; on_vault: (n, J) of the vault's.
     """
     single, whole = vault.single(combiner), vault.averaged(combiner, vault.folds)
-    each = np.stack([_values(one, pool.metric, vault.labels) for one in single])
-    average = _values(whole, pool.metric, vault.labels)
+    metric = get_metric(pool.metric)
+    each = np.stack([metric.row_values(vault.labels, one) for one in single])
+    average = metric.row_values(vault.labels, whole)
     direct, direct_se = _mean(average - each.mean(axis=0), on_vault)
     flow = STRETCH * _flow(margins(proba, pool.labels), weights, single, whole, vault.labels)
     flow_se = DOUBT * abs(flow) + 0.5 / len(pool.labels)
     share = 1.0 if np.isinf(direct_se) else direct_se**2 / (direct_se**2 + flow_se**2)
+    se = np.sqrt(share) * flow_se
+    if pool.metric not in OF_HITS:
+        share, se = 0.0, 0.0 if np.isinf(direct_se) else direct_se
     score, score_se = _mean(average, on_vault)
     return Gain(
         gain=float(share * flow + (1 - share) * direct),
-        se=float(np.sqrt(share) * flow_se),
+        se=float(se),
         single=_mean(each.mean(axis=0), on_vault)[0],
         averaged=score,
         averaged_se=score_se,
@@ -96,12 +103,6 @@ def _flow(
     density = weights * np.exp(-(place**2) / 2) / np.sqrt(2 * np.pi) / width
     slope = place / width * density
     return float(drift * density.mean() + 0.5 * variance * (1 - 1 / folds) * slope.mean())
-
-
-def _values(proba: np.ndarray, metric: str, labels: np.ndarray) -> np.ndarray:
-    """Values (n, J) whose mean is the metric of proba (n, J, C)."""
-    count = proba.shape[1]
-    return row_values(metric, np.repeat(labels, count), proba.argmax(-1).ravel()).reshape(-1, count)
 
 
 def _mean(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:

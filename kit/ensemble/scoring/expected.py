@@ -16,10 +16,13 @@ import numpy as np
 from kit.ensemble.kinds.combine import Combiner
 from kit.ensemble.pool import Pool
 from kit.ensemble.scoring.averaging import Gain, averaging_gain
-from kit.ensemble.scoring.scores import families, numbered, operators, row_se, row_values
+from kit.ensemble.scoring.scores import families, numbered, operators, row_se
+from kit.metrics.registry import get_metric
 
 LEVEL = 0.8
 DRAWS = 4000
+LEAST_SD = 1e-2
+"""Values that vary less are taken to vary so much: a blend that is right on every row will not always be."""
 
 CONCENTRATION = {"family": 1.0, "operator": 1.0, "severity": 3.0}
 """Shapes of the gamma weights: 1 is a flat Dirichlet, any mixture of families, and of operators, as likely as another.
@@ -48,6 +51,8 @@ class Expected:
     note: str = ""
     local: float | None = None
     averaging: Gain | None = None
+    row_sd: float = 0.5
+    """Standard deviation of the metric's value of one image: what finitely many hidden images add to the interval."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for blend.json."""
@@ -67,29 +72,28 @@ def expected_score(
     row_weights: (N,), mean 1: the hidden test's classes beside ours. combiner: the blend's, to see it with the networks
     of all folds on the pool's vault; without it, or without a vault, the score is that of one network a recipe.
     """
-    shifted = pool.expects == "shifted"
-    seen = proba[:, 1:] if shifted else proba[:, :1]
-    values = _values(seen, pool, row_weights)
+    shifted, metric = pool.expects == "shifted", get_metric(pool.metric)
     weights = pool.weights() if shifted else None
+    seen = proba[:, 1:] if shifted else proba[:, :1]
+    values = _values(seen, pool, row_weights, weights)
     gain = None if combiner is None else _gain(combiner, pool, seen, shifted)
     point = float(values.mean() if weights is None else (weights * values).mean())
     rng = np.random.default_rng(seed)
     centres = np.full(DRAWS, point)
-    spread = row_se(values.mean(axis=1))  # what the choice of operators adds is in the mixtures
+    spread = row_se(values.mean(axis=1), pool.groups)  # what the choice of operators adds is in the mixtures
     if shifted:
-        centres = _mixtures(values, pool, rng)
+        centres = _mixtures(values if metric.by_row else values + _by_cell(proba[:, 1:], pool, point), pool, rng)
         centres += point - centres.mean()
     doubt = 0.0
     if gain is not None:
-        moved = float(np.clip(point + gain.gain, 0.0, 1.0))
+        moved = float(metric.clipped(point + gain.gain))
         centres, point, doubt = centres + (moved - point), moved, gain.se
-    theirs = max(point * (1 - point), 1e-4) / hidden_rows
-    noise = np.sqrt(spread**2 + doubt**2 + theirs)
-    scores = np.clip(centres + noise * rng.standard_normal(DRAWS), 0.0, 1.0)
-    low, high = np.quantile(scores, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Expected(
-        point, float(low), float(high), pool.expects, hidden_rows=hidden_rows, local=point, averaging=gain
-    )
+    row_sd = max(float(values.std()), LEAST_SD)
+    noise = np.sqrt(spread**2 + doubt**2 + row_sd**2 / hidden_rows)
+    scores = metric.clipped(centres + noise * rng.standard_normal(DRAWS))
+    low, high = (float(bound) for bound in np.quantile(scores, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
+    known: dict[str, Any] = {"local": point, "averaging": gain, "row_sd": row_sd}
+    return Expected(point, low, high, pool.expects, hidden_rows=hidden_rows, **known)
 
 
 def _gain(combiner: Combiner, pool: Pool, seen: np.ndarray, shifted: bool) -> Gain | None:
@@ -111,12 +115,27 @@ def read_expected(data: dict[str, Any]) -> Expected:
     return Expected(**data | {"averaging": None if gain is None else Gain(**gain)})
 
 
-def _values(proba: np.ndarray, pool: Pool, weights: np.ndarray | None) -> np.ndarray:
-    """Values (N, J) whose mean is the metric of proba (N, J, C)."""
-    labels = np.repeat(pool.labels, proba.shape[1])
-    said = proba.reshape(-1, proba.shape[-1]).argmax(-1)
-    values = row_values(pool.metric, labels, said).reshape(proba.shape[:2])
-    return values if weights is None else values * weights[:, None]
+def _values(
+    proba: np.ndarray, pool: Pool, row_weights: np.ndarray | None, weights: np.ndarray | None
+) -> np.ndarray:
+    """Values (N, J) whose mean, weighted by `weights` (N, J), is the metric of proba (N, J, C)."""
+    if row_weights is None:
+        return get_metric(pool.metric).row_values(pool.labels, proba, weights)
+    by_image = np.repeat(row_weights[:, None], proba.shape[1], axis=1)
+    both = by_image if weights is None else by_image * weights
+    both = both / both.mean()
+    values = get_metric(pool.metric).row_values(pool.labels, proba, both)
+    return values * (both if weights is None else by_image / (by_image * weights).mean())
+
+
+def _by_cell(proba: np.ndarray, pool: Pool, point: float) -> np.ndarray:
+    """How far (N, K) the metric of each image's cell lies from `point`, for metrics that are known as a whole only."""
+    apart = np.zeros(pool.cells.shape)
+    labels, metric = np.repeat(pool.labels, pool.cells.shape[1]).reshape(pool.cells.shape), get_metric(pool.metric)
+    for cell in np.unique(pool.cells):
+        seen = pool.cells == cell
+        apart[seen] = metric.score(labels[seen], proba[seen]) - point
+    return apart
 
 
 def _mixtures(values: np.ndarray, pool: Pool, rng: np.random.Generator) -> np.ndarray:

@@ -11,6 +11,7 @@ from rich.text import Text
 from kit.config import AugmentConfig, ContestConfig
 from kit.ensemble.pool import Pool, make_pool
 from kit.ensemble.scoring.scores import Score
+from kit.metrics.registry import get_metric
 from kit.oof_store import OofRun
 from kit.table import Column, Grid
 from kit.train.augment.policy import trained_families
@@ -35,13 +36,22 @@ def rows(runs: Sequence[OofRun], contest: ContestConfig, pool: Pool | None = Non
     `pool` is that of `runs` in their order, where the caller has it already.
     """
     pool = pool or make_pool(runs, contest.expects, contest.metric)
-    scored = sorted(
-        zip(runs, pool.member_scores()), key=lambda pair: pair[1].selection(contest.expects), reverse=True
-    )
-    return [_row(run, found) for run, found in scored]
+    scored = zip(runs, pool.member_scores(), pool.proba)
+    made = [(found.gain(contest.expects), _row(run, found, by_fold(pool, proba))) for run, found, proba in scored]
+    return [row for _, row in sorted(made, key=lambda pair: pair[0], reverse=True)]
 
 
-def _row(run: OofRun, found: Score) -> dict[str, Any]:
+def by_fold(pool: Pool, proba: np.ndarray) -> dict[str, list[float]]:
+    """The metric of every fold's rows, "clean" and, where there are any, "shifted"; proba (N, 1 + K, C)."""
+    metric, folds = get_metric(pool.metric), np.unique(pool.folds)
+    parts = {"clean": proba[:, :1]} | ({"shifted": proba[:, 1:]} if proba.shape[1] > 1 else {})
+    return {
+        name: [metric.score(pool.labels[pool.folds == fold], part[pool.folds == fold]) for fold in folds]
+        for name, part in parts.items()
+    }
+
+
+def _row(run: OofRun, found: Score, folds: dict[str, list[float]]) -> dict[str, Any]:
     augment = AugmentConfig.model_validate(run.info["config"]["augment"])
     return {
         "recipe": run.recipe,
@@ -53,25 +63,24 @@ def _row(run: OofRun, found: Score) -> dict[str, Any]:
         "worst_family": found.worst_family,
         "worst": found.worst,
         "trained_on": list(trained_families(augment)),
-        "fold_spread": _spread(run.info["fold_clean"]),
-        "fold_spread_shifted": _spread(run.info["fold_shifted"]),
+        "fold_spread": _spread(folds["clean"]),
+        "fold_spread_shifted": _spread(folds.get("shifted", [])),
         "minutes": run.info["minutes"],
         "parameters": run.info["parameters"],
     }
 
 
-def _spread(scores: Sequence[float | None]) -> float | None:
+def _spread(scores: Sequence[float]) -> float | None:
     """Standard deviation over folds; None where there is one fold, or nothing was scored."""
-    known = [score for score in scores if score is not None]
-    return float(np.std(known, ddof=1)) if len(known) > 1 else None
+    return float(np.std(scores, ddof=1)) if len(scores) > 1 else None
 
 
-def table(rows: Sequence[dict[str, Any]], expects: str) -> Grid:
+def table(rows: Sequence[dict[str, Any]], expects: str, metric: str = "score") -> Grid:
     """`rows` for a terminal; a star marks a worst family that the recipe trained on."""
     return Grid(
         COLUMNS,
         [_cells(row) for row in rows],
-        f"Out-of-fold leaderboard, by {expects} score",
+        f"Out-of-fold leaderboard, by {expects} {metric.replace('_', ' ')}",
         "* the recipe's augmentation touches that family of shifts",
     )
 

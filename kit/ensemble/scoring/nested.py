@@ -14,8 +14,9 @@ import numpy as np
 
 from kit.ensemble.kinds.combine import Combiner
 from kit.ensemble.pool import Pool
-from kit.ensemble.scoring.scores import Score, numbered, operators, row_se, row_values, shifted_se
+from kit.ensemble.scoring.scores import Score, numbered, operators, row_se, shifted_se
 from kit.errors import EnsembleError
+from kit.metrics.registry import get_metric
 
 
 class Kind(Protocol):
@@ -53,7 +54,7 @@ class Nested:
     @property
     def optimism(self) -> float:
         """How much better the combiner looks on the rows it was fitted on."""
-        return self.resubstitution.selection(self.expects) - self.nested.selection(self.expects)
+        return self.resubstitution.gain(self.expects) - self.nested.gain(self.expects)
 
 
 def nested_proba(kind: Kind, pool: Pool) -> np.ndarray:
@@ -77,14 +78,13 @@ def evaluate(kind: Kind, pool: Pool) -> Nested:
 
 
 def difference(ours: np.ndarray, theirs: np.ndarray, pool: Pool, on: str) -> tuple[float, float]:
-    """Score of `ours` less that of `theirs` (N, 1 + K, C), "clean" or "shifted"; paired standard error."""
+    """By how much `ours` is better than `theirs` (N, 1 + K, C), "clean" or "shifted"; paired standard error."""
     shifted = on == "shifted" and pool.proba.shape[2] > 1
-    part = slice(1, None) if shifted else slice(0, 1)
-    labels = np.repeat(pool.labels, ours[:, part].shape[1])
-    values = [row_values(pool.metric, labels, p[:, part].argmax(-1).ravel()) for p in (ours, theirs)]
-    gap = (values[0] - values[1]).reshape(len(pool.labels), -1)
+    part, metric = slice(1, None) if shifted else slice(0, 1), get_metric(pool.metric)
+    weights = pool.weights() if shifted else None
+    values = [metric.row_values(pool.labels, proba[:, part], weights) for proba in (ours, theirs)]
+    gap = metric.sign * (values[0] - values[1])
     if not shifted:
-        return float(gap.mean()), row_se(gap[:, 0])
-    weights = pool.weights()
+        return float(gap.mean()), row_se(gap[:, 0], pool.groups)
     mean = gap.mean() if weights is None else (weights * gap).mean()
-    return float(mean), shifted_se(gap, numbered(operators(pool.cell_names))[pool.cells], weights)
+    return float(mean), shifted_se(gap, numbered(operators(pool.cell_names))[pool.cells], weights, pool.groups)

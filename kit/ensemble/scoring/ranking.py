@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kit.ensemble.pool import Pool, make_pool
-from kit.ensemble.scoring.scores import Score, family_scores, row_values
+from kit.ensemble.scoring.scores import Score, family_scores
+from kit.metrics.registry import get_metric
 
 if TYPE_CHECKING:
     from kit.oof_store import OofRun
@@ -24,7 +25,7 @@ def ranked(pool: Pool) -> tuple[int, ...]:
     last.
     """
     scores = pool.member_scores()
-    values: list[float | None] = [found.selection(pool.expects) for found in scores]
+    values: list[float | None] = [found.gain(pool.expects) for found in scores]
     if pool.trained and pool.expects == "shifted":
         values = leave_family_out(pool)
     return tuple(sorted(range(len(scores)), key=lambda m: (*_key(values[m], scores[m], pool), pool.names[m])))
@@ -36,12 +37,12 @@ def _key(value: float | None, found: Score, pool: Pool) -> tuple[float, float]:
 
 
 def leave_family_out(pool: Pool) -> list[float | None]:
-    """Shifted score of every member on the families that it did not train on; None where it did on all.
+    """Shifted gain of every member on the families that it did not train on; None where it did on all.
 
     Families differ in how hard they are, so a member is measured on each against all to whom it is new: the
     mean of those gaps, added to the mean level of such families.
     """
-    by_member = [_by_family(pool, said) for said in pool.proba[:, :, 1:].argmax(axis=-1)]
+    by_member = [_by_family(pool, proba) for proba in pool.proba[:, :, 1:]]
     level = {}
     for family in by_member[0]:
         new = [scores[family] for scores, known in zip(by_member, pool.trained) if family not in known]
@@ -54,10 +55,10 @@ def leave_family_out(pool: Pool) -> list[float | None]:
     return found
 
 
-def _by_family(pool: Pool, said: np.ndarray) -> dict[str, float]:
-    """The metric by family of labels said (N, K)."""
-    values = row_values(pool.metric, np.repeat(pool.labels, said.shape[1]), said.ravel())
-    return family_scores(values.reshape(said.shape), pool.cells, pool.cell_names)
+def _by_family(pool: Pool, proba: np.ndarray) -> dict[str, float]:
+    """The metric, so that larger is better, by family of proba (N, K, C)."""
+    scores = family_scores(pool.metric, pool.labels, proba, pool.cells, pool.cell_names)
+    return {family: get_metric(pool.metric).sign * value for family, value in scores.items()}
 
 
 def select_members(runs: Sequence[OofRun], k: int, expects: str = "shifted", metric: str = "accuracy") -> list[OofRun]:

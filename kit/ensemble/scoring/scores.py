@@ -1,8 +1,7 @@
 """Scores on clean and shifted rows, with standard errors that own up to how the rows hang together.
 
-Every metric is written as the mean of one value a row (its influence values; exact for accuracy, the delta
-method for the others), so that one formula gives the standard error of a score, and of a difference of two
-scores.
+Every metric is written as the mean of one value a row (see `kit/metrics/metric.py`), so that one formula gives the
+standard error of a score, and of a difference of two scores. Rows of one group (patient, copies) count together.
 """
 
 from __future__ import annotations
@@ -11,6 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+
+from kit.metrics.registry import get_metric
 
 FLOOR = 1e-7
 """Smallest probability a log loss sees; float32 networks say exactly 0 of impossible classes."""
@@ -21,7 +22,7 @@ class Score:
     """One predictor's scores; those on shifted rows are None where the pool has none.
 
     `clean` and `shifted` are in the contest's metric, `*_se` their standard errors over rows (and, shifted,
-    over operators); `log_loss` in nats; `worst_family` has the lowest shifted score, `worst`.
+    over operators); `log_loss` in nats; `worst_family` has the worst shifted score, `worst`.
     """
 
     clean: float
@@ -34,6 +35,12 @@ class Score:
     shifted_log_loss: float | None = None
     worst_family: str | None = None
     worst: float | None = None
+    greater_is_better: bool = True
+    """Whether the larger `clean`, `shifted` and `worst` are better."""
+
+    def gain(self, expects: str) -> float:
+        """The selection score so that larger is better: a loss negated."""
+        return self.selection(expects) if self.greater_is_better else -self.selection(expects)
 
     def selection(self, expects: str) -> float:
         """The score that members and kinds are chosen by: what the hidden test is expected to look like.
@@ -48,33 +55,21 @@ class Score:
         return asdict(self)
 
 
-def row_values(metric: str, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Values (R,) whose mean is the metric of labels (R,) and predicted (R,), whose spread its error.
-
-    metric: "accuracy", "balanced_accuracy" or "macro_f1" (over the classes that occur in either array).
-    """
-    hit = (labels == predicted).astype(np.float64)
-    if metric == "accuracy":
-        return hit
-    classes = np.unique(np.concatenate([labels, predicted]) if metric == "macro_f1" else labels)
-    values = np.zeros(len(labels))
-    for label in classes:
-        true, said = labels == label, predicted == label
-        rows = true.astype(np.float64) if metric == "balanced_accuracy" else 0.5 * (true.astype(float) + said)
-        rate = (hit * true).sum() / rows.sum()
-        values += rate + (hit * true - rate * rows) * len(labels) / rows.sum()
-    return values / len(classes)
+def row_se(values: np.ndarray, groups: np.ndarray | None = None) -> float:
+    """Standard error of the mean of values (R,) over rows, or over groups (R,) int of rows that hang together."""
+    if groups is None:
+        groups = np.arange(len(values))
+    sums = np.bincount(groups, values - values.mean())
+    count = len(np.unique(groups))
+    return float(np.sqrt((sums**2).sum() * count / (count - 1)) / len(values)) if count > 1 else 0.0
 
 
-def row_se(values: np.ndarray) -> float:
-    """Standard error of the mean of values (R,) over independent rows."""
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
-
-
-def shifted_se(values: np.ndarray, operators: np.ndarray, weights: np.ndarray | None = None) -> float:
+def shifted_se(
+    values: np.ndarray, operators: np.ndarray, weights: np.ndarray | None = None, groups: np.ndarray | None = None
+) -> float:
     """Standard error of the mean of values (N, K) over rows *and* operators (N, K) int, clustered both ways.
 
-    weights: (N, K) of mean 1, where it is a weighted mean.
+    weights: (N, K) of mean 1, where it is a weighted mean. groups: (N,) int, of rows that hang together.
 
     Cameron, Gelbach & Miller (2011): variance over rows, plus over operators, less over single values, which
     both count. Never below the larger of the two.
@@ -85,7 +80,7 @@ def shifted_se(values: np.ndarray, operators: np.ndarray, weights: np.ndarray | 
     if weights is not None:
         error = weights * (values - (weights * values).mean()) / size
         counted = operators[weights > 0]
-    by_row = error.sum(axis=1)
+    by_row = error.sum(axis=1) if groups is None else np.bincount(groups, error.sum(axis=1))
     by_operator = np.bincount(operators.ravel(), weights=error.ravel())
     rows, count = float((by_row**2).sum()), len(np.unique(counted))
     over_operators = float((by_operator**2).sum()) * count / max(count - 1, 1) if count > 1 else 0.0
@@ -114,15 +109,18 @@ def numbered(names: list[str]) -> np.ndarray:
     return np.unique(names, return_inverse=True)[1]
 
 
-def family_scores(values: np.ndarray, cells: np.ndarray, cell_names: tuple[str, ...]) -> dict[str, float]:
-    """Mean of values (N, K) by shift family of cells (N, K)."""
-    found = families(cell_names)
+def family_scores(
+    metric: str, labels: np.ndarray, proba: np.ndarray, cells: np.ndarray, cell_names: tuple[str, ...]
+) -> dict[str, float]:
+    """The metric of labels (N,) and proba (N, K, C) by shift family of cells (N, K)."""
+    found, wanted = families(cell_names), get_metric(metric)
     code = numbered(found)[cells]
-    return {
-        family: float(values[code == number].mean())
-        for number, family in enumerate(sorted(set(found)))
-        if (code == number).any()
-    }
+    scores = {}
+    for number, family in enumerate(sorted(set(found))):
+        seen = code == number
+        if seen.any():
+            scores[family] = wanted.score(np.repeat(labels, cells.shape[1])[seen.ravel()], proba[seen])
+    return scores
 
 
 def score(
@@ -132,22 +130,25 @@ def score(
     cell_names: tuple[str, ...],
     metric: str = "accuracy",
     weights: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
 ) -> Score:
     """Scores of proba (N, 1 + K, C): each row's clean image, then its K shifted ones, cells (N, K).
 
     weights: (N, K) of mean 1, of the shifted images in the shifted scores; families are not weighed inside.
+    groups: (N,) int, of rows that hang together.
     """
-    clean = proba[:, 0]
-    values = row_values(metric, labels, clean.argmax(-1))
+    clean, wanted = proba[:, 0], get_metric(metric)
+    values = wanted.row_values(labels, clean)
     base: dict[str, Any] = {
         "clean": float(values.mean()),
-        "clean_se": row_se(values),
-        "macro_f1": float(row_values("macro_f1", labels, clean.argmax(-1)).mean()),
+        "clean_se": row_se(values, groups),
+        "macro_f1": get_metric("macro_f1").score(labels, clean),
         "log_loss": float(log_losses(clean, labels).mean()),
+        "greater_is_better": wanted.greater_is_better,
     }
     if proba.shape[1] == 1:
         return Score(**base)
-    return Score(**base, **_shifted(proba[:, 1:], labels, cells, cell_names, metric, weights))
+    return Score(**base, **_shifted(proba[:, 1:], labels, cells, cell_names, metric, weights, groups))
 
 
 def _shifted(
@@ -157,18 +158,18 @@ def _shifted(
     cell_names: tuple[str, ...],
     metric: str,
     weights: np.ndarray | None,
+    groups: np.ndarray | None,
 ) -> dict[str, Any]:
-    count = proba.shape[1]
+    wanted = get_metric(metric)
     share = np.ones(cells.shape) if weights is None else weights
-    flat, repeated = proba.reshape(-1, proba.shape[-1]), np.repeat(labels, count)
-    predicted = flat.argmax(-1)
-    values = row_values(metric, repeated, predicted).reshape(-1, count)
-    by_family = family_scores(values, cells, cell_names)
-    worst = min(by_family, key=lambda family: by_family[family])
+    flat, repeated = proba.reshape(-1, proba.shape[-1]), np.repeat(labels, proba.shape[1])
+    values = wanted.row_values(labels, proba, weights)
+    by_family = family_scores(metric, labels, proba, cells, cell_names)
+    worst = min(by_family, key=lambda family: wanted.sign * by_family[family])
     return {
         "shifted": float((share * values).mean()),
-        "shifted_se": shifted_se(values, numbered(operators(cell_names))[cells], weights),
-        "shifted_macro_f1": float((share.ravel() * row_values("macro_f1", repeated, predicted)).mean()),
+        "shifted_se": shifted_se(values, numbered(operators(cell_names))[cells], weights, groups),
+        "shifted_macro_f1": get_metric("macro_f1").score(labels, proba, weights),
         "shifted_log_loss": float((share.ravel() * log_losses(flat, repeated)).mean()),
         "worst_family": worst,
         "worst": by_family[worst],
