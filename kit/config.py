@@ -177,10 +177,10 @@ class NetConfig(Section):
     name: str
     args: dict[str, Any] = {}
     pretrained: bool | str = False
-    """true: timm's hub; "file.safetensors": a local file; false: none."""
+    """true: where they are found (`kit weights`); "file.safetensors": that local file; false: none."""
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
-    """Normalisation of the 0..1 scaled channels; the network's own where it is left out."""
+    """Normalisation of the 0..1 scaled channels; that of its weights, else the network's own, where it is left out."""
 
 
 Family = Literal[

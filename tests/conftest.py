@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,10 @@ from kit.config import ContestConfig, RecipeConfig, load_contest, load_recipe
 from kit.data.prepared import Prepared, prepare
 from kit.ensemble.blend import Blend, blend
 from kit.oof_store import load_runs
-from kit.workspace import Workspace
+from kit.workspace import PROJECT, Workspace
+
+if (given := PROJECT.parent / "shared" / "weights").is_dir():
+    os.environ.setdefault("KIT_WEIGHTS", str(given))
 
 CLASSES = ("red", "green", "blue")
 SIDE, ROWS = 16, 60

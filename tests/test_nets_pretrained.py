@@ -7,7 +7,9 @@ from safetensors.torch import save_file
 from kit.errors import NetError
 from kit.nets import registry
 from kit.nets.heads import pooled_features
-from kit.nets.pretrained import find_weights, load_pretrained, read_hints, read_state
+from kit.nets.pretrained import load_pretrained
+from kit.nets.weights.files import read_hints, read_state
+from kit.nets.weights.search import find_weights
 
 ARGS = {"width": 8, "depth": [1, 1]}
 
@@ -42,7 +44,7 @@ def test_another_networks_file_is_refused(saved: Path):
         torch.testing.assert_close(value, before[key])
 
 
-def test_a_missing_file_names_the_three_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_file_names_the_ways_to_have_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("KIT_WEIGHTS", str(tmp_path))
     with pytest.raises(NetError, match=r"(?s)pretrained = true.*safetensors.*false"):
         find_weights("nowhere.safetensors")
@@ -65,13 +67,14 @@ def test_hub_for_a_network_without_hub_weights_is_refused():
         load_pretrained(registry.build("kit/residual", 3, ARGS), True, "kit/residual", ARGS)
 
 
-def test_an_unreachable_hub_is_an_error_not_a_random_start(monkeypatch: pytest.MonkeyPatch):
+def test_a_hub_that_fails_is_an_error_not_a_random_start(monkeypatch: pytest.MonkeyPatch):
     def refuse(*_: object, **__: object) -> None:
         raise ConnectionError("no route to host")
 
     net = registry.build("timm/resnet18", 3)
-    monkeypatch.setattr("kit.nets.pretrained.timm.create_model", refuse)
-    with pytest.raises(NetError, match=r"no weights from the hub \(ConnectionError: no route.*= false"):
+    monkeypatch.setattr("kit.nets.weights.hub.answers", lambda name: True)
+    monkeypatch.setattr("kit.nets.weights.hub.timm.create_model", refuse)
+    with pytest.raises(NetError, match=r"no weights from the hub \(ConnectionError: no route"):
         load_pretrained(net, True, "timm/resnet18")
 
 
@@ -80,7 +83,7 @@ def test_metadata_gives_normalisation_and_padding_must_agree(tmp_path: Path):
     path = tmp_path / "m.safetensors"
     said = {"mean": "0.5,0.5,0.5", "std": "0.25,0.25,0.25", "pad_type": "same"}
     save_file(dict(donor.state_dict()), path, metadata=said)
-    hints = read_hints(str(path))
+    hints = read_hints(path)
     assert hints.mean == (0.5, 0.5, 0.5)
     assert hints.std == (0.25, 0.25, 0.25)
     with pytest.raises(NetError, match="pad_type = 'same'"):

@@ -15,7 +15,7 @@ from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
 from kit.echo import Echo
 from kit.errors import ConfigError, did_you_mean
-from kit.nets.pretrained import check_weights
+from kit.nets.weights.needs import check_weights
 from kit.oof_store import OofRun, load_run
 from kit.train.run import check_names, train_recipe
 from kit.workspace import Workspace
@@ -44,7 +44,7 @@ class Bench:
         for recipe in recipes:
             scaled = self.scale.recipe(recipe)
             check_names(self.small, scaled)
-            check_weights(scaled.net.pretrained)
+            check_weights(scaled.net)
 
     def train(
         self,

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from kit.config import ContestConfig, FinetuneConfig, NetConfig, RecipeConfig
+from kit.config import ContestConfig, FinetuneConfig, RecipeConfig
 from kit.data.folds import make_folds
 from kit.data.prepared import Prepared
 from kit.errors import ConfigError, NetError
-from kit.nets.pretrained import find_weights, read_hints
 from kit.nets.registry import min_size
+from kit.nets.weights.needs import check_weights
 
 SCRATCH_LR = 1e-3
 """Largest learning rate of a network that starts from random weights instead of the ones that its recipe wants."""
@@ -33,7 +33,7 @@ class Scale:
     epochs: float | None = None
     """Most epochs."""
     offline: bool = False
-    """Weights of a hub are replaced by `<network>.safetensors` where that lies here, else by random ones."""
+    """The hub is not asked: weights that do not lie on this machine are replaced by random ones."""
     swaps: Mapping[str, str] = field(default_factory=dict)
     """Networks or backbones (without "timm/") that another one stands for."""
 
@@ -97,23 +97,14 @@ class Scale:
 
 
 def offline(recipe: RecipeConfig) -> tuple[RecipeConfig, list[str]]:
-    """The recipe with weights of this machine: the network's file, or random ones, from which all layers learn."""
-    file = f"{recipe.net.name.partition('/')[2]}.safetensors"
+    """The recipe as it is where its weights lie on this machine; else random ones, from which all layers learn."""
     try:
-        find_weights(file)
+        check_weights(recipe.net, ask_hub=False)
     except NetError:
         train = recipe.train.model_copy(update={"lr": min(recipe.train.lr, SCRATCH_LR)})
         net = recipe.net.model_copy(update={"pretrained": False})
         return recipe.model_copy(update={"net": net, "train": train, "finetune": FinetuneConfig()}), ["scratch"]
-    return recipe.model_copy(update={"net": _from_file(recipe.net, file)}), []
-
-
-def _from_file(net: NetConfig, file: str) -> NetConfig:
-    """The network with the weights of `file`, normalisation and padding as the file says it was trained with."""
-    hints = read_hints(file)
-    padding = {"pad_type": hints.pad_type} if hints.pad_type else {}
-    changed = {"args": padding | net.args, "mean": net.mean or hints.mean, "std": net.std or hints.std}
-    return net.model_copy(update={"pretrained": file, **changed})
+    return recipe, []
 
 
 def stratified(labels: np.ndarray, groups: np.ndarray, rows: int, seed: int) -> np.ndarray:

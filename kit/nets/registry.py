@@ -28,8 +28,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 CENTRED = (0.5, 0.5, 0.5)
 """Mean and standard deviation that map 0..1 to -1..1: what the kit's own networks are given."""
 
-NO_NETWORKS = ("heads", "listing", "pretrained", "registry")
-"""Files of this folder that do not define a network."""
+NO_NETWORKS = ("heads", "listing", "pretrained", "registry", "weights")
+"""Files and folders here that do not define a network."""
 
 
 def _own_networks() -> dict[str, ModuleType]:
@@ -122,12 +122,17 @@ def describe(name: str, args: Mapping[str, Any] | None = None) -> NetInfo:
     return NetInfo(CENTRED, CENTRED, module.INPUT_SIZE, "kit", (module.__name__.rpartition(".")[2] + ".py",))
 
 
-def _describe_timm(name: str) -> NetInfo:
+def timm_config(name: str) -> Any:
+    """timm's configuration of the weights that `name` stands for, None where it has none; NetError for a wrong tag."""
     try:
-        config = timm.get_pretrained_cfg(name)
+        return timm.get_pretrained_cfg(name)
     except RuntimeError as error:
         tags = timm.list_models(f"{name.partition('.')[0]}.*", pretrained=True)
         raise NetError(f"timm/{name}: no such weights. Known: {', '.join(tags)}") from error
+
+
+def _describe_timm(name: str) -> NetInfo:
+    config = timm_config(name)
     if config is None:
         return NetInfo(IMAGENET_MEAN, IMAGENET_STD, 224, "timm", ())
     mean, std = cast(Triple, tuple(config.mean)), cast(Triple, tuple(config.std))

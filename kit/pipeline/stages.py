@@ -25,7 +25,7 @@ from kit.ensemble.scoring.recalibrate import recalibrated
 from kit.ensemble.scoring.shares import shares_in_test
 from kit.ensemble.tables import score_lines
 from kit.errors import ConfigError, NetError
-from kit.nets.pretrained import check_weights
+from kit.nets.weights.needs import check_weights
 from kit.oof_store import OofRun, load_runs
 from kit.options import make_echo
 from kit.packaging.pack import Notebook, package
@@ -61,7 +61,7 @@ def chosen_recipes(contest: ContestConfig, names: str | None, echo: Echo) -> lis
 
 def _has_weights(recipe: RecipeConfig, echo: Echo) -> bool:
     try:
-        check_weights(recipe.net.pretrained)
+        check_weights(recipe.net)
     except NetError as error:
         echo(f"LEFT OUT: {recipe.name}, as its weights are not here. {error}")
         return False

@@ -14,6 +14,7 @@ from kit.config import RecipeConfig
 from kit.errors import ConfigError, TrainError, did_you_mean
 from kit.inference.model import TINTS, VIEWS, WINDOWS
 from kit.nets.registry import describe, with_size
+from kit.nets.weights.needs import completed
 
 WEIGHTS, SPEC = "weights.safetensors", "member.json"
 
@@ -28,17 +29,17 @@ def member_spec(recipe: RecipeConfig, num_classes: int) -> dict[str, Any]:
         if view not in known:
             near = did_you_mean(view, known)
             raise ConfigError(f"{recipe.name}: views must be of {', '.join(known)}, but got {view!r}.{near}")
-    info = describe(recipe.net.name, recipe.net.args)
+    info, net = describe(recipe.net.name, recipe.net.args), completed(recipe.net)
     return {
         "net": {
-            "name": recipe.net.name,
-            "args": with_size(recipe.net.name, recipe.net.args, recipe.size),
+            "name": net.name,
+            "args": with_size(net.name, net.args, recipe.size),
             "num_classes": num_classes,
         },
         "weights": WEIGHTS,
         "size": recipe.size,
-        "mean": list(recipe.net.mean or info.mean),
-        "std": list(recipe.net.std or info.std),
+        "mean": list(net.mean or info.mean),
+        "std": list(net.std or info.std),
         "views": list(recipe.views),
     }
 

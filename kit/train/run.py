@@ -25,6 +25,7 @@ from kit.errors import TrainError
 from kit.inference.model import net_logits
 from kit.nets.pretrained import load_pretrained
 from kit.nets.registry import build
+from kit.nets.weights.needs import completed
 from kit.shifts.battery import Battery
 from kit.train import checkpoint
 from kit.train.batches import Material
@@ -32,7 +33,7 @@ from kit.train.device import pick_device, pinned, usable_cores
 from kit.train.fit import Fit
 from kit.train.images import resized
 from kit.train.material import make_material
-from kit.train.member import member_spec, write_member
+from kit.train.member import SPEC, member_spec, write_member
 from kit.train.memory import with_batch_share
 from kit.train.parallel import ALONE, Ranks, check_shareable
 from kit.train.policy import compose, policy_steps
@@ -236,7 +237,7 @@ class Trainer:
         """Measured once a machine, network, size and batch."""
         batch = images[: self.recipe.train.batch_size].float() / 255
         key = self._precision_key(tuple(batch.shape))
-        bare = self.recipe.net.model_copy(update={"pretrained": False})
+        bare = completed(self.recipe.net).model_copy(update={"pretrained": False})
         fresh = replace(self, recipe=self.recipe.model_copy(update={"net": bare}))
         return self.ranks.agreed(
             lambda: choose_precision(fresh.new_net, batch, self.device, self.workspace.cache, key)
@@ -254,13 +255,14 @@ class Trainer:
             echo(f"{self.recipe.name}: {doubt}")
 
     def _precision_key(self, shape: tuple[int, ...]) -> str:
-        return f"{self.recipe.net.name} {self.recipe.net.args} {shape}"
+        return f"{self.recipe.net.name} {completed(self.recipe.net).args} {shape}"
 
     def _score(self, fold: int, display: FitDisplay) -> dict[str, Any]:
         """Writes the fold's out-of-fold rows, and what it says of the vault; the scores of the former."""
         battery = Battery.from_config(self.contest.shift)
         folder = self.fold_folder(fold)
-        arrays = score_fold(folder, self.spec(), self.prepared, fold, battery, self.device, display.note)
+        spec = read_json(folder / SPEC)  # as it was trained: weights that were found then may lie elsewhere now
+        arrays = score_fold(folder, spec, self.prepared, fold, battery, self.device, display.note)
         return {
             **fold_scores(arrays, self.contest.metric),
             "rows": len(arrays["ids"]),
