@@ -37,7 +37,7 @@ STAGES = {
         "nets": Entry("networks", "List networks with parameters, input size and source.", "kit nets convnext"),
         "augment": Entry("networks", "Draw what a recipe's network sees, as an image.",
                          "kit augment residual_64 --contest mine"),
-        "weights": Entry("weights", "Which pretrained weights recipes need, where they lie; fetch them for another machine.",
+        "weights": Entry("weights", "Which pretrained weights recipes need, and where each lies; gather them.",
                          "kit weights --contest mine --fetch carried"),
         "train": Entry("training", "Train and score what is missing of one or more recipes.",
                        "kit train residual_64 --contest mine"),

@@ -19,7 +19,7 @@ from kit.pipeline.budget import find_recipe
 @click.argument("recipes", nargs=-1)
 @contest_option
 @wide_option
-@click.option("--fetch", "folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Put them all there.")
+@click.option("--fetch", "folder", metavar="DIR", type=click.Path(path_type=Path), help="Gather them all there.")
 @json_option
 def weights(recipes: tuple[str, ...], contest: str, folder: Path | None, as_json: bool) -> None:
     """The pretrained weights that RECIPES (all of the contest's by default) start from, and where each lies.
