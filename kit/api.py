@@ -30,6 +30,7 @@ from kit.pipeline.budget import find_recipe
 from kit.pipeline.plan import planned
 from kit.rehearsal.rehearse import Rehearsal, check
 from kit.rehearsal.rehearse import rehearse as make_rehearsal
+from kit.situation.situation import find_situation, settled
 from kit.table import Grid
 from kit.train.run import check_names
 from kit.workspace import Workspace
@@ -94,7 +95,10 @@ def prepare(contest: Contest) -> Prepared:
 
     Writes `clean.csv` and `folds.csv` where they are missing. DataError for whatever the data break.
     """
-    return make_prepared(contest.config, contest.data, contest.workspace, make_echo(contest.console))
+    echo = make_echo(contest.console)
+    prepared = make_prepared(contest.config, contest.data, contest.workspace, echo)
+    find_situation(contest.config, prepared, contest.workspace, echo)
+    return prepared
 
 
 def fit(
@@ -134,8 +138,9 @@ def oof(contest: Contest, recipes: Sequence[str] | None = None) -> dict[str, Oof
 
 def leaderboard(contest: Contest, recipes: Sequence[str] | None = None) -> Leaderboard:
     """Scores of all complete runs, or of `recipes`, on rows that they were not trained on."""
-    rows = board.rows(list(oof(contest, recipes).values()), contest.config)
-    return Leaderboard(rows, board.table(rows, contest.config.expects))
+    config = settled(contest.config, contest.workspace)
+    rows = board.rows(list(oof(contest, recipes).values()), config)
+    return Leaderboard(rows, board.table(rows, config.expects))
 
 
 def blend(contest: Contest, name: str = "best5", recipes: Sequence[str] | None = None, **more: Any) -> Blend:
@@ -145,7 +150,8 @@ def blend(contest: Contest, name: str = "best5", recipes: Sequence[str] | None =
     more: fields of `kit.ensemble.blend.Wish`. EnsembleError where members cannot be blended.
     """
     runs = list(oof(contest, recipes).values())
-    return stages.blend(contest.config, runs, name, contest.workspace, contest.console, **more)
+    config = settled(contest.config, contest.workspace)
+    return stages.blend(config, runs, name, contest.workspace, contest.console, **more)
 
 
 def package(

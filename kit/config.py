@@ -135,8 +135,34 @@ class ShiftConfig(Section):
     seed: int = 0
 
 
+View = Literal["identity", "rot90", "rot180", "rot270", "hflip", "vflip", "transpose", "antitranspose"]
+"""The symmetries of the square, by the names that test-time views have."""
+
+
+def _closed(symmetries: tuple[str, ...]) -> tuple[str, ...]:
+    if "identity" not in symmetries:
+        raise ValueError(f'symmetries must hold "identity", which leaves an image as it is, but got {list(symmetries)}')
+    return symmetries
+
+
+Symmetries = Annotated[tuple[View, ...], AfterValidator(_closed)]
+
+
+class PolicyConfig(Section):
+    """What the data allow in training and at test time, where the contest knows better than `kit.situation` finds."""
+
+    symmetries: Symmetries | None = None
+    """Symmetries of the square that keep the label; found from the data where it is not given."""
+    rotate: Annotated[float, Field(ge=0.0, le=180.0)] | None = None
+    """Degrees to either side by which mild augmentation may turn an image."""
+    crop: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    """Least share of an image's area that mild augmentation may cut out."""
+    colour: Share | None = None
+    """How far mild augmentation may change brightness, contrast and saturation."""
+
+
 class RecipeSets(Section):
-    """The recipes in play, by the kind of machine that can train them."""
+    """The recipes in play, by the kind of machine that can train them; chosen by the situation where both are empty."""
 
     gpu: tuple[str, ...] = ()
     cpu: tuple[str, ...] = ()
@@ -153,15 +179,19 @@ class ContestConfig(Section):
     """Height and width of the images that the platform hands in."""
     metric: Annotated[str, AfterValidator(_known_metric)] = "accuracy"
     """A name (kit/metrics/registry.py lists them), or the user's own: "my_metric.py:score"."""
-    expects: Literal["clean", "shifted"] = "shifted"
-    """What the hidden test is expected to look like; the selection score follows it."""
+    expects: Literal["auto", "clean", "shifted"] = "auto"
+    """What the hidden test is expected to look like; augmentation, views and the selection score follow it.
+
+    auto: unlabelled test images decide where the contest hands some out; else it is a bet on clean, and said to be one.
+    """
     seed: int = 2024
     platform: str = "codabench-timm"
     data: DataConfig = DataConfig()
     clean: CleanConfig = CleanConfig()
     folds: FoldsConfig = FoldsConfig()
     shift: ShiftConfig = ShiftConfig()
-    recipes: RecipeSets
+    policy: PolicyConfig = PolicyConfig()
+    recipes: RecipeSets = RecipeSets()
 
     @model_validator(mode="after")
     def _distinct_classes(self) -> ContestConfig:
@@ -192,7 +222,19 @@ Family = Literal[
 class AugmentConfig(Section):
     """What training does to an image; presets are explained by `kit augment`."""
 
-    preset: Literal["none", "flips", "classic", "strong"] = "strong"
+    preset: Literal["auto", "none", "flips", "classic", "mild", "strong"] = "auto"
+    """auto: mild where the hidden test is expected to be like the training data, strong where it is shifted."""
+    symmetries: Symmetries | None = None
+    """Symmetries of the square that an image may be given (presets `mild`, `strong`); found from the data if not given.
+
+    All eight stand for quarter turns, flips and rotation by any angle.
+    """
+    rotate: Annotated[float, Field(ge=0.0, le=180.0)] | None = None
+    """Degrees to either side (preset `mild`; `strong` without quarter turns); found from the data if not given."""
+    crop: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    """Least share of the area that a crop keeps (preset `mild`); found from the data if not given."""
+    colour: Share | None = None
+    """Range of brightness, contrast and saturation (preset `mild`); found from the data if not given."""
     operators: tuple[int, int] = (0, 4)
     """Fewest and most operators an image, drawn evenly (preset `strong`)."""
     magnitude: Share = 1.0
@@ -220,7 +262,7 @@ class AugmentConfig(Section):
 
     @model_validator(mode="after")
     def _leaves_out_of_strong(self) -> AugmentConfig:
-        if self.without and self.preset != "strong":
+        if self.without and self.preset not in ("auto", "strong"):
             raise ValueError(f'without needs preset = "strong", whose families it names, but got {self.preset!r}')
         return self
 
@@ -230,6 +272,8 @@ class TrainConfig(Section):
 
     epochs: Positive = 20
     batch_size: Count = 64
+    steps: Annotated[int, Field(ge=0)] = 0
+    """Optimiser steps, from which `epochs` follow for the rows of the contest, 3 to 120 of them; 0: as given."""
     accumulate: Count = 1
     """Parts in which a batch is computed, their gradients added up: for batches that memory does not hold."""
     start_size: Annotated[int, Field(ge=0)] = 0
@@ -316,13 +360,19 @@ class RecipeConfig(Section):
     net: NetConfig
     size: Count
     """Height and width at which the network sees the image."""
-    views: tuple[str, ...] = ("identity",)
-    """Test-time views; the out-of-fold rows see the same."""
+    views: tuple[str, ...] = ("auto",)
+    """Test-time views; the out-of-fold rows see the same. auto: the image, and a symmetry that keeps the label."""
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
     finetune: FinetuneConfig = FinetuneConfig()
     stopping: StoppingConfig = StoppingConfig()
     contrastive: ContrastiveConfig = ContrastiveConfig()
+
+    @model_validator(mode="after")
+    def _views_alone(self) -> RecipeConfig:
+        if "auto" in self.views and len(self.views) > 1:
+            raise ValueError(f'views must be a list of names, or "auto" alone, but got {list(self.views)}')
+        return self
 
     @model_validator(mode="after")
     def _embeddings_stay(self) -> RecipeConfig:

@@ -27,6 +27,7 @@ CONTEST = """
 name = "toy"
 classes = ["red", "green", "blue"]
 image_size = 16
+expects = "shifted"
 platform = "toy"
 [data]
 kind = "npz"

@@ -5,11 +5,12 @@ import torch
 from torch import Generator, Tensor
 
 from kit.config import AugmentConfig
+from kit.inference.model import VIEWS
 from kit.shifts.battery import FAMILIES as BATTERY_FAMILIES
 from kit.train.augment import colour, degrade, geometry, policy
 from kit.train.augment.policy import PIXEL_OPERATORS, Operator, augment, trained_families
 
-PRESETS = ("none", "flips", "classic", "strong")
+PRESETS = ("none", "flips", "classic", "mild", "strong")
 every_operator = pytest.mark.parametrize("operator", PIXEL_OPERATORS, ids=lambda operator: operator.__name__)
 every_preset = pytest.mark.parametrize("preset", PRESETS)
 
@@ -108,7 +109,7 @@ def test_hue_keeps_luma() -> None:
 # ---------------------------------------------------------------------------------------------------- geometry
 def test_quarter_turns_are_the_eight_symmetries_and_all_occur() -> None:
     x = images(1)
-    out = geometry.quarter_turns(x.expand(200, -1, -1, -1), seeded())
+    out = geometry.symmetric(x.expand(200, -1, -1, -1), VIEWS, seeded())
     seen = [next(number for number, one in enumerate(symmetries(x[0])) if torch.equal(one, turned)) for turned in out]
     assert set(seen) == set(range(8))
     assert max(seen.count(number) for number in range(8)) < 50

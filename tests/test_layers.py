@@ -18,7 +18,7 @@ SHIPPED = "inference"
 """Runs on the platform and in every stage's scoring: imports nothing of the kit, and may be imported by all."""
 LAYERS = (
     ("shifts", "data"),
-    ("nets",),
+    ("nets", "situation"),
     ("train",),
     ("oof_store",),
     ("ensemble",),

@@ -19,6 +19,7 @@ from kit.errors import ArtefactError, ConfigError, NetError, TrainError
 from kit.inference.model import load_net, net_logits
 from kit.oof_store import load_run
 from kit.shifts import strengths
+from kit.situation.resolve import resolve
 from kit.train import checkpoint
 from kit.train.fit import Fit
 from kit.train.progress import FitDisplay
@@ -85,7 +86,9 @@ def test_the_toy_contest_is_learnt(trained: Toy) -> None:
 def test_run_json_says_what_made_it_and_what_it_cost(trained: Toy) -> None:
     folder, prepared = trained.workspace.run("toy", TINY), trained.prepared()
     info = read_json(folder / "run.json")
-    assert RecipeConfig.model_validate(info["config"]) == trained.recipe(TINY)
+    made = resolve(trained.recipe(TINY), trained.contest(), prepared, trained.workspace)
+    assert RecipeConfig.model_validate(info["config"]) == made
+    assert made.augment.preset == "strong"
     assert info["digests"] == {"data": prepared.data_digest, "folds": prepared.fold_digest}
     assert info["folds_done"] == [0, 1]
     assert {"kit", "python", "torch", "timm", "numpy"} == info["versions"].keys()

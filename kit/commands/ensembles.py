@@ -31,6 +31,7 @@ from kit.options import contest_options, json_option, make_console, make_echo, w
 from kit.pipeline import stages
 from kit.pipeline.budget import find_recipe
 from kit.pipeline.plan import planned
+from kit.situation.situation import settled
 from kit.train.augment.policy import trained_families
 from kit.workspace import Workspace
 
@@ -64,7 +65,8 @@ def blend(
     NAME: best5 (equal weights; any number), all, geometric5, rank5, majority5, greedy, greedy-metric, weights,
     stack, boosting, auto; "+bias" behind it adds a bias a class.
     """
-    config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console(as_json)
+    workspace, console = Workspace(root.resolve()), make_console(as_json)
+    config = settled(load_contest(contest), workspace)
     runs = load_runs(workspace, config.name, stages.split_names(recipes) if recipes else None)
     check_shifts(runs, config.shift)
     runs = with_external(runs, external, config.classes, config.expects)

@@ -14,6 +14,7 @@ from kit.data.prepared import prepare
 from kit.nets.listing import net_rows
 from kit.options import contest_options, json_option, make_console, make_echo, wide_option
 from kit.pipeline.budget import find_recipe
+from kit.situation.resolve import resolve
 from kit.train.augment.policy import augment as apply_preset
 from kit.train.grid import augmentation_grid
 from kit.train.images import resized
@@ -47,6 +48,7 @@ def augment(
     config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console()
     found = find_recipe(recipe)
     prepared = prepare(config, data, workspace, make_echo(console))
+    found = resolve(found, config, prepared, workspace)
     images = resized(prepared.images, found.size).permute(0, 2, 3, 1).numpy()
 
     policy = Policy(policy_steps(found.augment.policy)) if found.augment.policy else None

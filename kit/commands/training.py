@@ -29,6 +29,7 @@ from kit.options import (
 from kit.pipeline.budget import find_recipe
 from kit.pipeline.plan import planned
 from kit.pipeline.stages import chosen_recipes
+from kit.situation.situation import find_situation
 from kit.train.parallel import joined
 from kit.train.run import check_names, train_recipe
 from kit.workspace import Workspace
@@ -66,6 +67,7 @@ def train(
     for recipe in wanted:
         check_names(config, recipe)
     prepared = prepare(config, data, workspace, echo).repeat(repeat)
+    find_situation(config, prepared, workspace, echo)
     workspace = _of_repeat(workspace, repeat)
     count = worker_count(workers, config, prepared, wanted[0], workspace, echo)
     train_all(config, prepared, wanted, workspace, echo, folds or None, count, cluster)

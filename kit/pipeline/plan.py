@@ -11,6 +11,7 @@ from pathlib import Path
 from kit.artefact import read_json, write_json
 from kit.config import ContestConfig
 from kit.errors import ArtefactError
+from kit.situation.situation import settled
 from kit.workspace import Workspace
 
 
@@ -58,6 +59,6 @@ def with_splits(contest: ContestConfig, n_splits: int) -> ContestConfig:
 
 
 def planned(contest: ContestConfig, workspace: Workspace) -> ContestConfig:
-    """The contest as the last budget left it; as its file says where there was none."""
+    """The contest with the folds that the last budget left, and clean or shifted as its situation was found."""
     plan = Plan.read(workspace, contest)
-    return contest if plan is None else plan.applied(contest)
+    return settled(contest if plan is None else plan.applied(contest), workspace)

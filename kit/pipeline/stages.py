@@ -37,6 +37,7 @@ from kit.rehearsal.rehearse import Rehearsal
 from kit.rehearsal.rehearse import rehearse as make_rehearsal
 from kit.report.page import write_report
 from kit.shifts.battery import Battery
+from kit.situation.situation import find_situation, settled
 from kit.train.device import pick_device
 from kit.train.run import check_names
 from kit.workspace import Workspace
@@ -91,12 +92,27 @@ def prepare_data(
     clock: Clock,
     console: Console,
 ) -> tuple[ContestConfig, Prepared]:
-    """Cleaned rows in folds; with a budget too short for the contest's folds, the contest with fewer of them."""
+    """Cleaned rows in folds, and the contest as its data tell: clean or shifted, and with a budget too short for its
+    folds with fewer of them.
+    """
     console.rule("data", align="left")
-    echo, plan = make_echo(console), Plan.read(workspace, contest)
+    contest, prepared = _in_folds(contest, path, workspace, recipes, clock, make_echo(console))
+    find_situation(contest, prepared, workspace, make_echo(console))
+    return settled(contest, workspace), prepared
+
+
+def _in_folds(
+    contest: ContestConfig,
+    path: Path | None,
+    workspace: Workspace,
+    recipes: Sequence[RecipeConfig],
+    clock: Clock,
+    echo: Echo,
+) -> tuple[ContestConfig, Prepared]:
+    plan = Plan.read(workspace, contest)
     if plan is not None and plan.minutes == clock.minutes:
-        settled = plan.applied(contest)
-        return settled, prepare(settled, path, workspace, echo)
+        as_planned = plan.applied(contest)
+        return as_planned, prepare(as_planned, path, workspace, echo)
     plan_path(workspace, contest).unlink(missing_ok=True)
     prepared = prepare(contest, path, workspace, echo)
     if clock.minutes is None:

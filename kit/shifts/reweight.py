@@ -70,6 +70,12 @@ def reweight(battery: Battery, train_images: np.ndarray, test_images: np.ndarray
     )
 
 
+def told_apart(train_images: np.ndarray, test_images: np.ndarray, seed: int = 0) -> float:
+    """AUC with which a classifier tells test from training images, uint8 (N, S, S, 3); 0.5: not at all."""
+    train, test = describe(_some(train_images, seed)), describe(_some(test_images, seed))
+    return _told_apart(train, test, np.ones(len(train)))[1]
+
+
 def _auc(battery: Battery, train: np.ndarray, test: np.ndarray, shares: np.ndarray) -> float:
     _, features = _images(battery, train, shares, "check")
     return _told_apart(features, test, np.ones(len(features)))[1]

@@ -24,7 +24,8 @@ def left_out(contest: ContestConfig, recipe: RecipeConfig, fold: int) -> tuple[C
         raise ConfigError(f"{recipe.name}: left_out_family needs the preset strong, flips or none and no policy")
     family = families[fold % len(families)]
     shift = contest.shift.model_copy(update={"battery": [family], "mixture_share": 0.0})
-    if recipe.augment.preset == "strong":
+    if recipe.augment.preset in ("auto", "strong"):
         without = tuple(dict.fromkeys((*recipe.augment.without, family)))
-        recipe = recipe.model_copy(update={"augment": recipe.augment.model_copy(update={"without": without})})
+        augment = recipe.augment.model_copy(update={"without": without, "preset": "strong"})
+        recipe = recipe.model_copy(update={"augment": augment})
     return contest.model_copy(update={"shift": shift}), recipe

@@ -26,7 +26,7 @@ def member_spec(recipe: RecipeConfig, num_classes: int) -> dict[str, Any]:
     """
     known = [*VIEWS, *WINDOWS, *TINTS]
     for view in recipe.views:
-        if view not in known:
+        if view not in known and recipe.views != ("auto",):
             near = did_you_mean(view, known)
             raise ConfigError(f"{recipe.name}: views must be of {', '.join(known)}, but got {view!r}.{near}")
     info, net = describe(recipe.net.name, recipe.net.args), completed(recipe.net)

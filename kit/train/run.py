@@ -27,6 +27,7 @@ from kit.nets.pretrained import load_pretrained
 from kit.nets.registry import build
 from kit.nets.weights.needs import completed
 from kit.shifts.battery import Battery
+from kit.situation.resolve import is_open, resolve
 from kit.train import checkpoint
 from kit.train.batches import Material
 from kit.train.device import pick_device, pinned, usable_cores
@@ -55,6 +56,7 @@ class Trainer:
     contest: ContestConfig
     prepared: Prepared
     recipe: RecipeConfig
+    """With all that it leaves to the contest's situation filled in."""
     workspace: Workspace
     device: torch.device
     batch_share: float = 1.0
@@ -64,6 +66,13 @@ class Trainer:
     """This process among those that train each fit together."""
     deadline: float | None = None
     """When each fit should have made its last step, in the seconds of time.monotonic()."""
+
+    def __post_init__(self) -> None:
+        if is_open(self.recipe):  # filled in here, so that whoever makes a trainer stores what is really trained
+            found = self.ranks.first_then_others(
+                lambda: resolve(self.recipe, self.contest, self.prepared, self.workspace)
+            )
+            object.__setattr__(self, "recipe", found)
 
     @property
     def folder(self) -> Path:

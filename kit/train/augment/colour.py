@@ -36,6 +36,13 @@ def contrast(x: Tensor, m: float, generator: Generator) -> Tensor:
     return mean + (x - mean) * torch.exp(uniform(x, -1.3 * m, 0.8 * m, generator))
 
 
+def jitter(x: Tensor, m: float, generator: Generator) -> Tensor:
+    """Brightness, contrast and saturation, each scaled by 1 - m to 1 + m: the field's colour jitter, lightly."""
+    x = x * uniform(x, 1 - m, 1 + m, generator)
+    x = torch.lerp(grey(x).mean((2, 3), keepdim=True).expand_as(x), x, uniform(x, 1 - m, 1 + m, generator))
+    return torch.lerp(grey(x).expand_as(x), x, uniform(x, 1 - m, 1 + m, generator))
+
+
 def saturation(x: Tensor, m: float, generator: Generator) -> Tensor:
     """Distance from grey, scaled between grey itself and more than double."""
     return torch.lerp(grey(x).expand_as(x), x, uniform(x, 1 - m, 1 + 1.5 * m, generator))

@@ -3,49 +3,77 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Generator, Tensor
 from torch.nn.functional import affine_grid, grid_sample, interpolate
+
+from kit.inference.model import apply_view
 
 NAMES = ("rotate", "shear", "zoom", "translate", "elastic")
 FILLS = 3
 """Outside of the image: its mirror image, its edge, or a constant tone."""
 
 
-def quarter_turns(x: Tensor, generator: Generator) -> Tensor:
-    """One of the eight symmetries of the square for each image of x (B, 3, S, S); exact, no interpolation."""
-    choice = torch.randint(0, 8, (len(x),), generator=generator, device=x.device)
+ROTATE = 180.0
+"""Degrees to either side at full strength, where nothing else is said."""
+
+
+def symmetric(x: Tensor, names: Sequence[str], generator: Generator) -> Tensor:
+    """One of the symmetries of the square `names` for each image of x (B, 3, S, S); exact, no interpolation."""
+    choice = torch.randint(0, len(names), (len(x),), generator=generator, device=x.device)
     out = torch.empty_like(x)
-    for symmetry in range(8):
-        rows = (choice == symmetry).nonzero().flatten()
+    for place, name in enumerate(names):
+        rows = (choice == place).nonzero().flatten()
         if len(rows):
-            turned = torch.rot90(x[rows], symmetry % 4, (2, 3))
-            out[rows] = turned.flip(3) if symmetry >= 4 else turned
+            out[rows] = apply_view(x[rows], name)
     return out
 
 
-def warp(x: Tensor, drawn: Tensor, m: float, generator: Generator) -> Tensor:
-    """Rotate, shear, zoom, translate and bend each image of x (B, 3, H, W) as `drawn` (B, len(NAMES)) bool says."""
+def crops(x: Tensor, least: float, rotate: float, generator: Generator) -> Tensor:
+    """Each image of x (B, 3, H, W) through a window of `least` to all of its area, turned by up to `rotate` degrees.
+
+    The window lies inside the image; what a turned one looks at beyond it is the image's mirror image.
+    """
+
+    def draw(low: float, high: float) -> Tensor:
+        return torch.rand(len(x), generator=generator, device=x.device) * (high - low) + low
+
+    side, aspect, angle = draw(least, 1.0).sqrt(), torch.exp(draw(-0.15, 0.15)), draw(-rotate, rotate).deg2rad()
+    wide, high = (side * aspect).clamp(max=1), (side / aspect).clamp(max=1)
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    window = torch.stack([wide * cos, -high * sin, wide * sin, high * cos], 1).view(-1, 2, 2)
+    move = torch.stack([draw(-1, 1) * (1 - wide), draw(-1, 1) * (1 - high)], 1)
+    grid = affine_grid(torch.cat([window, move.unsqueeze(2)], 2), list(x.shape), align_corners=False)
+    return grid_sample(x, grid, "bilinear", "reflection", align_corners=False)
+
+
+def warp(x: Tensor, drawn: Tensor, m: float, generator: Generator, rotate: float = ROTATE) -> Tensor:
+    """Rotate, shear, zoom, translate and bend each image of x (B, 3, H, W) as `drawn` (B, len(NAMES)) bool says.
+
+    rotate: degrees to either side at strength 1.
+    """
     rows = drawn.any(1).nonzero().flatten()
     if not len(rows):
         return x
     drawn, part = drawn[rows], x[rows]
-    grid = affine_grid(_matrices(drawn, m, generator), list(part.shape), align_corners=False)
+    grid = affine_grid(_matrices(drawn, m, generator, rotate), list(part.shape), align_corners=False)
     grid = grid + _bend(part, m, generator) * drawn[:, 4].view(-1, 1, 1, 1)
     out = x.clone()
     out[rows] = _sample(part, grid, generator)
     return out
 
 
-def _matrices(drawn: Tensor, m: float, generator: Generator) -> Tensor:
+def _matrices(drawn: Tensor, m: float, generator: Generator, rotate: float) -> Tensor:
     """(B, 2, 3) from output to input coordinates in -1..1."""
 
     def draw(column: int, low: float, high: float) -> Tensor:
         values = torch.rand(len(drawn), generator=generator, device=drawn.device) * (high - low) + low
         return values * drawn[:, column]
 
-    angle, zoom = draw(0, -math.pi * m, math.pi * m), torch.exp(draw(2, -0.55 * m, 0.55 * m))
+    most = math.radians(rotate) * m
+    angle, zoom = draw(0, -most, most), torch.exp(draw(2, -0.55 * m, 0.55 * m))
     shear_x, shear_y = draw(1, -0.45 * m, 0.45 * m), draw(1, -0.45 * m, 0.45 * m)
     cos, sin = torch.cos(angle), torch.sin(angle)
     rotation = torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2)
