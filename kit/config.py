@@ -411,6 +411,8 @@ class PlatformConfig(Section):
     input: Literal["numpy", "tensorflow"] = "numpy"
     output: Literal["labels", "tensor"] = "labels"
     """What `predict` is given and returns: arrays, or a TensorFlow tensor each."""
+    submits: Literal["labels", "probabilities"] = "labels"
+    """What `predict` of the class returns: labels (N,), or probabilities (N, C) in the order of the classes."""
     weights_folder: str = ""
     """Folder of the zip that holds everything but model.py; "" for a flat zip."""
     marker: str = ""

@@ -12,6 +12,7 @@ from kit.ensemble.blend import Blend
 from kit.ensemble.front import Point
 from kit.ensemble.kinds.auto import Compared
 from kit.ensemble.pool import Pool
+from kit.ensemble.post import described
 from kit.ensemble.scoring.averaging import Gain
 from kit.ensemble.scoring.diversity import diversity
 from kit.ensemble.scoring.reliability import reliability
@@ -50,6 +51,7 @@ def score_lines(blend: Blend) -> list[str]:
         f"  resubstitution {seen:.4f}, nested {held:.4f}, optimism {optimism:+.4f}; equal weights {bar:.4f}",
         f"  expect {expected.point:.4f}, {expected.level:.0%} interval {expected.low:.4f} to {expected.high:.4f}"
         f"{'; ' if expected.note else ''}{expected.note}",
+        *([f"  post-processing: {described(blend.combiner['post'])}"] if blend.combiner.get("post") else []),
         *([] if gain is None else [f"  {averaging_line(gain)}"]),
     ]
 

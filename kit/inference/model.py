@@ -410,7 +410,7 @@ def contribution(combiner: Dict[str, Any], place: int, proba: np.ndarray) -> np.
     """What the recipe at `place` adds to the blend, (..., C), for its probabilities (..., C).
 
     combiner: {"kind": "mean", "geometric", "rank", "majority", "stack" or "trees", "weights", "coef",
-    "intercept", "trees", "bias"}. Ranks are taken within a row, so that an image's answer does not depend
+    "intercept", "trees", "bias", "post"}. Ranks are taken within a row, so that an image's answer does not depend
     on its company.
     """
     weight, classes = combiner["weights"][place], proba.shape[-1]
@@ -445,7 +445,33 @@ def finish(combiner: Dict[str, Any], total: np.ndarray) -> np.ndarray:
         total = softmax(boosted(combiner["trees"], total))
     if combiner.get("bias"):
         total = softmax(np.log(np.maximum(total, FLOOR)) + np.asarray(combiner["bias"]))
-    return total / total.sum(axis=-1, keepdims=True)
+    total = total / total.sum(axis=-1, keepdims=True)
+    return post_processed(combiner["post"], total) if combiner.get("post") else total
+
+
+RAISED = 1.001
+"""How far a decided class is raised above the likeliest one: enough for float32."""
+
+
+def post_processed(post: Dict[str, Any], proba: np.ndarray) -> np.ndarray:
+    """Probabilities (..., C) as a metric rewards them; the likeliest class is what is submitted.
+
+    post: {"kind": "offsets", "offsets": (C,) added to the logarithms}, {"kind": "calibration", "temperature",
+    "floor": least probability} or {"kind": "grades", "cuts": (C - 1,) on the expected grade, whose class is
+    raised above all others}.
+    """
+    if post["kind"] == "offsets":
+        return softmax(np.log(np.maximum(proba, FLOOR)) + np.asarray(post["offsets"]))
+    if post["kind"] == "calibration":
+        # As a power, not over FLOOR: the floor is fitted, and a small probability has to stay one.
+        proba = softmax(np.log(np.maximum(proba, 1e-12)) / post["temperature"])
+        proba = np.maximum(proba, post["floor"])
+        return proba / proba.sum(axis=-1, keepdims=True)
+    assert post["kind"] == "grades", post["kind"]
+    expected = (proba * np.arange(proba.shape[-1])).sum(axis=-1, keepdims=True)
+    grade = (expected > np.asarray(post["cuts"])).sum(axis=-1, keepdims=True)
+    proba = np.where(np.arange(proba.shape[-1]) == grade, RAISED * proba.max(axis=-1, keepdims=True), proba)
+    return proba / proba.sum(axis=-1, keepdims=True)
 
 
 def boosted(trees: Dict[str, Any], x: np.ndarray) -> np.ndarray:
@@ -488,14 +514,17 @@ class Model:
     def predict(self, X: Any, max_seconds: Optional[float] = None) -> Any:
         """Labels (N,) int64 of images X (N, H, W, 3), values 0..255 of any number type.
 
-        An array, or a TensorFlow tensor where the manifest's "output" says so.
+        Probabilities (N, C) float32 where the manifest's "submits" says so. An array, or a TensorFlow tensor
+        where its "output" does.
         """
-        labels = self.predict_proba(X, max_seconds).argmax(axis=1).astype(np.int64)
-        if self.manifest["output"] == "labels":
-            return labels
+        answers = self.predict_proba(X, max_seconds)
+        if self.manifest.get("submits", "labels") == "labels":
+            answers = answers.argmax(axis=1).astype(np.int64)
+        if self.manifest["output"] != "tensor":
+            return answers
         import tensorflow
 
-        return tensorflow.constant(labels)
+        return tensorflow.constant(answers)
 
     def predict_proba(self, X: Any, max_seconds: Optional[float] = None) -> np.ndarray:
         """Probabilities (N, C) float32: folds of a recipe are averaged, recipes are blended.
@@ -508,7 +537,11 @@ class Model:
         start = time.time()
         end = None if limit is None else start + 0.9 * limit
         X = as_array(X)
-        half = len(X) >= ENOUGH_FOR_HALF and self.manifest["combiner"]["kind"] in ("mean", "geometric", "stack")
+        combiner = self.manifest["combiner"]
+        half = len(X) >= ENOUGH_FOR_HALF and combiner["kind"] in ("mean", "geometric", "stack")
+        # Only a label can be told to be the same: probabilities that are submitted, and cuts, are float32's.
+        half = half and self.manifest.get("submits", "labels") == "labels"
+        half = half and combiner.get("post", {}).get("kind") != "grades"
         proba = self.blended(X, end, half)
         if half and any(self.halves.values()):
             doubted = doubtful(proba)

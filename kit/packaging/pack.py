@@ -164,6 +164,7 @@ def _manifest(
         "num_classes": len(contest.classes),
         "image_size": contest.image_size,
         "output": platform.output,
+        "submits": platform.submits,
         "max_seconds": platform.max_seconds,
         "recipes": [member.recipe for member in blend.members],
         "combiner": blend.combiner,

@@ -17,7 +17,8 @@ class Combiner:
     kind: "mean", "geometric", "rank", "majority", "stack" or "trees". members: places in the pool. weights:
     (M,), sum 1; a stack's are the shares of its coefficients, for reading only. coef: (M, C, C): member,
     class of the member's centred log-probability, class voted for; intercept: (C,). trees: as `boosted` of
-    the shipped file reads them. bias: (C,), added to the blend's log-probabilities, or empty.
+    the shipped file reads them. bias: (C,), added to the blend's log-probabilities, or empty. post: what
+    `post_processed` of the shipped file takes, None for nothing.
     """
 
     kind: str
@@ -27,6 +28,7 @@ class Combiner:
     intercept: np.ndarray | None = None
     trees: dict[str, Any] | None = None
     bias: tuple[float, ...] = ()
+    post: dict[str, Any] | None = None
 
     def apply(self, proba: np.ndarray) -> np.ndarray:
         """Probabilities (..., C) float64 of the blend for a pool's proba (M, ..., C)."""
@@ -47,7 +49,8 @@ class Combiner:
             data |= {"coef": self.coef.tolist(), "intercept": self.intercept.tolist()}
         if self.trees is not None:
             data["trees"] = self.trees
-        return data | ({"bias": list(self.bias)} if self.bias else {})
+        data |= {"bias": list(self.bias)} if self.bias else {}
+        return data | ({"post": self.post} if self.post else {})
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Combiner:
@@ -56,7 +59,7 @@ class Combiner:
         weights = tuple(data["weights"])
         places = tuple(range(len(weights)))
         bias = tuple(data.get("bias", ()))
-        return cls(data["kind"], places, weights, trees=data.get("trees"), bias=bias, **stack)
+        return cls(data["kind"], places, weights, trees=data.get("trees"), bias=bias, post=data.get("post"), **stack)
 
 
 def centred_log(proba: np.ndarray) -> np.ndarray:
