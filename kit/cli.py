@@ -67,7 +67,7 @@ STAGES = {
                           "kit rehearse best5.zip --contest mine --level platform"),
         "upload": Entry("submitting", "Submit a rehearsed zip, and wait for its score.",
                         "kit upload best5.zip --phase 1234 --dry-run"),
-        "predict": Entry("submitting", "Label images with a zip, in the form that a platform takes.",
+        "predict": Entry("predicting", "Label images with a zip, in the form that a platform takes.",
                          "kit predict best5.zip test/ --contest mine --platform kaggle-csv --out submission.csv"),
         "bundle": Entry("submitting", "Write a contest as Codabench takes it from its organisers.",
                         "kit bundle --contest practice --out bundle.zip"),

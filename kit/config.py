@@ -432,6 +432,8 @@ class PlatformConfig(Section):
     shm_mb: Positive = 64
     """Size of /dev/shm; Docker's default starves DataLoader workers."""
     threads: Count | None = None
+    gpu: bool = False
+    """notebook: whether it asks for a GPU."""
     network: bool = False
     """Whether the platform lets a submission reach the network; rehearsals never do."""
     rehearsal_rows: Count = 2000

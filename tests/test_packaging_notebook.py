@@ -26,6 +26,7 @@ PLATFORM = toy_platform(artefact="notebook", predictions_file="submission.csv", 
 @pytest.fixture(autouse=True)
 def small_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kit.rehearsal.questions.MANY", 150)
+    monkeypatch.setattr("kit.rehearsal.notebook.MANY", 300)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def test_the_zip_brings_its_notebook_which_answers_for_the_contests_files(worksp
     found = run(workspace, workspace.submissions / "toy.zip")
     assert failures(found) == []
     figures = {check.name: check.figure for check in found.checks}
-    assert figures["notebook: ids"] == "64 rows for 64 images"
+    assert figures["notebook: ids"] == "66 rows for 66 images"
     right = float(figures["notebook: answers"].partition("%")[0])
     assert right > 80
 
@@ -68,8 +69,8 @@ def without_metadata(files: dict[str, bytes]) -> None:
 def of_another_order(files: dict[str, bytes]) -> None:
     """Files in the order of the disk beside ids in the order of the sample."""
     code = files[CODE].decode()
-    assert "paths[name]" in code
-    files[CODE] = code.replace("for name in ids", "for name in sorted(ids)").encode()
+    assert "match(ids, " in code
+    files[CODE] = code.replace("match(ids, ", "match(sorted(ids), ").encode()
 
 
 def with_an_index(files: dict[str, bytes]) -> None:
@@ -77,7 +78,7 @@ def with_an_index(files: dict[str, bytes]) -> None:
 
 
 def that_fails(files: dict[str, bytes]) -> None:
-    files[CODE] = files[CODE].replace(b"Model().predict", b"Modell().predict")
+    files[CODE] = files[CODE].replace(b"model = Model()", b"model = Modell()")
 
 
 @pytest.mark.parametrize(

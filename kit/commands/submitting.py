@@ -1,35 +1,23 @@
-"""kit upload, kit bundle, kit predict."""
+"""kit upload, kit bundle."""
 
 from __future__ import annotations
 
-import json
 import sys
-import tempfile
 from pathlib import Path
 
 import click
-import numpy as np
-import pandas as pd
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from kit.artefact import read_npz
 from kit.config import load_contest, load_platform
 from kit.data.practice.contest import hidden_test
-from kit.errors import DataError, PackagingError, UploadError
+from kit.errors import PackagingError, UploadError
 from kit.options import contest_option, make_console, make_echo, root_option
-from kit.packaging import archive
-from kit.packaging.pack import MANIFEST
 from kit.platforms import kaggle_upload, ledger
 from kit.platforms.bundle import HiddenTest, write_bundle
-from kit.platforms.predictions import as_in_sample, write_predictions
 from kit.platforms.upload import SERVER, Submitted
 from kit.platforms.upload import upload as hand_in
-from kit.rehearsal.codabench import run_prediction
-from kit.rehearsal.environment import platform_python
-from kit.rehearsal.interpreter import missing_packages, this_python
 from kit.workspace import Workspace
-
-IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 
 
 @click.command()
@@ -144,69 +132,3 @@ def _read_hidden(name: str, file: str) -> HiddenTest:
     if not arrays.keys() >= {"images", "labels"}:
         raise PackagingError(f"{file}: must hold images and labels for phase {name}, but holds {', '.join(arrays)}")
     return HiddenTest(arrays["images"], arrays["labels"].reshape(-1))
-
-
-@click.command()
-@click.argument("zip_path", metavar="ZIP", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.argument("test_images", type=click.Path(path_type=Path, exists=True))
-@contest_option
-@click.option("--runs-on", help="The platform that ZIP was packed for; what its manifest says by default.")
-@click.option("--platform", "platform_name", required=True, help="The platform that takes the predictions.")
-@click.option("--sample", type=click.Path(path_type=Path, exists=True), help="The contest's sample_submission.csv.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to write.")
-def predict(
-    zip_path: Path,
-    test_images: Path,
-    contest: str,
-    runs_on: str | None,
-    platform_name: str,
-    sample: Path | None,
-    out: Path,
-) -> None:
-    """Label IMAGES (a folder, or an npz with `images`) with a packed ZIP, in the form that a platform takes."""
-    config, platform = load_contest(contest), load_platform(platform_name)
-    source = load_platform(runs_on or _packed_for(zip_path))
-    ids, images = _read_images(test_images, config.image_size)
-    table = pd.read_csv(sample, dtype={platform.id_column: str}) if sample else None
-    if table is not None and platform.predictions_file.endswith(".csv"):
-        ids = as_in_sample(ids, table, platform)  # before the minutes that predicting takes
-    echo = make_echo(make_console())
-    python = platform_python(source, echo) if missing_packages(source) else this_python(source)
-    with tempfile.TemporaryDirectory(prefix="kit-") as folder:
-        archive.unpack(zip_path, Path(folder) / "zip")
-        outcome = run_prediction(Path(folder) / "zip", images, source, python, Path(folder) / "run")
-        answer = Path(folder) / "run" / "output" / "predictions.npy"
-        if not answer.is_file():
-            raise PackagingError(
-                f"{zip_path}: gave no labels ({outcome.stderr[-300:].strip()}). Run: kit rehearse {zip_path}"
-            )
-        labels = np.load(answer, allow_pickle=False)
-    write_predictions(ids, labels, tuple(config.classes), platform, out, table)
-    echo(f"{out}: labels of {len(labels):,} images")
-
-
-def _packed_for(zip_path: Path) -> str:
-    """The platform in the manifest of a zip; PackagingError where it has none."""
-    with archive.open_zip(zip_path) as opened:
-        for name in opened.namelist():
-            if name.rpartition("/")[2] == MANIFEST:
-                return str(json.loads(opened.read(name))["platform"])
-    raise PackagingError(f"{zip_path}: has no {MANIFEST} that names its platform. Give --runs-on")
-
-
-def _read_images(path: Path, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ids (N,) and images (N, size, size, 3) uint8 of an npz, or of a folder by file name."""
-    if path.is_file():
-        arrays = read_npz(path)
-        if "images" not in arrays:
-            raise DataError(f"{path}: must hold images, but holds {', '.join(arrays)}")
-        images = arrays["images"]
-        ids = arrays.get("ids", np.arange(len(images)))
-        return ids.astype(str), images
-    from PIL import Image
-
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGES)
-    if not files:
-        raise DataError(f"{path}: holds no image. Give the folder of the test images")
-    opened = [np.asarray(Image.open(file).convert("RGB").resize((size, size))) for file in files]
-    return np.array([str(file.relative_to(path)) for file in files]), np.stack(opened)

@@ -365,10 +365,22 @@ def array_logits(
     return np.concatenate(parts)
 
 
+def on_gpu(net: torch.nn.Module) -> torch.nn.Module:
+    """The network on the GPU where there is one that works, else as it is."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return net
+    try:
+        return net.to(torch.cuda.current_device())
+    except RuntimeError:  # a driver of another version, or no memory left
+        return net.to("cpu")
+
+
 def load_runner(spec: Dict[str, Any], folder: str, runtime: str) -> Any:
     """A function (X, spec) -> logits (N, V, C) that runs a member in "timm", "torch", "onnx" or "tensorflow"."""
     if runtime == "timm":
-        return functools.partial(net_logits, load_net(spec, folder))
+        return functools.partial(net_logits, on_gpu(load_net(spec, folder)))
     module = load_module(sibling(runtime + "_runtime.py", folder))
     if runtime == "onnx":
         return functools.partial(array_logits, module.build(spec, folder))

@@ -3,46 +3,82 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+from kit import inference
 from kit.config import ContestConfig, PlatformConfig
 from kit.errors import PackagingError
 
 CODE, ABOUT = "submission.ipynb", "kernel-metadata.json"
+MARGIN = 0.85
+"""Share of the platform's time that predicting may take: reading the networks and writing the file take some."""
 
 NOTEBOOK = """import glob
+import json
 import os
 import sys
+import time
 
-import numpy as np
 import pandas as pd
-from PIL import Image
 
+START = time.time()
 SUBMISSION = {submission!r}
 TEST = {test!r}
 sys.path.insert(0, SUBMISSION)
-from model import Model
+import answering
+import decode
 
-sample = pd.read_csv(glob.glob(os.path.join(TEST, "sample_submission.csv"))[0])
-files = glob.glob(os.path.join(TEST, "**", "*.*"), recursive=True)
-images = [path for path in files if path.lower().endswith((".png", ".jpg", ".jpeg", ".bmp", ".webp"))]
-paths = {{os.path.splitext(os.path.basename(path))[0]: path for path in images}}
-ids = [os.path.splitext(str(value))[0] for value in sample[{id_column!r}]]
-images = np.stack([np.asarray(Image.open(paths[name]).convert("RGB").resize(({size}, {size}))) for name in ids])
-labels = Model().predict(images, max_seconds={seconds})
-names = {names!r}
-sample[{label_column!r}] = [names[label] for label in labels] if names else labels
-sample.to_csv("submission.csv", index=False)
+found = glob.glob(os.path.join(TEST, "**", "sample_submission.csv"), recursive=True)
+sample = pd.read_csv(found[0], dtype=str, keep_default_na=False)
+with open(os.path.join(SUBMISSION, "manifest.json"), encoding="utf-8") as file:
+    images = json.load(file)["images"]
+ids = sample[{id_column!r}].tolist()
+answers = answering.Answers(ids, images["prior"])
+
+
+def write(proba):
+    labels = proba.argmax(axis=1)
+    names = {names!r}
+    sample[{label_column!r}] = [names[label] for label in labels] if names else labels
+    sample.to_csv({out!r}, index=False)
+
+
+write(answers.proba)  # a complete file, whatever happens from here on
+paths = answering.match(ids, answering.image_files(TEST, decode.SUFFIXES))
+rows = [row for row, path in enumerate(paths) if path is not None]
+
+
+def read(path):
+    with open(os.path.join(TEST, path), "rb") as file:
+        return file.read()
+
+
+def ask(batch, seconds):
+    return model.predict_proba(batch, max_seconds=seconds)
+
+
+try:
+    from model import Model
+
+    model = Model()
+    batches = decode.read_batches([paths[row] for row in rows], read, images, answering.rows_a_batch(images["size"]))
+    answers.fill(ask, rows, batches, {seconds!r})
+except Exception as error:
+    print("FAILED: %r" % error)
+write(answers.proba)
+print("%d of %d rows predicted in %.3f s" % (answers.filled.sum(), len(ids), time.time() - START))
+print("\\n".join(answers.lines()[:50]))
 """
 
 
 def notebook_files(
     contest: ContestConfig, platform: PlatformConfig, dataset: str, competition: str
 ) -> dict[str, bytes]:
-    """The notebook and its kernel-metadata.json; PackagingError where the data set or the contest is not named.
+    """The notebook, what it imports, and its kernel-metadata.json; PackagingError where a name is missing.
 
     dataset: "user/slug" of the data set that the zip becomes; competition: slug of the contest. Inputs lie
-    under /kaggle/input/<slug>, the internet is off, and the answer goes to submission.csv.
+    under /kaggle/input/<slug>, the internet is off, and the answer goes to the platform's predictions_file.
     """
     if dataset.count("/") != 1 or not competition:
         raise PackagingError(
@@ -55,8 +91,8 @@ def notebook_files(
         test=f"/kaggle/input/{competition}",
         id_column=platform.id_column,
         label_column=platform.label_column,
-        size=contest.image_size,
-        seconds=0.9 * platform.max_seconds if platform.max_seconds else None,
+        out=platform.predictions_file,
+        seconds=MARGIN * platform.max_seconds if platform.max_seconds else None,
         names=list(contest.classes) if platform.label_form == "name" else None,
     )
     cell: dict[str, Any] = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "source": code}
@@ -69,9 +105,12 @@ def notebook_files(
         "language": "python",
         "kernel_type": "notebook",
         "is_private": True,
-        "enable_gpu": False,
+        "enable_gpu": platform.gpu,
         "enable_internet": False,
         "dataset_sources": [dataset],
         "competition_sources": [competition],
     }
-    return {name: (json.dumps(value, indent=1) + "\n").encode() for name, value in ((CODE, notebook), (ABOUT, about))}
+    jsons = {CODE: notebook, ABOUT: about}
+    written = {name: (json.dumps(value, indent=1) + "\n").encode() for name, value in jsons.items()}
+    shipped = [Path(inference.__path__[0]) / name for name in ("answering.py", "decode.py")]
+    return written | {path.name: path.read_bytes() for path in shipped}

@@ -13,6 +13,7 @@ from typing import Any
 from kit.artefact import sha256_bytes, sha256_file
 from kit.config import ContestConfig, PlatformConfig
 from kit.data.prepared import Prepared
+from kit.data.sources.decoding_record import DecodingRecord
 from kit.echo import Echo
 from kit.ensemble.blend import Blend
 from kit.ensemble.compress.substitute import has_student
@@ -127,6 +128,7 @@ class Packer:
         entries, written = runtime_files(runtime, rung.members)
         files = {**written, **self.fixed}
         manifest = _manifest(rung.blend, self.contest, self.platform, runtime, entries, files)
+        manifest["images"] = DecodingRecord.read(self.workspace, self.contest).as_dict()
         files[MANIFEST] = (json.dumps(manifest, indent=1, allow_nan=False) + "\n").encode()
         return files, manifest
 

@@ -37,6 +37,8 @@ def read_npz(request: Request) -> ImageSet:
     images = arrays[image_key]
     ids = np.array([f"{row:0{len(str(max(len(images) - 1, 1)))}d}" for row in range(len(images))])
     if not request.labelled:
+        given = arrays.get("ids", np.arange(len(images)))
+        ids = given.astype(str) if given.shape == (len(images),) else ids
         return _image_set(request, [images], ids, None, None, notes)
     groups, splits = (_column(arrays, key, images, request) for key in (config.group_column, config.fold_column))
     if request.path.suffix == ".npy":

@@ -26,7 +26,7 @@ from kit.data.sources.files import image_paths
 from kit.data.sources.imageset import ImageSet
 from kit.errors import ArtefactError, DiskError
 
-VERSION = 3
+VERSION = 4
 """Raised when the rules of decoding change."""
 
 Make = Callable[[Allocate], ImageSet]

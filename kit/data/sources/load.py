@@ -61,13 +61,22 @@ def load(contest: ContestConfig, path: Path | None, workspace: Workspace) -> Ima
     return image_set
 
 
-def load_test(contest: ContestConfig, path: Path | None, workspace: Workspace) -> ImageSet:
+def form_of_test(path: Path) -> str:
+    """The reader of unlabelled images at a path."""
+    forms = {".npz": "npz", ".npy": "npz", ".csv": "csv"}
+    return forms.get(path.suffix.lower(), "folder")
+
+
+def load_test(
+    contest: ContestConfig, path: Path | None, workspace: Workspace, record: DecodingRecord | None = None
+) -> ImageSet:
     """The contest's test images, from `path` or [data] test, whatever their form; unlabelled.
 
-    Decoded as the training images were. Damaged ones are decoded as far as they go, else left out with a note.
+    Decoded as the training images were, by `record` or the workspace's. Damaged ones are decoded as far as they
+    go, else left out with a note.
     MedMNIST's come from its own test split. DataError when the contest names none.
     """
-    bounds = DecodingRecord.read(workspace, contest).range
+    bounds = (record or DecodingRecord.read(workspace, contest)).range
     if contest.data.kind == "medmnist" and path is None and not contest.data.test:
         data = contest.data.model_copy(update={"splits": ("test",)})
         contest = contest.model_copy(update={"data": data})
@@ -75,8 +84,7 @@ def load_test(contest: ContestConfig, path: Path | None, workspace: Workspace) -
     if path is None and not contest.data.test:
         raise DataError(f"{contest.name}: has no test images. Give --test PATH or set [data] test in its file.")
     place = Path(path if path is not None else contest.data.test).expanduser()
-    forms = {".npz": "npz", ".npy": "npz", ".csv": "csv"}
-    return _cached(contest, forms.get(place.suffix.lower(), "folder"), place, workspace, False, bounds)
+    return _cached(contest, form_of_test(place), place, workspace, False, bounds)
 
 
 def _cached(

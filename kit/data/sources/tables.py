@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from kit.data.sources.imageset import ImageSet
 from kit.data.sources.labels import to_indices
 from kit.data.sources.request import Request
 from kit.errors import DataError, did_you_mean
+from kit.inference import answering
 
 TABLES = ("train.csv", "train_labels.csv", "labels.csv", "metadata.csv")
 TRAIN_FOLDERS = ("train", "train_images", "images", "train.zip", "train_images.zip", "images.zip", ".")
@@ -74,6 +75,17 @@ def read_csv(request: Request) -> ImageSet:
         groups=kept.extra.get("groups"),
         splits=kept.extra.get("splits"),
     )
+
+
+def read_ids(path: Path, config: DataConfig) -> tuple[np.ndarray, list[str | None], Files, tuple[str, ...]]:
+    """A table of test images: ids (N,) str, the name of each one's image (None: there is none), the files, remarks."""
+    table_path, place = paths(path, config, labelled=False)
+    notes: list[str] = []
+    table = read_table(table_path)
+    column = _column(table, config.id_column, ID_COLUMNS, "id_column", table_path, notes, first=True)
+    ids = table[column].str.strip().to_numpy().astype(str)
+    files = open_files(place)
+    return ids, match_files(ids, files, place.stem), files, tuple(notes)
 
 
 def _shown(names: Sequence[str]) -> str:
@@ -192,31 +204,13 @@ def _column(
 
 
 def match_files(ids: np.ndarray, files: Files, folder: str) -> list[str | None]:
-    """For each id its image: by path, by file name, and by both without suffix; None where there is none.
-
-    An id may begin with the name of the `folder` or zip that holds the images.
-    """
-    tables: list[dict[str, list[str]]] = [{}, {}, {}, {}]
-    for name in files.names:
-        path = PurePosixPath(name)
-        keys = (name, path.name, str(path.with_suffix("")), path.stem)
-        for lookup, key in zip(tables, keys):
-            lookup.setdefault(key, []).append(name)
-    plain = [str(one).replace("\\", "/").removeprefix("./") for one in ids]
-    return [_find(one, tables) or _find(one.removeprefix(f"{folder}/"), tables) for one in plain]
-
-
-def _find(one: str, tables: Sequence[Mapping[str, list[str]]]) -> str | None:
-    for lookup in tables:
-        found = lookup.get(one, [])
-        if len(found) > 1:
-            raise DataError(
-                f"an id must lead to one image, but {one!r} fits {_shown(found)}. "
-                f"Write ids with their folder and suffix, or name one folder in [data] images."
-            )
-        if found:
-            return found[0]
-    return None
+    """`kit.inference.answering.match` over image files; DataError where an id fits several."""
+    try:
+        return answering.match(ids, files.names, folder)
+    except answering.Ambiguous as error:
+        raise DataError(
+            f"{error}. Write ids with their folder and suffix, or name one folder in [data] images."
+        ) from error
 
 
 def _left_out(

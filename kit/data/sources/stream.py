@@ -1,0 +1,69 @@
+"""Test images read in batches, whatever their form: no more than one batch is held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kit.config import ContestConfig
+from kit.data.sources.decoding_record import DecodingRecord
+from kit.data.sources.files import Files, open_files
+from kit.data.sources.imageset import ImageSet
+from kit.data.sources.load import form_of_test, load_test
+from kit.data.sources.tables import read_ids
+from kit.inference.decode import Batch, Unreadable, read_batches
+from kit.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class ImageStream:
+    """Unlabelled images in the order of their ids."""
+
+    ids: np.ndarray
+    """(N,) str."""
+    batches: Callable[[int], Iterator[Batch]]
+    """Given how many images are held at once."""
+    notes: tuple[str, ...] = ()
+
+
+def open_stream(contest: ContestConfig, path: Path, workspace: Workspace, record: DecodingRecord) -> ImageStream:
+    """The images of a folder or zip, those that a table names, or those of any other form of [data] test.
+
+    They are decoded as `record` says. An image that cannot be read, or that a table names and nobody has, is
+    `lost` in its batch. DataError where there is none at all.
+    """
+    form = form_of_test(path)
+    if form == "folder":
+        files = open_files(path)
+        return ImageStream(np.array(files.names), _reader(files, files.names, record))
+    if form == "csv":
+        ids, names, files, notes = read_ids(path, contest.data)
+        return ImageStream(ids, _reader(files, names, record), notes)
+    image_set = load_test(contest, path, workspace, record)
+    return ImageStream(image_set.ids, _slices(image_set), image_set.notes)
+
+
+Batches = Callable[[int], Iterator[Batch]]
+
+
+def _reader(files: Files, names: list[str] | list[str | None], record: DecodingRecord) -> Batches:
+    def read(name: str | None) -> bytes:
+        if name is None:
+            raise Unreadable("no image has this id")
+        return files.read(name)
+
+    return lambda rows: read_batches(names, read, record.spec, rows)
+
+
+def _slices(image_set: ImageSet) -> Batches:
+    sizes = image_set.sizes if image_set.sizes is not None else np.zeros((len(image_set), 2), np.int64)
+
+    def batches(rows: int) -> Iterator[Batch]:
+        for start in range(0, len(image_set), rows):
+            part = slice(start, start + rows)
+            yield Batch(np.array(image_set.images[part]), sizes[part], {}, {})
+
+    return batches
