@@ -24,6 +24,8 @@ STAGES = {
     "Start": {
         "init": Entry("start", "Look at the data and write the contest's file.",
                       "kit init mine --data train/ --sample sample_submission.csv"),
+        "doctor": Entry("doctor", "What this machine has and reaches, and what is missing for which feature.",
+                        "kit doctor --json"),
     },
     "Data": {
         "clean": Entry("data", "Decide which rows to keep; writes clean.csv.", "kit clean --contest mine"),

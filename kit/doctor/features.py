@@ -1,0 +1,75 @@
+"""Optional packages, weights and the sandbox: what each is for, and the command that gets it."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+
+from kit.config import list_names, load_platform, load_recipe
+from kit.doctor.finding import Finding
+from kit.errors import KitError
+from kit.nets.pretrained import find_weights
+from kit.rehearsal.environment import MARKER, environment_folder
+from kit.rehearsal.interpreter import missing_packages
+from kit.rehearsal.jail import namespaces
+
+OPTIONAL = (
+    ("onnx", "packing for ONNX", "pip install -e '.[onnx]'"),
+    ("onnxruntime", "packing for ONNX", "pip install -e '.[onnx]'"),
+    ("ray", "training on a cluster (--cluster)", "pip install -e '.[cluster]'"),
+    ("psycopg", "sweeps of several machines (--storage postgresql+psycopg://)", "pip install -e '.[postgres]'"),
+    ("optuna_dashboard", "a live view of a sweep", "pip install -e '.[dashboard]'"),
+    ("keyring", "tokens in the system's keyring", "pip install -e '.[keyring]'"),
+    ("medmnist", "downloading MedMNIST by name", "pip install medmnist"),
+    ("ipywidgets", "progress bars in notebooks", "pip install ipywidgets"),
+)
+"""Module, what it is for, and the command that installs it."""
+
+
+def optional() -> Iterator[Finding]:
+    """Packages that only some features need."""
+    for module, need, command in OPTIONAL:
+        if importlib.util.find_spec(module) is not None:
+            yield Finding("features", module, "installed")
+        else:
+            yield Finding("features", module, "not installed", need, command)
+
+
+def weights() -> Iterator[Finding]:
+    """Every local weights file that a recipe names, and the recipes that wait for one."""
+    wanted: dict[str, list[str]] = {}
+    for name in list_names("recipes"):
+        try:
+            source = load_recipe(name).net.pretrained
+        except KitError:  # a broken file is for the command that uses it to report
+            continue
+        if isinstance(source, str):
+            wanted.setdefault(source, []).append(name)
+    for file, recipes in sorted(wanted.items()):
+        try:
+            yield Finding("weights", file, str(find_weights(file)))
+        except KitError:
+            need = f"{len(recipes)} recipes ({', '.join(recipes[:3])}{', ...' if len(recipes) > 3 else ''})"
+            yield Finding("weights", file, "not here", need, f"put {file} into weights/, or set $KIT_WEIGHTS")
+
+
+def rehearsal() -> Iterator[Finding]:
+    """How submissions are isolated here, and which platforms' environments are made."""
+    if namespaces():
+        yield Finding("rehearsal", "sandbox", "namespaces: no network, no files but the submission's")
+    else:
+        need = "isolation from hostile zips: hooks refuse what honest code does, and no more"
+        yield Finding("rehearsal", "sandbox", "hooks", need, "run on Linux with unshare and setpriv (util-linux)")
+    for name in list_names("platforms"):
+        try:
+            platform = load_platform(name)
+        except KitError:
+            continue
+        if platform.artefact == "predictions":
+            continue
+        if (environment_folder(platform) / MARKER).is_file():
+            yield Finding("rehearsal", name, "environment made")
+        elif not missing_packages(platform):
+            yield Finding("rehearsal", name, "in this Python")
+        else:
+            yield Finding("rehearsal", name, "environment made on the first `kit rehearse --level platform`")
