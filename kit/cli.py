@@ -79,6 +79,7 @@ STAGES = {
                         "kit report --contest mine"),
     },
     "Help": {
+        "reference": Entry("reference", "Print every key of every config file.", "kit reference"),
         "completion": Entry("completion", "Print the script that completes kit's commands in your shell.",
                             'eval "$(kit completion bash)"'),
     },
