@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from kit.config import list_names, load_platform, load_recipe
 from kit.doctor.finding import Finding
 from kit.errors import KitError
-from kit.nets.pretrained import find_weights
+from kit.nets.weights.search import find_weights
 from kit.rehearsal.environment import MARKER, environment_folder
 from kit.rehearsal.interpreter import missing_packages
 from kit.rehearsal.jail import namespaces
