@@ -31,7 +31,7 @@ def tables(text: str) -> tuple[list[list[float]], list[float]]:
 
 def draw(recipes: list[list[float]], blend: list[float]) -> str:
     """The figure as SVG text."""
-    parts = [_frame(), _line(LOW, LOW, HIGH, HIGH, "#888", 'stroke-dasharray="4 4"')]
+    parts = [_frame(), _line(LOW, LOW, HIGH, HIGH, "#8a8a8a", 'stroke-dasharray="4 4"')]
     for clean, shifted, hidden in recipes:
         parts += [_dot(clean, hidden, CLEAN), _dot(shifted, hidden, SHIFTED)]
     expected, low, high, hidden = blend
@@ -68,7 +68,7 @@ def _dot(x: float, y: float, colour: str, radius: float = 4) -> str:
 
 
 def _text(x: float, y: float, text: str, anchor: str, more: str = "") -> str:
-    return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}" fill="#222" {more}>{text}</text>'
+    return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}" fill="#222a2a" {more}>{text}</text>'
 
 
 def _frame() -> str:
@@ -85,7 +85,7 @@ def _frame() -> str:
     parts.append(_text(LEFT + SIDE / 2, TOP + SIDE + 36, "accuracy said locally", "middle"))
     turned = f'transform="rotate(-90 14 {middle:.0f})"'
     parts.append(_text(14, middle, "accuracy on the hidden test", "middle", turned))
-    parts.append(f'<rect x="{LEFT}" y="{TOP}" width="{SIDE}" height="{SIDE}" fill="none" stroke="#555"/>')
+    parts.append(f'<rect x="{LEFT}" y="{TOP}" width="{SIDE}" height="{SIDE}" fill="none" stroke="#5a5a5a"/>')
     return "\n".join(parts)
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from kit.config import list_names, load_platform, load_recipe
 from kit.doctor.finding import Finding
 from kit.errors import KitError
-from kit.nets.weights.search import find_weights
+from kit.nets.weights.needs import library_names
+from kit.nets.weights.search import find_weights, locate
 from kit.rehearsal.environment import MARKER, environment_folder
 from kit.rehearsal.interpreter import missing_packages
 from kit.rehearsal.jail import namespaces
@@ -36,21 +37,29 @@ def optional() -> Iterator[Finding]:
 
 
 def weights() -> Iterator[Finding]:
-    """Every local weights file that a recipe names, and the recipes that wait for one."""
-    wanted: dict[str, list[str]] = {}
-    for name in list_names("recipes"):
+    """Every network and file that a recipe takes weights from, and the recipes that wait. No hub is asked."""
+    for name, recipes in sorted(_wanted().items()):
         try:
-            source = load_recipe(name).net.pretrained
-        except KitError:  # a broken file is for the command that uses it to report
-            continue
-        if isinstance(source, str):
-            wanted.setdefault(source, []).append(name)
-    for file, recipes in sorted(wanted.items()):
-        try:
-            yield Finding("weights", file, str(find_weights(file)))
+            found = locate(name, ask_hub=False) if "/" in name else None
+            place = str(found.path or found.where) if found else str(find_weights(name))
+            yield Finding("weights", name, place)
         except KitError:
             need = f"{len(recipes)} recipes ({', '.join(recipes[:3])}{', ...' if len(recipes) > 3 else ''})"
-            yield Finding("weights", file, "not here", need, f"put {file} into weights/, or set $KIT_WEIGHTS")
+            yield Finding("weights", name, "not here", need, f"kit weights {recipes[0]} --fetch weights")
+
+
+def _wanted() -> dict[str, list[str]]:
+    """Weights by name -> the recipes that start from them."""
+    wanted: dict[str, list[str]] = {}
+    for recipe in list_names("recipes"):
+        try:
+            net = load_recipe(recipe).net
+        except KitError:  # a broken file is for the command that uses it to report
+            continue
+        names = library_names(net) if net.pretrained is True else [net.pretrained] if net.pretrained else []
+        for name in names:
+            wanted.setdefault(name, []).append(recipe)
+    return wanted
 
 
 def rehearsal() -> Iterator[Finding]:
