@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from kit.train.averaging import Ema, Swa, greedy_soup, recalibrate_bn, uniform_soup
+from kit.inference.adapt import interleaved, recalibrate
+from kit.train.averaging import Ema, Swa, greedy_soup, uniform_soup
 
 
 def constant_net(value: float) -> nn.Module:
@@ -64,7 +65,7 @@ def test_swa_is_the_plain_mean():
 def test_recalibration_gives_the_statistics_of_the_batches_and_keeps_the_mode():
     net = constant_net(1.0).eval()
     batches = [torch.randn(64, 2) for _ in range(4)]
-    recalibrate_bn(net, batches)
+    recalibrate(net, batches)
     seen = torch.stack([net[0](batch).mean(0) for batch in batches]).mean(0)
     torch.testing.assert_close(net[1].running_mean, seen)
     assert not net.training
@@ -84,3 +85,39 @@ def test_greedy_soup_takes_only_what_does_not_harm():
     # Best alone is 0.4; with -0.9 the mean is -0.25, better; then 1.0 gives 0.17, better; 9.0 harms.
     assert kept == [3, 2, 0]
     assert float(soup["w"]) == pytest.approx(0.5 / 3)
+
+
+@pytest.mark.parametrize(("rows", "most"), [(65, 64), (66, 64), (1169, 16), (5, 5), (3, 1), (1, 8), (128, 64)])
+def test_batches_for_statistics_have_every_row_once_and_no_ragged_end(rows: int, most: int):
+    parts = [torch.arange(rows)[part] for part in interleaved(rows, most)]
+    assert sorted(torch.cat(parts).tolist()) == list(range(rows))
+    sizes = [len(part) for part in parts]
+    assert max(sizes) <= max(2, most)
+    assert max(sizes) - min(sizes) <= 1
+    assert rows == 1 or min(sizes) >= 2 or most <= 2
+
+
+def test_every_row_weighs_alike_in_recalibrated_statistics():
+    net = nn.Sequential(nn.BatchNorm1d(2))
+    x = torch.cat([torch.randn(64, 2), 10 + torch.randn(2, 2)])
+    recalibrate(net, [x[:64], x[64:]])
+    torch.testing.assert_close(net[0].running_mean, x.mean(0))
+    variance = (64 * x[:64].var(0) + 2 * x[64:].var(0)) / 66
+    torch.testing.assert_close(net[0].running_var, variance)
+    assert net[0].momentum == 0.1
+
+
+def test_recalibration_sees_what_inference_sees():
+    net = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(2)).train()
+    x = torch.randn(256, 2)
+    recalibrate(net, [x])
+    torch.testing.assert_close(net[1].running_var, x.var(0))
+    assert net.training
+    assert net[0].training
+
+
+def test_rows_in_the_order_of_their_classes_give_the_variance_over_all_classes():
+    net = nn.Sequential(nn.BatchNorm1d(1))
+    x = torch.arange(4.0).repeat_interleave(64)[:, None]
+    recalibrate(net, (x[part] for part in interleaved(len(x), 64)))
+    torch.testing.assert_close(net[0].running_var, x.var(0), rtol=0.02, atol=0.0)

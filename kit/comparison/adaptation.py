@@ -15,7 +15,7 @@ from kit.comparison.situations import MIXED, ONE_SHIFT, Batch, batches
 from kit.data.prepared import Prepared
 from kit.echo import Echo
 from kit.errors import OofError
-from kit.inference.adapt import METHODS, PIXELS, adapted_proba, refusal
+from kit.inference.adapt import METHODS, PIXELS, adapted_proba, interleaved, refusal
 from kit.inference.model import load_net, merge_views, net_logits, preprocess, rows_a_batch
 from kit.oof_store import OofRun
 from kit.packaging.adaptation import OFF, Adaptation
@@ -114,9 +114,9 @@ class Tested:
         """The images as the network takes them, in pieces of bounded memory."""
         piece = rows_a_batch(self.spec["size"], PIXELS)
         device = next(self.net.parameters()).device
-        for start in range(0, len(images), piece):
-            part = torch.from_numpy(images[start : start + piece]).to(device)
-            yield preprocess(part, self.spec["size"], self.spec["mean"], self.spec["std"])
+        for part in interleaved(len(images), piece):
+            x = torch.from_numpy(images[part]).to(device)
+            yield preprocess(x, self.spec["size"], self.spec["mean"], self.spec["std"])
 
 
 def gains(outcomes: Sequence[Outcome], method: str, situation: str) -> np.ndarray:

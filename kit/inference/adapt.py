@@ -62,27 +62,44 @@ def adapted(net: nn.Module, batches: Batches, method: str) -> nn.Module:
         return net
     with torch.inference_mode(False):  # a caller's inference mode would not let anything learn
         changed = copy.deepcopy(net)
-        _recalibrate(changed, batches, SHARE[method])
+        recalibrate(changed, batches(), SHARE[method])
         if method == "tent":
             _lower_entropy(changed, batches)
     return changed.eval().requires_grad_(False)
 
 
-def _recalibrate(net: nn.Module, batches: Batches, share: float) -> None:
-    layers = batch_norms(net)
+def interleaved(rows: int, most: int) -> List[slice]:
+    """Every k-th of `rows` rows, k times: batches of at most `most`, as equal as can be, that mix whatever order.
+
+    A ragged end would weigh as much as a full batch, and one row alone has no variance; so `most` is 2 or more.
+    """
+    count = -(-rows // max(2, most))
+    return [slice(first, None, count) for first in range(count)]
+
+
+def recalibrate(net: nn.Module, batches: Iterable[Tensor], share: float = 1.0) -> None:
+    """BatchNorm's statistics become those of `batches` (B, 3, S, S), every row alike, by `share`; in place.
+
+    All other layers are as they are in inference; `net` keeps its mode.
+    """
+    layers, was_training = batch_norms(net), net.training
     before = [(layer.running_mean.clone(), layer.running_var.clone(), layer.momentum) for layer in layers]
+    net.eval()
     for layer in layers:
         layer.reset_running_stats()
-        layer.momentum = None  # a plain mean over all batches
         layer.train()
+    rows = 0
     with torch.no_grad():
-        for x in batches():
+        for x in batches:
+            rows += len(x)
+            for layer in layers:
+                layer.momentum = len(x) / rows
             net(x)
     for layer, (mean, variance, momentum) in zip(layers, before):
         layer.running_mean.lerp_(mean, 1 - share)
         layer.running_var.lerp_(variance, 1 - share)
         layer.momentum = momentum
-        layer.eval()
+    net.train(was_training)
 
 
 def _lower_entropy(net: nn.Module, batches: Batches) -> None:
@@ -96,7 +113,7 @@ def _lower_entropy(net: nn.Module, batches: Batches) -> None:
     optimizer = torch.optim.Adam(learning, lr=TENT_LR)
     with torch.enable_grad():
         for whole in batches():
-            for x in whole.split(TENT_ROWS):
+            for x in (whole[part] for part in interleaved(len(whole), TENT_ROWS)):
                 logs = net(x.clone()).float().log_softmax(1)
                 loss = -(logs.exp() * logs).sum(1).mean()
                 optimizer.zero_grad()

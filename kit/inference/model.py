@@ -634,8 +634,8 @@ class Model:
         rows = rows_a_batch(spec["size"], module.PIXELS)
 
         def batches() -> Iterator[torch.Tensor]:
-            for first in range(0, len(X), rows):
-                yield preprocess(as_batch(X[first : first + rows]), spec["size"], spec["mean"], spec["std"])
+            for part in module.interleaved(len(X), rows):
+                yield preprocess(as_batch(X[part]), spec["size"], spec["mean"], spec["std"])
 
         def predict(net: torch.nn.Module) -> np.ndarray:
             logits = net_logits(net, X, spec).astype(np.float64)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import update_bn
 
 State = Mapping[str, Tensor]
 WARMUP = 8
@@ -50,7 +49,7 @@ class Average(nn.Module):
 class Swa(Average):
     """Equal average of the networks it is given (SWA, arXiv:1803.05407), one an epoch of the tail.
 
-    `recalibrate_bn` it before scoring: averaged weights have other activations than the weights averaged.
+    `recalibrate` it before scoring: averaged weights have other activations than the weights averaged.
     """
 
 
@@ -69,11 +68,6 @@ class Ema(Average):
     def weight(self) -> float:
         """Share of the next network in the average."""
         return max(1 - self.decay, (WARMUP + 1) / (self.updates + 1 + WARMUP))
-
-
-def recalibrate_bn(net: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Recomputes BatchNorm's running statistics over `batches` of (B, 3, S, S), as a plain mean; in place."""
-    update_bn(batches, net)
 
 
 def uniform_soup(states: Sequence[State]) -> dict[str, Tensor]:

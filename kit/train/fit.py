@@ -16,7 +16,8 @@ from torch.nn.utils import clip_grad_norm_
 
 from kit.config import RecipeConfig
 from kit.errors import TrainError
-from kit.train.averaging import Ema, recalibrate_bn
+from kit.inference.adapt import interleaved, recalibrate
+from kit.train.averaging import Ema
 from kit.train.balance import draw_balanced
 from kit.train.batches import Batches, Material
 from kit.train.embedded import with_embeddings
@@ -190,8 +191,9 @@ class Fit:
         self.batches.size = self.recipe.size
         if self.recipe.train.recalibrate_bn:
             rows = self.material.rows
-            parts = rows[rows < len(self.material.images)].split(self.recipe.train.batch_size)
-            recalibrate_bn(net, (self.batches.view(part) for part in parts))
+            rows = rows[rows < len(self.material.images)]
+            parts = interleaved(len(rows), self.recipe.train.batch_size)
+            recalibrate(net, (self.batches.view(rows[part]) for part in parts))
         return net.cpu().eval()
 
     def state(self) -> dict[str, Any]:

@@ -25,11 +25,12 @@ from kit.echo import Echo
 from kit.ensemble.pool import make_pool
 from kit.ensemble.scoring.nested import difference
 from kit.errors import EnsembleError
+from kit.inference.adapt import interleaved, recalibrate
 from kit.inference.model import load_net, preprocess
 from kit.oof_store import FOLD, RUN, load_run
 from kit.shifts.battery import Battery
 from kit.train.augment.policy import augment
-from kit.train.averaging import recalibrate_bn, uniform_soup
+from kit.train.averaging import uniform_soup
 from kit.train.device import pick_device, pinned
 from kit.train.member import SPEC, write_member
 from kit.train.scoring import OOF, fold_scores, score_fold
@@ -111,7 +112,7 @@ def _cook_fold(
     net.load_state_dict({key: value.to(states[0][key].dtype) for key, value in mixed.items()})
     policy = AugmentConfig.model_validate(info["config"]["augment"])
     with pinned(fold):
-        recalibrate_bn(net, _batches(prepared, fold, spec, policy, device))
+        recalibrate(net, _batches(prepared, fold, spec, policy, device))
     goal = target / f"fold{fold}"
     write_member(goal, net.cpu().eval(), spec)
     battery = Battery.from_config(contest.shift)
@@ -126,9 +127,9 @@ def _batches(
 ) -> Iterator[torch.Tensor]:
     """Training images of the fold as the networks in the soup saw them."""
     generator = torch.Generator(device).manual_seed(fold)
-    rows = np.random.default_rng(fold).permutation(split(prepared.folds, fold).train)
-    for start in range(0, min(len(rows), BATCHES * BATCH), BATCH):
-        batch = np.array(prepared.images[np.sort(rows[start : start + BATCH])])
+    rows = np.random.default_rng(fold).permutation(split(prepared.folds, fold).train)[: BATCHES * BATCH]
+    for part in interleaved(len(rows), BATCH):
+        batch = np.array(prepared.images[np.sort(rows[part])])
         x = preprocess(batch, spec["size"], (0.0,) * 3, (1.0,) * 3).to(device).contiguous()
         x = augment(x, policy, generator)
         mean, std = (torch.tensor(spec[key], device=device).view(1, 3, 1, 1) for key in ("mean", "std"))
