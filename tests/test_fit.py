@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -208,3 +209,11 @@ def test_a_loss_that_is_not_finite_ends_the_fit_with_advice() -> None:
     with pytest.raises(TrainError, match=r"tiny: loss is (nan|inf) at step \d+ of 16. Lower train.lr \(now 1e\+30\)"):
         fit.run(kept.append, display(fit))
     assert all(torch.isfinite(tensor).all() for state in kept for tensor in state["net"].values())
+
+
+def test_batch_norm_is_recalibrated_where_one_row_would_be_left_over() -> None:
+    given = material()
+    images = nn.functional.interpolate(given.images[:33].float(), size=32).to(torch.uint8)
+    given = replace(given, images=images, targets=given.targets[:33], rows=torch.arange(33))
+    config = recipe({"epochs": 0.5, "recalibrate_bn": True}, net={"name": "timm/mobilenetv2_035"}, size=32)
+    assert all(value.isfinite().all() for value in run(new_fit(config, given)).values())
