@@ -215,5 +215,6 @@ def test_batch_norm_is_recalibrated_where_one_row_would_be_left_over() -> None:
     given = material()
     images = nn.functional.interpolate(given.images[:33].float(), size=32).to(torch.uint8)
     given = replace(given, images=images, targets=given.targets[:33], rows=torch.arange(33))
-    config = recipe({"epochs": 0.5, "recalibrate_bn": True}, net={"name": "timm/mobilenetv2_035"}, size=32, augment={"preset": "flips"})
+    sections = {"net": {"name": "timm/mobilenetv2_035"}, "size": 32, "augment": {"preset": "flips"}}
+    config = recipe({"epochs": 0.5, "recalibrate_bn": True}, **sections)
     assert all(value.isfinite().all() for value in run(new_fit(config, given)).values())
