@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,10 @@ from kit.ensemble.kinds.combine import Combiner
 from kit.ensemble.kinds.registry import kind
 from kit.ensemble.pool import Pool, make_pool
 from kit.ensemble.post import with_post
+from kit.ensemble.scoring.belief import Belief
 from kit.ensemble.scoring.expected import Expected, expected_score, read_expected
 from kit.ensemble.scoring.nested import Kind, Nested, evaluate
+from kit.ensemble.scoring.scenarios import scenario_scores
 from kit.ensemble.scoring.scores import Score
 from kit.ensemble.scoring.shares import with_shares
 from kit.errors import ArtefactError, EnsembleError
@@ -55,7 +57,8 @@ class Blend:
 
     name: as asked for ("auto"); kind: what it became ("best5"). combiner: the manifest's, members in the
     order of `members`. equal: nested score of the plain mean of the same number of members, the bar to beat.
-    options: what was asked for besides the name, expects and metric.
+    options: what was asked for besides the name, expects and metric. scenarios: the score to expect by kind of hidden
+    test; belief: how likely each is held to be, None where nobody asked.
     """
 
     name: str
@@ -70,6 +73,8 @@ class Blend:
     expected: Expected
     digests: dict[str, str]
     options: dict[str, Any]
+    scenarios: dict[str, Expected] = field(default_factory=dict)
+    belief: Belief | None = None
 
     def proba(self, pool: Pool) -> np.ndarray:
         """Out-of-fold probabilities (N, 1 + K, C) of the blend, from a pool that holds its members."""
@@ -104,6 +109,9 @@ class Blend:
             members = tuple(_member_from(member) for member in data.pop("members"))
             scores = {key: Score(**data.pop(key)) for key in ("nested", "resubstitution", "equal")}
             data |= scores | {"expected": read_expected(data["expected"])}
+            data["scenarios"] = {name: read_expected(one) for name, one in data.get("scenarios", {}).items()}
+            if data.get("belief"):
+                data["belief"] = Belief(**data["belief"])
             return cls(members=members, **data)
         except (KeyError, TypeError, AttributeError) as error:
             raise ArtefactError(f"{path}: not a blend ({error}). Make it again: {again}") from error
@@ -218,6 +226,7 @@ def describe(name: str, found: Nested, pool: Pool, digests: dict[str, str], wish
         expected=expected_score(proba, pool, wish.hidden_rows, weights, combiner=combiner),
         digests=digests,
         options=wish.options(),
+        scenarios=scenario_scores(proba, pool, combiner, wish.hidden_rows, weights),
     )
 
 

@@ -5,7 +5,7 @@ Scores are in the contest's metric, log losses in nats; a value that a pool cann
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kit.ensemble.blend import Blend
@@ -17,6 +17,7 @@ from kit.ensemble.scoring.averaging import Gain
 from kit.ensemble.scoring.diversity import diversity
 from kit.ensemble.scoring.reliability import reliability
 from kit.ensemble.view_choice import ViewChoice
+from kit.shifts.scenarios import CLAIMS
 
 Row = dict[str, Any]
 
@@ -54,6 +55,36 @@ def score_lines(blend: Blend) -> list[str]:
         *([f"  post-processing: {described(blend.combiner['post'])}"] if blend.combiner.get("post") else []),
         *([] if gain is None else [f"  {averaging_line(gain)}"]),
     ]
+
+
+def scenario_rows(blend: Blend, achieved: Mapping[str, float] | None = None) -> list[Row]:
+    """A row a scenario: what it says of the hidden test, the score to expect there, and the vault's own beside it.
+
+    achieved: by scenario, what the practice contest's hidden test gave in that form.
+    """
+    rows = []
+    for name, found in blend.scenarios.items():
+        gain = found.averaging
+        row = {"scenario": name, "hidden test": CLAIMS[name], "expect": found.point, "low": found.low}
+        row |= {"high": found.high, "averaging": None if gain is None else gain.gain}
+        known = gain is not None and gain.averaged_se < float("inf") and name != "laboratory"
+        row |= {"vault": gain.averaged if known and gain else None}
+        row |= {"vault_se": gain.averaged_se if known and gain else None}
+        row |= {"achieved": achieved.get(name)} if achieved else {}
+        rows.append(row | {"belief": None if blend.belief is None else blend.belief.shares.get(name)})
+    return rows
+
+
+def scenario_lines(rows: Sequence[Row]) -> list[str]:
+    """`scenario_rows` for a terminal."""
+    lines = []
+    for row in rows:
+        parts = [f"  {row['scenario']:<11}expect {row['expect']:.3f}, {row['low']:.3f} to {row['high']:.3f}"]
+        parts += [f"achieved {row['achieved']:.3f}"] if row.get("achieved") is not None else []
+        parts += [f"vault {row['vault']:.3f} ± {row['vault_se']:.3f}"] if row["vault"] is not None else []
+        parts += [f"likely {row['belief']:.0%}"] if row["belief"] is not None else []
+        lines.append("; ".join([*parts, row["hidden test"]]))
+    return ["if the hidden test is", *lines] if lines else []
 
 
 def averaging_line(gain: Gain) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ from kit.ensemble.blend import blend as make_blend
 from kit.ensemble.kinds.registry import kind
 from kit.ensemble.pool import Pool
 from kit.ensemble.scoring import leaderboard
+from kit.ensemble.scoring.belief import prior, updated
 from kit.ensemble.scoring.recalibrate import recalibrated
 from kit.ensemble.scoring.shares import shares_in_test
-from kit.ensemble.tables import score_lines
+from kit.ensemble.tables import scenario_lines, scenario_rows, score_lines
 from kit.errors import ConfigError, NetError
 from kit.nets.weights.needs import check_weights
 from kit.oof_store import OofRun, load_runs
@@ -32,11 +33,12 @@ from kit.packaging.pack import Notebook, package
 from kit.packaging.packed import PackedZip
 from kit.pipeline.budget import Budget, Clock, find_recipe
 from kit.pipeline.plan import Plan, plan_path
-from kit.platforms.ledger import record_zip, remote_scores
+from kit.platforms.ledger import record_zip, remote_promises, remote_scores
 from kit.rehearsal.rehearse import Rehearsal
 from kit.rehearsal.rehearse import rehearse as make_rehearsal
 from kit.report.page import write_report
 from kit.shifts.battery import Battery
+from kit.shifts.scenarios import resemblance
 from kit.situation.situation import find_situation, settled
 from kit.train.device import pick_device
 from kit.train.run import check_names
@@ -181,13 +183,30 @@ def blend(
     if re.fullmatch(r"best\d+", name) and len(runs) > 1 and len(runs[0].ids) >= ENOUGH_ROWS:
         made = _unless_beaten(made, make_blend(runs, "auto", contest.expects, contest.metric, pool, **more), echo)
     earlier = remote_scores(workspace, contest.name, contest.expects)
-    made = replace(made, expected=recalibrated(made.expected, *earlier, contest.metric))
+    expected = recalibrated(made.expected, *earlier, contest.metric)
+    made = _believed(replace(made, expected=expected), contest, workspace)
     path = workspace.oof(contest.name) / "blends" / f"{name}.json"
     made.to_json(path)
     for line in score_lines(made):
         echo(line)
+    _show_scenarios(made, console)
     echo(f"  written to {path}")
     return made
+
+
+def _believed(made: Blend, contest: ContestConfig, workspace: Workspace) -> Blend:
+    """The blend with how likely each scenario is: by the test images where they told, and by remote scores."""
+    shares = made.options.get("shares")
+    seen = None if shares is None else resemblance(shares, Battery.from_config(contest.shift).names)
+    return replace(made, belief=updated(prior(contest.expects, seen), remote_promises(workspace, contest.name)))
+
+
+def _show_scenarios(made: Blend, console: Console, achieved: Mapping[str, float] | None = None) -> None:
+    echo = make_echo(console)
+    for line in scenario_lines(scenario_rows(made, achieved)):
+        echo(line)
+    if made.belief is not None:
+        echo(f"  {made.belief.line()}")
 
 
 def _unless_beaten(equal: Blend, fitted: Blend, echo: Echo) -> Blend:
@@ -275,6 +294,7 @@ def conclude(
     if result.hidden is not None:
         inside = "inside" if expected.low <= result.hidden <= expected.high else "outside"
         echo(f"achieved  {result.hidden:.3f} on the practice contest's hidden test: {inside} the interval")
+    _show_scenarios(made, console, result.forms)
     echo(f"report    {write_report(contest, workspace, packed.path)}")
     if not result.passed:
         console.print("[red]The rehearsal failed: do not upload this zip.[/red] The table above says what to fix.")
@@ -294,6 +314,7 @@ def summary(contest: ContestConfig, packed: PackedZip, result: Rehearsal) -> dic
         "members": {member.recipe: member.weight for member in made.members},
         "nested": asdict(made.nested),
         "expected": asdict(made.expected),
+        "scenarios": scenario_rows(made, result.forms),
         "hidden": result.hidden,
         "rehearsal_passed": result.passed,
     }

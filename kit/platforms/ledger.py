@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from kit.artefact import sha256_file
+from kit.ensemble.scoring.belief import Promise
 from kit.errors import DiskError, UploadError
 from kit.metrics.registry import get_metric
 from kit.packaging.packed import PackedZip
@@ -25,7 +26,7 @@ from kit.workspace import Workspace
 LEDGER = "ledger.jsonl"
 COLUMNS = (
     "time", "event", "zip", "sha256", "contest", "platform", "members", "clean", "shifted", "expected", "low", "high",
-    "local", "submission", "phase", "score", "quota_left", "metric", "row_sd",
+    "local", "scenarios", "submission", "phase", "score", "quota_left", "metric", "row_sd",
 )  # fmt: skip
 """What a line may hold; `event` is "packed", "uploaded" or "scored"."""
 
@@ -90,6 +91,7 @@ def record_zip(workspace: Workspace, packed: PackedZip) -> None:
         local=blend.expected.local,
         metric=blend.metric,
         row_sd=blend.expected.row_sd,
+        scenarios={name: [one.point, one.low, one.high] for name, one in blend.scenarios.items()},
     )
 
 
@@ -166,6 +168,18 @@ def remote_scores(workspace: Workspace, contest: str, expects: str) -> tuple[lis
     remote = packed["sha256"].map(table[table["event"] == "scored"].groupby("sha256")["score"].mean())
     known = (local.notna() & remote.notna()).to_numpy()
     return local[known].astype(float).tolist(), remote[known].astype(float).tolist()
+
+
+def remote_promises(workspace: Workspace, contest: str) -> list[tuple[dict[str, Promise], float]]:
+    """Of every zip of `contest` that was scored: its scores to expect by scenario, and its mean remote score."""
+    table = read(workspace)
+    packed = table[(table["event"] == "packed") & (table["contest"] == contest)].drop_duplicates("sha256", keep="last")
+    remote = packed["sha256"].map(table[table["event"] == "scored"].groupby("sha256")["score"].mean())
+    return [
+        ({name: (float(point), float(low), float(high)) for name, (point, low, high) in promises.items()}, float(score))
+        for promises, score in zip(packed["scenarios"], remote)
+        if isinstance(promises, dict) and score == score
+    ]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from rich.text import Text
 from kit.artefact import sha256_file, write_json
 from kit.config import ContestConfig, PlatformConfig
 from kit.data.practice.contest import hidden_test
+from kit.data.practice.forms import FORMS
 from kit.data.prepared import Prepared
 from kit.echo import Echo
 from kit.errors import RehearsalError
@@ -43,6 +44,9 @@ PRINTED_BYTES = 1 << 20
 UNPACKABLE = ("zip: paths", "zip: model.py")
 """Static checks without which there is nothing to run."""
 
+FORM_ROWS = 400
+"""Images of each form of the practice contest's hidden test but the announced one."""
+
 PATIENCE = 4
 """All calls of a rehearsal together may take this many times the platform's limit for one."""
 
@@ -59,6 +63,8 @@ class Rehearsal:
     checks: tuple[Check, ...]
     hidden: float | None
     """Score on the practice contest's hidden test, in the contest's metric."""
+    forms: dict[str, float] = field(default_factory=dict)
+    """The same by form of that test: clean, natural, contest, laboratory."""
 
     @property
     def passed(self) -> bool:
@@ -127,12 +133,28 @@ def rehearse(
         checks = [*static, *checks, *_conduct(outcome)]
         if platform.artefact == "notebook":
             checks += try_notebook(submission, reference, contest.classes, platform, python, scratch / "kaggle")
-        hidden = None
+        hidden, forms = None, dict[str, float]()
         if contest.data.kind == "practice":
             scored = run_hidden(submission, *hidden_test(contest.seed), platform, python, scratch / "codabench")
             hidden = scored.scores.get(contest.metric)
             checks.append(_hidden_check(scored, hidden, manifest))
-    return _report(zip_path, platform, level, checks, outcome.isolation, hidden)
+            forms = _other_forms(submission, contest, platform, python, scratch)
+            forms |= {"contest": hidden} if hidden is not None else {}
+    return _report(zip_path, platform, level, checks, outcome.isolation, hidden, forms)
+
+
+def _other_forms(
+    submission: Path, contest: ContestConfig, platform: PlatformConfig, python: Interpreter, scratch: Path
+) -> dict[str, float]:
+    """Scores on the practice contest's hidden test in its other forms, of fewer images than the announced one."""
+    found = {}
+    for form in FORMS:
+        if form != "contest":
+            images, labels = hidden_test(contest.seed, FORM_ROWS, form=form)
+            scored = run_hidden(submission, images, labels, platform, python, scratch / form)
+            if (score := scored.scores.get(contest.metric)) is not None:
+                found[form] = score
+    return found
 
 
 def check(zip_path: Path, platform: PlatformConfig) -> Rehearsal:
@@ -148,9 +170,11 @@ def _report(
     checks: Sequence[Check],
     isolation: str = "not run",
     hidden: float | None = None,
+    forms: dict[str, float] | None = None,
 ) -> Rehearsal:
     """The rehearsal, its report written."""
-    made = Rehearsal(zip_path, sha256_file(zip_path), platform.name, level, isolation, tuple(checks), hidden)
+    told = (zip_path, sha256_file(zip_path), platform.name, level, isolation, tuple(checks), hidden, forms or {})
+    made = Rehearsal(*told)
     made.to_json(report_path(zip_path))
     return made
 

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from kit.artefact import write_text
 from kit.config import ContestConfig
 from kit.ensemble.blend import Blend
+from kit.ensemble.tables import scenario_rows
 from kit.metrics.registry import get_metric
 from kit.report import blend_figures, recipe_figures
 from kit.report.album import Album, held_against, mistakes
@@ -102,6 +103,7 @@ def _blend(material: Material) -> dict[str, Any] | None:
     return {
         "made": blend,
         "members": _members(blend, material.board),
+        "scenarios": scenario_rows(blend, (material.rehearsal or {}).get("forms")),
         "expectation": blend_figures.expectation(blend, hidden, remote),
     }
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from kit.data.practice.brush import SIDE
 from kit.data.practice.cells import draw_cells
+from kit.data.practice.forms import FORMS, shifted_as
 from kit.data.practice.planted import Planted, draw_plan, junk_images
-from kit.data.practice.shift import draw_mixture, shift_images
 from kit.data.practice.traits import CLASS_NAMES, draw_labels, draw_traits
 from kit.errors import DataError
 
@@ -42,16 +42,19 @@ def hidden_test(
     phase: Phase = "development",
     mixture_seed: int = 2024,
     strength: float = 1.0,
+    form: str = "contest",
 ) -> tuple[np.ndarray, np.ndarray]:
     """The hidden images (n, 48, 48, 3) uint8 RGB and their labels (n,) int64.
 
     Cells are drawn as in the training set, then shifted by the mixture of `mixture_seed`: another one is
     another organiser's choice of operators over the same cells. `strength` 1.0 is a contest's; 0 leaves the
-    cells clean.
-    DataError for an unknown phase, no images or a negative strength.
+    cells clean. `form` is one of `kit.data.practice.forms.FORMS`; the cells of all forms are the same.
+    DataError for an unknown phase or form, no images or a negative strength.
     """
     if phase not in _PHASES:
         raise DataError(f"phase must be one of {', '.join(_PHASES)}, but is {phase!r}. Choose one of them.")
+    if form not in FORMS:
+        raise DataError(f"form must be one of {', '.join(FORMS)}, but is {form!r}. Choose one of them.")
     if n < 1 or strength < 0:
         raise DataError(
             f"a hidden test needs n >= 1 and strength >= 0, but n is {n} and strength {strength}. "
@@ -63,7 +66,7 @@ def hidden_test(
     images = _drawn(labels, cells)
     if strength > 0:
         shift = np.random.default_rng([*key, _SHIFT, mixture_seed])
-        images = shift_images(images, draw_mixture(mixture_seed), strength, shift)
+        images = shifted_as(form, images, strength, mixture_seed, shift)
     return images, labels
 
 

@@ -75,7 +75,7 @@ def expected_score(
     shifted, metric = pool.expects == "shifted", get_metric(pool.metric)
     weights = pool.weights() if shifted else None
     seen = proba[:, 1:] if shifted else proba[:, :1]
-    values = _values(seen, pool, row_weights, weights)
+    values = image_values(seen, pool, row_weights, weights)
     gain = None if combiner is None else _gain(combiner, pool, seen, shifted)
     point = float(values.mean() if weights is None else (weights * values).mean())
     rng = np.random.default_rng(seed)
@@ -115,7 +115,7 @@ def read_expected(data: dict[str, Any]) -> Expected:
     return Expected(**data | {"averaging": None if gain is None else Gain(**gain)})
 
 
-def _values(
+def image_values(
     proba: np.ndarray, pool: Pool, row_weights: np.ndarray | None, weights: np.ndarray | None
 ) -> np.ndarray:
     """Values (N, J) whose mean, weighted by `weights` (N, J), is the metric of proba (N, J, C)."""

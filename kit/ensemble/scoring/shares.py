@@ -10,9 +10,7 @@ import numpy as np
 from kit.ensemble.pool import Pool
 from kit.shifts.battery import Battery
 from kit.shifts.reweight import reweight
-
-UNTOUCHED = "clean.untouched@0"
-"""The cell that clean images are, beside those of the battery."""
+from kit.shifts.scenarios import UNTOUCHED
 
 
 def shares_in_test(battery: Battery, train: np.ndarray, test: np.ndarray) -> tuple[dict[str, float], str]:

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ensemble_toy import make_runs
+
+from kit.config import ShiftConfig
+from kit.data.practice.contest import hidden_test
+from kit.data.practice.forms import FORMS
+from kit.ensemble.blend import Blend, blend
+from kit.ensemble.kinds.combine import equal
+from kit.ensemble.pool import Pool
+from kit.ensemble.scoring.belief import prior, updated
+from kit.ensemble.scoring.scenarios import DAMAGE, scenario_scores
+from kit.ensemble.scoring.shares import with_shares
+from kit.ensemble.tables import scenario_lines, scenario_rows
+from kit.errors import DataError
+from kit.shifts.battery import Battery
+from kit.shifts.scenarios import (
+    CLAIMS,
+    FOREIGN,
+    LABORATORY,
+    NATURAL,
+    UNTOUCHED,
+    resemblance,
+    scenario_shares,
+)
+
+BATTERY = Battery.from_config(ShiftConfig())
+
+
+@pytest.mark.parametrize("scenario", CLAIMS)
+def test_a_scenario_is_a_mixture_of_the_batterys_cells(scenario: str) -> None:
+    shares = scenario_shares(scenario, BATTERY.names)
+    assert sum(shares.values()) == pytest.approx(1)
+    assert set(shares) <= {*BATTERY.names, UNTOUCHED}
+    assert scenario == "clean" or UNTOUCHED not in shares
+
+
+def test_every_operator_that_a_scenario_names_is_one_of_the_batterys() -> None:
+    known = {name.partition("@")[0] for name in BATTERY.names}
+    assert known >= {name for kinds in (NATURAL, LABORATORY) for names in kinds.values() for name in names}
+
+
+def test_a_contest_holds_one_to_four_operators_alike() -> None:
+    shares = scenario_shares("contest", BATTERY.names)
+    for size in ("two", "three", "four"):
+        assert sum(share for name, share in shares.items() if name.startswith(f"mixture.{size}")) == pytest.approx(0.25)
+
+
+def test_a_battery_without_such_cells_has_no_such_scenario() -> None:
+    assert scenario_shares("natural", ["noise.shot@3"]) == {}
+    made = blend(make_runs(2), "all")  # its cells: blur, noise, colour.hue; none moderate but blur.motion's
+    assert set(made.scenarios) == set(CLAIMS)
+    clean = blend(make_runs(2, cells=0), "all", "clean")
+    assert set(clean.scenarios) == {"clean"}
+
+
+@pytest.mark.parametrize("truth", CLAIMS)
+def test_shares_of_cells_tell_which_scenario_they_are(truth: str) -> None:
+    shares = scenario_shares(truth, BATTERY.names)
+    found = resemblance(shares, BATTERY.names)
+    assert sum(found.values()) == pytest.approx(1)
+    assert found[truth] > 0.8
+
+
+# ----------------------------------------------------------------------------------------------------- the scores
+def world(seed: int, rows: int = 3000) -> tuple[Pool, np.ndarray, dict[str, float]]:
+    """A predictor whose log-odds fall by a slope an operator times the damage of the severity; its true scores."""
+    rng = np.random.default_rng(seed)
+    names = BATTERY.names
+    slope = {name.partition("@")[0]: rng.uniform(0.5, 3.0) for name in names}
+    odds = np.array([2.5 - slope[name.partition("@")[0]] * DAMAGE[int(name[-1]) - 1] for name in names])
+    chance = 1 / (1 + np.exp(-odds))
+    ids = np.array([f"{row:05d}" for row in range(rows)])
+    cells, labels = BATTERY.draw(ids), rng.integers(2, size=rows)
+    clean = 1 / (1 + np.exp(-2.5))
+    rates = np.concatenate([np.full((rows, 1), clean), chance[cells]], axis=1)
+    right = rng.random(rates.shape) < rates
+    proba = np.eye(2)[np.where(right, labels[:, None], 1 - labels[:, None])] * 0.8 + 0.1
+    pool = Pool(("net",), proba[None].astype(np.float32), labels, np.arange(rows) % 5, cells, names)
+    place = dict(zip(names, chance)) | {UNTOUCHED: clean}
+    truth = {
+        name: sum(share * place[cell] for cell, share in scenario_shares(name, names).items())
+        for name in ("clean", "natural", "contest")
+    }
+    labs = []
+    for _ in range(400):
+        fall = [slope[rng.choice(kinds)] * DAMAGE[rng.choice(FOREIGN) - 1] for kinds in LABORATORY.values()]
+        labs.append(1 / (1 + np.exp(sum(fall) - 2.5)))
+    return pool, proba, truth | {"laboratory": float(rng.choice(labs))}
+
+
+def test_each_scenario_is_expected_where_it_is() -> None:
+    misses: dict[str, list[float]] = {name: [] for name in CLAIMS}
+    inside = dict.fromkeys(CLAIMS, 0)
+    for seed in range(12):
+        pool, proba, truth = world(seed)
+        found = scenario_scores(proba, pool, equal("mean", (0,)), 10**6)
+        assert list(found) == list(CLAIMS)
+        for name, one in found.items():
+            misses[name].append(one.point - truth[name])
+            inside[name] += one.low <= truth[name] <= one.high
+    assert abs(np.mean(misses["clean"])) < 0.01
+    assert abs(np.mean(misses["natural"])) < 0.015
+    assert abs(np.mean(misses["contest"])) < 0.03
+    assert abs(np.mean(misses["laboratory"])) < 0.1
+    assert all(count >= 7 for count in inside.values()), inside
+
+
+def test_a_laboratory_is_least_known_and_clean_best() -> None:
+    pool, proba, _ = world(0)
+    found = scenario_scores(proba, pool, equal("mean", (0,)), 2000)
+    widths = {name: one.high - one.low for name, one in found.items()}
+    assert widths["clean"] < widths["natural"] < widths["contest"]
+    assert widths["laboratory"] == max(widths.values())
+
+
+def test_what_test_images_told_moves_no_scenario() -> None:
+    pool, proba, _ = world(0)
+    told = with_shares(pool, {"blur.motion@3": 0.5, UNTOUCHED: 0.5})
+    more = np.concatenate([proba, proba[:, :1]], axis=1)
+    plain, other = (scenario_scores(one, of, equal("mean", (0,)), 2000) for one, of in ((proba, pool), (more, told)))
+    assert plain == other
+
+
+def test_the_table_says_all_four_and_what_was_achieved(tmp_path) -> None:
+    made = blend(make_runs(3), "all")
+    assert made.scenarios["contest"].point == made.expected.point
+    rows = scenario_rows(made, {"natural": 0.8})
+    assert [row["scenario"] for row in rows] == list(CLAIMS)
+    assert [row["achieved"] for row in rows] == [None, 0.8, None, None]
+    lines = scenario_lines(rows)
+    assert len(lines) == 5
+    assert "achieved 0.800" in lines[2]
+    made.to_json(tmp_path / "blend.json")
+    assert Blend.from_json(tmp_path / "blend.json") == made
+
+
+# ------------------------------------------------------------------------------------------------------ the belief
+def test_remote_scores_tell_which_scenario_it_is() -> None:
+    before = prior("shifted")
+    assert max(before.shares, key=lambda name: before.shares[name]) == "contest"
+    promises = {"clean": (0.95, 0.94, 0.96), "contest": (0.75, 0.70, 0.80), "natural": (0.90, 0.88, 0.92)}
+    promises["laboratory"] = (0.6, 0.4, 0.8)
+    after = updated(before, [(promises, 0.91), (promises, 0.905)])
+    assert after.shares["natural"] > 0.9
+    assert sum(after.shares.values()) == pytest.approx(1)
+    assert after.told_by == "remote scores"
+    assert "natural 9" in after.line()
+    once, often = (updated(before, [(promises, 0.91)] * count).shares["natural"] for count in (1, 5))
+    assert once == pytest.approx(often), "one hidden test, however many zips meet it"
+
+
+def test_without_promises_nothing_is_learnt() -> None:
+    assert updated(prior("clean"), [({}, 0.3)]) == prior("clean")
+    assert prior("clean").shares["clean"] == 0.4
+
+
+def test_test_images_tell_but_are_not_trusted_blindly() -> None:
+    found = prior("shifted", {"clean": 1.0, "natural": 0.0, "contest": 0.0, "laboratory": 0.0})
+    assert 0.9 < found.shares["clean"] < 1.0
+
+
+# ---------------------------------------------------------------------------------------------- practice's four forms
+def test_the_practice_contest_hides_the_same_cells_in_four_forms() -> None:
+    tests = {form: hidden_test(n=60, form=form) for form in FORMS}
+    clean, labels = tests["clean"]
+    for images, truth in tests.values():
+        np.testing.assert_array_equal(truth, labels)
+        assert images.shape == clean.shape
+        assert images.dtype == np.uint8
+    moved = {form: np.abs(images.astype(int) - clean).mean() for form, (images, _) in tests.items()}
+    assert moved["clean"] == 0
+    assert 0 < moved["natural"] < moved["contest"]
+    assert moved["laboratory"] > 0
+    again, _ = hidden_test(n=60, form="laboratory")
+    np.testing.assert_array_equal(again, tests["laboratory"][0])
+    other, _ = hidden_test(n=60, form="laboratory", mixture_seed=5)
+    assert (other != again).mean() > 0.5, "another laboratory"
+    with pytest.raises(DataError, match="form must be one of clean"):
+        hidden_test(n=2, form="odd")
+
+
+def test_a_laboratory_treats_all_its_images_alike() -> None:
+    from kit.data.practice.forms import shifted_as
+
+    one = np.random.default_rng(0).integers(0, 256, (1, 48, 48, 3)).astype(np.uint8)
+    seen = shifted_as("laboratory", np.concatenate([one, one]), 1.0, 3, np.random.default_rng(0))
+    np.testing.assert_array_equal(seen[0], seen[1])
