@@ -273,7 +273,7 @@ class TrainConfig(Section):
     epochs: Positive = 20
     batch_size: Count = 64
     steps: Annotated[int, Field(ge=0)] = 0
-    """Optimiser steps, from which `epochs` follow for the rows of the contest, 3 to 120 of them; 0: as given."""
+    """Optimiser steps, from which `epochs` follow for the rows of the contest, 8 to 120 of them; 0: as given."""
     accumulate: Count = 1
     """Parts in which a batch is computed, their gradients added up: for batches that memory does not hold."""
     start_size: Annotated[int, Field(ge=0)] = 0
@@ -335,6 +335,9 @@ class ContrastiveConfig(Section):
 class FinetuneConfig(Section):
     """Which layers of a pretrained network learn when, and how fast."""
 
+    head: Literal["random", "probe"] = "random"
+    """How the head starts. probe: fitted to the frozen body's features first, so that the body does not unlearn what it
+    knows while the head is still random (LP-FT, arXiv:2202.10054)."""
     frozen: Share = 0.0
     """Share of the fit for which the head alone learns; 1: feature extraction."""
     blocks: Annotated[int, Field(ge=0)] | None = None

@@ -5,12 +5,13 @@ import pytest
 import torch
 from conftest import Toy
 
-from kit.config import AugmentConfig, PolicyConfig, RecipeConfig
+from kit.config import AugmentConfig, PolicyConfig, RecipeConfig, load_recipe
 from kit.data.prepared import prepare
 from kit.inference.model import VIEWS, apply_view
 from kit.situation.changes import SUBGROUPS, largest_subgroup
 from kit.situation.expectation import expectation
 from kit.situation.probe import probe
+from kit.situation.recipes import default_recipes
 from kit.situation.resolve import resolved
 from kit.situation.situation import Situation, find_situation, settled, situation_path
 from kit.situation.verdict import Allowed, allowed
@@ -157,7 +158,7 @@ def test_epochs_follow_steps() -> None:
     asked = recipe(train={"steps": 1000, "batch_size": 50})
     assert resolved(asked, situation("clean", VIEWS), 5000).train.epochs == 10
     assert resolved(asked, situation("clean", VIEWS), 100).train.epochs == 120
-    assert resolved(asked, situation("clean", VIEWS), 10**6).train.epochs == 3
+    assert resolved(asked, situation("clean", VIEWS), 10**6).train.epochs == 8
     assert resolved(asked, situation("clean", VIEWS), 5000).train.steps == 0
 
 
@@ -201,3 +202,12 @@ def test_test_images_decide(toy: Toy, change: int, expects: str) -> None:
     assert found == expects
     assert "AUC" in why
     assert expectation(contest.model_copy(update={"expects": "shifted"}), images, toy.workspace)[0] == "shifted"
+
+
+@pytest.mark.parametrize("size", [8, 32, 96, 600])
+@pytest.mark.parametrize("expects", ["auto", "clean", "shifted"])
+def test_every_situation_has_recipes_that_exist_and_one_that_needs_no_weights(size: int, expects: str) -> None:
+    for device in ("cpu", "gpu"):
+        recipes = [load_recipe(name) for name in default_recipes(size, expects, device)]  # type: ignore[arg-type]
+        assert any(not recipe.net.pretrained for recipe in recipes)
+        assert recipes[0].net.pretrained

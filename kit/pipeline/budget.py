@@ -170,7 +170,7 @@ class Budget:
 def with_epochs(recipe: RecipeConfig, epochs: float) -> RecipeConfig:
     """The recipe for another number of epochs, under a name that says so: `residual-e12.5`."""
     epochs = round(epochs * 2) / 2 if epochs >= 1 else max(0.1, round(epochs, 1))
-    train = recipe.train.model_copy(update={"epochs": epochs})
+    train = recipe.train.model_copy(update={"epochs": epochs, "steps": 0})
     return recipe.model_copy(update={"train": train, "name": f"{recipe.name}-e{epochs:g}"})
 
 

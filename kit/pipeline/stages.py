@@ -25,7 +25,7 @@ from kit.ensemble.scoring.belief import prior, updated
 from kit.ensemble.scoring.recalibrate import recalibrated
 from kit.ensemble.scoring.shares import shares_in_test
 from kit.ensemble.tables import scenario_lines, scenario_rows, score_lines
-from kit.errors import ConfigError, NetError
+from kit.errors import NetError
 from kit.nets.weights.needs import check_weights
 from kit.oof_store import OofRun, load_runs
 from kit.options import make_echo
@@ -39,6 +39,7 @@ from kit.rehearsal.rehearse import rehearse as make_rehearsal
 from kit.report.page import write_report
 from kit.shifts.battery import Battery
 from kit.shifts.scenarios import resemblance
+from kit.situation.recipes import default_recipes
 from kit.situation.situation import find_situation, settled
 from kit.train.device import pick_device
 from kit.train.run import check_names
@@ -49,7 +50,7 @@ ENOUGH_ROWS = 2000
 
 
 def chosen_recipes(contest: ContestConfig, names: str | None, echo: Echo) -> list[RecipeConfig]:
-    """The recipes named, comma-separated, or else the contest's set for this machine.
+    """The recipes named, comma-separated, or else the contest's set for this machine, or that of its situation.
 
     Of the set, recipes whose weights file is not here are left out, and `echo` is told; a named one is an error.
     """
@@ -57,8 +58,7 @@ def chosen_recipes(contest: ContestConfig, names: str | None, echo: Echo) -> lis
         return [find_recipe(name) for name in split_names(names)]
     on_gpu = pick_device().type == "cuda"
     chosen = contest.recipes.gpu if on_gpu and contest.recipes.gpu else contest.recipes.cpu or contest.recipes.gpu
-    if not chosen:
-        raise ConfigError(f"{contest.name}: [recipes] names none. List some under gpu or cpu, or give --recipes")
+    chosen = chosen or default_recipes(contest.image_size, contest.expects, "gpu" if on_gpu else "cpu")
     return [recipe for recipe in map(find_recipe, chosen) if _has_weights(recipe, echo)]
 
 

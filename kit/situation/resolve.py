@@ -8,7 +8,7 @@ from kit.inference.model import VIEWS
 from kit.situation.situation import Situation, find_situation
 from kit.workspace import Workspace
 
-FEWEST_EPOCHS, MOST_EPOCHS = 3, 120
+FEWEST_EPOCHS, MOST_EPOCHS = 8, 120
 STRONGER = 2.0
 """Rotation of the strong preset, of things that stand upright, in that of the mild one."""
 

@@ -36,7 +36,7 @@ def contest_text(
         f"image_size = {looks.image_size}",
         f"platform = {_value(platform)}  # kit platforms lists them",
         '# metric = "accuracy"  # what the contest judges by; docs/reference.md has the others',
-        '# expects = "auto"  # or clean, shifted: what the hidden test looks like',
+        '# expects = "auto"  # or clean, shifted: what the hidden test looks like. auto: test images tell, else a bet',
         "",
         "[data]",
         f"kind = {_value(found.kind)}",

@@ -51,13 +51,17 @@ def embed(net: nn.Module, batches: Batches, rows: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def single_head(net: nn.Module) -> nn.Linear:
-    """The linear layer that turns embeddings into logits; TrainError where the classifier is something else."""
+def single_head(
+    net: nn.Module, asked: str = 'train.sampling = "smote_embeddings"', other: str = 'Use "oversample" or "weighted"'
+) -> nn.Linear:
+    """The linear layer that turns embeddings into logits; TrainError where the classifier is something else.
+
+    asked, other: what needs it, and what does not, for the error.
+    """
     found = head_layers(net)
     if len(found) == 1 and isinstance(found[0], nn.Linear):
         return found[0]
     kinds = " and ".join(type(layer).__name__ for layer in found) or "none"
     raise TrainError(
-        f'train.sampling = "smote_embeddings" needs a network whose classifier is one linear layer, but this one\'s is '
-        f'{kinds}. Use "oversample" or "weighted"'
+        f"{asked} needs a network whose classifier is one linear layer, but this one's is {kinds}. {other}"
     )

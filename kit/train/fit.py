@@ -21,6 +21,7 @@ from kit.train.averaging import Ema
 from kit.train.balance import draw_balanced
 from kit.train.batches import Batches, Material
 from kit.train.embedded import with_embeddings
+from kit.train.head_start import start_head
 from kit.train.images import epoch_batches, steps_per_epoch
 from kit.train.objective import Objective
 from kit.train.optimiser import make_optimizer
@@ -61,6 +62,8 @@ class Fit:
             material = with_embeddings(material, self.net, plain, recipe.train.seed)
         self.material = material
         self.batches = Batches(material, recipe.augment, precision, device, recipe.train.seed, ranks)
+        if recipe.finetune.head == "probe":
+            start_head(self.net, self.batches, recipe)
         self.objective = Objective(recipe, self.net, self.batches, precision)
         self.optimizer = self._optimizer()
         self.parts = InParts(self.objective, self.optimizer, recipe.train.accumulate, ranks)

@@ -1,0 +1,55 @@
+"""A head that starts where logistic regression on the frozen body's features ends (LP-FT, arXiv:2202.10054).
+
+A random head sends large, meaningless gradients into a pretrained body; with few steps to recover it ends behind the
+features that it began with.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import log_softmax
+
+from kit.config import RecipeConfig
+from kit.train.batches import Batches
+from kit.train.embedded import embed, single_head
+
+PENALTY = 0.1
+"""Of the squared weights, over features of unit variance, against the mean loss of a row."""
+STEPS = 60
+
+
+def start_head(net: nn.Module, batches: Batches, recipe: RecipeConfig) -> None:
+    """Sets the weights of the one linear layer of `net` that classifies; TrainError where it has another classifier."""
+    head = single_head(net, 'finetune.head = "probe"', 'Use "random"')
+    material = batches.material
+    rows = material.rows[material.rows < len(material.images)]
+    features, targets = embed(net, batches, rows), material.targets[rows]
+    if material.class_weights is not None:
+        targets = targets * material.class_weights
+    weight, bias = logistic(features, targets)
+    with torch.no_grad():
+        head.weight.copy_(weight)
+        if head.bias is not None:
+            head.bias.copy_(bias)
+
+
+def logistic(features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Weight (C, D) and bias (C,) for features (n, D) and weighted one-hot targets (n, C), all float32."""
+    mean, spread = features.mean(0), features.std(0, correction=0).clamp(min=1e-4)
+    x = (features - mean) / spread
+    weight = torch.zeros(targets.shape[1], x.shape[1], requires_grad=True)
+    bias = torch.zeros(targets.shape[1], requires_grad=True)
+    optimizer = torch.optim.LBFGS([weight, bias], max_iter=STEPS, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        fits = -(targets * log_softmax(x @ weight.T + bias, 1)).sum() / targets.sum()
+        total = fits + PENALTY / 2 * weight.square().sum()
+        total.backward()
+        return total
+
+    with torch.enable_grad():
+        optimizer.step(loss)
+    found = weight.detach() / spread
+    return found, bias.detach() - found @ mean

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from conftest import Toy
+from sklearn.linear_model import LogisticRegression
+
+from kit.config import RecipeConfig
+from kit.errors import TrainError
+from kit.train.head_start import PENALTY, logistic
+from kit.train.images import resized
+from kit.train.run import Trainer
+
+
+def test_logistic_agrees_with_scikit_learns() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 5)).astype(np.float32)
+    x = (x - x.mean(0)) / x.std(0)
+    labels = (x[:, 0] + rng.normal(size=200) > 0).astype(int) + (x[:, 1] > 1)
+    weight, bias = logistic(torch.from_numpy(x), torch.eye(3)[torch.from_numpy(labels)])
+    theirs = LogisticRegression(C=1 / (PENALTY * 200), tol=1e-8, max_iter=2000).fit(x, labels)
+    np.testing.assert_allclose(weight.numpy(), theirs.coef_, atol=2e-3)
+    np.testing.assert_allclose(bias.numpy(), theirs.intercept_, atol=2e-3)
+
+
+def test_scaled_features_give_the_same_predictions() -> None:
+    x = torch.randn(100, 4, generator=torch.Generator().manual_seed(0))
+    targets = torch.eye(2)[(x[:, 0] > 0).long()]
+    weight, bias = logistic(x, targets)
+    wide, moved = logistic(5 * x + 3, targets)
+    torch.testing.assert_close((5 * x + 3) @ wide.T + moved, x @ weight.T + bias, atol=1e-3, rtol=1e-3)
+
+
+def recipe(toy: Toy, **finetune: object) -> RecipeConfig:
+    made = toy.recipe("tiny")
+    return made.model_copy(update={"finetune": made.finetune.model_copy(update=finetune)})
+
+
+def trainer(toy: Toy, made: RecipeConfig) -> Trainer:
+    return Trainer(toy.contest(), toy.prepared(), made, toy.workspace, torch.device("cpu"))
+
+
+def test_a_probed_head_is_right_before_the_first_step(toy: Toy) -> None:
+    one = trainer(toy, recipe(toy, head="probe"))
+    fit = one.new_fit(0, resized(one.prepared.images, 16))
+    rows = fit.material.rows
+    fit.net.eval()
+    with torch.no_grad():
+        found = fit.net(fit.batches.plain(rows)).argmax(1)
+    assert (found == fit.material.targets[rows].argmax(1)).float().mean() > 0.9
+
+
+def test_a_network_without_one_linear_head_is_named(toy: Toy) -> None:
+    made = recipe(toy, head="probe")
+    net = made.net.model_copy(update={"name": "torchvision/squeezenet1_0", "args": {}})
+    made = made.model_copy(update={"net": net})
+    one = trainer(toy, made.model_copy(update={"size": 64}))
+    with pytest.raises(TrainError, match="finetune.head"):
+        one.new_fit(0, resized(one.prepared.images, 64))
