@@ -99,13 +99,13 @@ def _fill_from_file(net: nn.Module, path: Path, name: str, args: Mapping[str, An
         )
     state = read_state(path)
     if name.startswith("timm/") and _missing(net, state):
-        state = _converted(name, args, path) or state
+        state = _converted(name, args, state) or state
     _fill(net, state, name, str(path))
 
 
-def _converted(name: str, args: Mapping[str, Any], path: Path) -> dict[str, Tensor] | None:
-    """The file through timm's own conversion (older key names, position embeddings of another input size)."""
-    overlay = {"file": str(path)}
+def _converted(name: str, args: Mapping[str, Any], state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+    """Weights through timm's own conversion (older key names, position embeddings of another input size)."""
+    overlay = {"state_dict": dict(state), "custom_load": False}
     try:
         donor = timm.create_model(
             name.removeprefix("timm/"), pretrained=True, pretrained_cfg_overlay=overlay, num_classes=0, **args

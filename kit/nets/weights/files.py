@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
 from kit.errors import NetError
 from kit.nets.registry import Triple
+from kit.nets.weights.envelopes import read_torch
 
 SUFFIXES = (".safetensors", ".pth", ".bin")
 """Of the files that hold weights, in the order in which they are looked for."""
@@ -30,17 +30,10 @@ class Hints:
 def read_state(path: Path) -> dict[str, Tensor]:
     """The state dict in a safetensors or torch file, as float32 where it is floating."""
     try:
-        state = load_file(path) if path.suffix == ".safetensors" else _torch_state(path)
+        state = load_file(path) if path.suffix == ".safetensors" else read_torch(path)
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError) as error:
         raise NetError(f"{path}: not a readable weights file ({error})") from error
     return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
-
-
-def _torch_state(path: Path) -> dict[str, Tensor]:
-    loaded = torch.load(path, map_location="cpu", weights_only=True)
-    for key in ("state_dict", "model"):
-        loaded = loaded.get(key, loaded)
-    return loaded
 
 
 def read_hints(path: Path) -> Hints:
