@@ -4,7 +4,7 @@
 
 A round: two fits in a row in this process; two in one worker process; two in two workers that share the cores. Rounds
 follow one another, so that a machine that slows down slows all three. Every process has made one fit before it is
-timed, as in a night of many fits. Prints each round, and the medians over rounds.
+timed, as in a sweep of many fits. Prints each round, and the medians over rounds.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ PROJECT = Path(__file__).parent.parent
 sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
 
 from postgres_server import server  # noqa: E402
-from sweep_toy import FakeMaker, night, open_toy, toy_sweep  # noqa: E402
+from sweep_toy import FakeMaker, open_toy, sweep_session, toy_sweep  # noqa: E402
 
 from kit.sweep.storage import opened  # noqa: E402
 
@@ -36,7 +36,7 @@ def work(folder: str, log: str, url: str) -> None:
     """One process's part; every fold that it ran is a line of `log`."""
     maker = FakeMaker()
     with opened(url, Path(folder)) as storage:
-        night(SWEEP, Path(folder), maker, [], storage=storage).run()
+        sweep_session(SWEEP, Path(folder), maker, [], storage=storage).run()
     with open(log, "a") as file:
         file.writelines(f"{name} {fold}\n" for name, fold, stage in maker.made if stage == "search")
 

@@ -18,9 +18,9 @@ from kit.cluster.unit import Device, Done, Event, Failure, Talk, Unit
 from kit.config import NetConfig, RecipeConfig
 from kit.errors import KitError
 from kit.sweep.config import SweepConfig
-from kit.sweep.night import Night
 from kit.sweep.objective import FoldResult
 from kit.sweep.pruning import BLOCKS
+from kit.sweep.session import Session
 from kit.sweep.storage import opened
 from kit.sweep.study import identity, open_study
 
@@ -166,7 +166,7 @@ def open_toy(sweep: SweepConfig, folder: Path, storage: BaseStorage | None = Non
     return open_study(sweep, identity(sweep, BASE, {"name": "c"}), storage, f"c/{sweep.name}")
 
 
-def night(sweep: SweepConfig, folder: Path, maker: FakeMaker, said: list[str], **more: Any) -> Night:
+def sweep_session(sweep: SweepConfig, folder: Path, maker: FakeMaker, said: list[str], **more: Any) -> Session:
     """A session that tells `said`."""
     study = open_toy(sweep, folder, more.pop("storage", None))
-    return Night(sweep, BASE, study, maker, more.pop("backend", Inline()), folder, said.append, **more)
+    return Session(sweep, BASE, study, maker, more.pop("backend", Inline()), folder, said.append, **more)

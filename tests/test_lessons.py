@@ -19,7 +19,7 @@ from kit.workspace import PROJECT
 
 LESSONS = ("lesson_codabench", "lesson_kaggle", "lesson_deadline")
 PARSED = ("upload", "sweep")
-"""Need a network, or a night."""
+"""Need a network, or hours."""
 
 
 def commands(lesson: str) -> list[list[str]]:

@@ -33,7 +33,7 @@ from kit.report.breakdown import by_family, by_severity, confident_mistakes, con
 from kit.report.drawing import INK, drawn, short
 from kit.report.material import gather
 from kit.report.page import write_report
-from kit.sweep.morning import Morning
+from kit.sweep.stored import StoredSummary
 from kit.workspace import Workspace
 
 SECTIONS = (
@@ -290,12 +290,12 @@ def test_sweeps_are_shown_with_their_figures_and_broken_ones_named(tmp_path):
     workspace = Workspace(tmp_path)
     folder = workspace.oof("toy") / "sweeps"
     figures = [("History", "iVBORw0="), ("Slices", "iVBORw1=")]
-    Morning("night <1>", "night <1>: 5 complete\ngiven up, 3 times: fold 0", figures).write(folder / "night1")
+    StoredSummary("sweep <1>", "sweep <1>: 5 complete\npruned, 3 times: fold 0", figures).write(folder / "sweep1")
     (folder / "broken").mkdir()
-    (folder / "broken" / "morning.json").write_text('{"sweep": "broken"}')
+    (folder / "broken" / "summary.json").write_text('{"sweep": "broken"}')
     page = Page(write_report(contest(), workspace))
     assert page.headings == ["Sweeps"]
-    assert "night <1>: 5 complete given up, 3 times: fold 0 History Slices" in page.text
+    assert "sweep <1>: 5 complete pruned, 3 times: fold 0 History Slices" in page.text
     assert [address for address in page.addresses if "png" in address] == [
         f"data:image/png;base64,{data}" for _, data in figures
     ]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from optuna.trial import TrialState
-from sweep_toy import FakeFit, FakeMaker, night, open_toy, toy_sweep
+from sweep_toy import FakeFit, FakeMaker, open_toy, sweep_session, toy_sweep
 from test_artefact import file_size_limit
 
 from kit.cluster.unit import Talk
@@ -63,10 +63,10 @@ def no_space(talk: Talk, share: float) -> FoldResult:
     raise DiskError("checkpoint.pt: cannot be written (No space left on device). Free space")
 
 
-def test_a_full_disk_ends_the_night_and_costs_no_trial(tmp_path: Path) -> None:
+def test_a_full_disk_ends_the_session_and_costs_no_trial(tmp_path: Path) -> None:
     maker = FullAt(3 + 3 + 1, "search")  # the base, a trial, a fold
     said: list[str] = []
-    session = night(SWEEP, tmp_path, maker, said)
+    session = sweep_session(SWEEP, tmp_path, maker, said)
     with pytest.raises(SweepError, match="No space left on device.*The trial goes on from its last epoch then"):
         session.run()
     trials = open_toy(SWEEP, tmp_path).trials
@@ -74,7 +74,7 @@ def test_a_full_disk_ends_the_night_and_costs_no_trial(tmp_path: Path) -> None:
     assert trials[1].user_attrs["reason"] == "interrupted: the disk is full"
     assert not any("FAILED" in line for line in said)
     maker.full = False
-    night(SWEEP, tmp_path, maker, said).run()
+    sweep_session(SWEEP, tmp_path, maker, said).run()
     trials = open_toy(SWEEP, tmp_path).trials
     assert sum(trial.state == TrialState.COMPLETE for trial in trials) == 6
     assert trials[2].params == trials[1].params
@@ -85,10 +85,10 @@ def test_a_test_of_winners_that_a_full_disk_cut_short_is_not_kept(tmp_path: Path
     sweep = toy_sweep(budget={"trials": 4}, confirm={"winners": 1, "noise_seeds": 1})
     maker = FullAt(2, "fresh")
     with pytest.raises(SweepError, match="No space left on device"):
-        night(sweep, tmp_path, maker, []).run()
+        sweep_session(sweep, tmp_path, maker, []).run()
     assert read_confirmed(open_toy(sweep, tmp_path)) == []
     maker.full = False
-    night(sweep, tmp_path, maker, []).run()
+    sweep_session(sweep, tmp_path, maker, []).run()
     (tested,) = read_confirmed(open_toy(sweep, tmp_path))
     assert len(tested.gaps) == sweep.confirm.seeds * sweep.confirm.folds
 
@@ -96,7 +96,7 @@ def test_a_test_of_winners_that_a_full_disk_cut_short_is_not_kept(tmp_path: Path
 def test_a_disk_too_full_for_the_book_of_hours_ends_it_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = night(SWEEP, tmp_path, FakeMaker(), [])
+    session = sweep_session(SWEEP, tmp_path, FakeMaker(), [])
 
     def full(path: Path, value: Any) -> None:
         raise DiskError(f"{path}: cannot be written (No space left on device). Free space")
@@ -110,7 +110,7 @@ def test_a_disk_too_full_for_the_book_of_hours_ends_it_with_what_to_do(
 
 # --------------------------------------------------------------------------------------------------------- clock
 @pytest.mark.parametrize("by", [timedelta(days=-400), timedelta(days=400)])
-def test_a_clock_that_is_moved_in_the_night_changes_nothing(
+def test_a_clock_that_is_moved_meanwhile_changes_nothing(
     by: timedelta, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wall time jumps at every trial's end; hours, owners and what is left go by clocks that nobody sets."""
@@ -131,8 +131,8 @@ def test_a_clock_that_is_moved_in_the_night_changes_nothing(
     monkeypatch.setattr("time.time", lambda: now[0].timestamp())
     monkeypatch.setattr(FakeFit, "__call__", fit)
     seen: list[Status] = []
-    session = night(SWEEP, tmp_path, FakeMaker(), [])
-    monkeypatch.setattr("kit.sweep.night.SELDOM", 0.0)
+    session = sweep_session(SWEEP, tmp_path, FakeMaker(), [])
+    monkeypatch.setattr("kit.sweep.session.SELDOM", 0.0)
     session.watch = lambda one: seen.append(status(one.study, SWEEP, one.hours.left))
     session.run()
     trials = open_toy(SWEEP, tmp_path).trials

@@ -70,7 +70,7 @@ def test_a_tiny_sweep_from_its_file_to_promoted_recipes(toy: Toy) -> None:
     assert "trial 0: shifted" in said
     assert "fresh gain" in said
     folder = toy.workspace.oof("toy") / "sweeps" / "toysweep"
-    assert (folder / "morning.html").exists()
+    assert (folder / "summary.html").exists()
     state = json.loads(command(toy, text, "--status", "--json"))
     assert state["counts"] == {"complete": 2}
     command(toy, text, "--promote", "1")

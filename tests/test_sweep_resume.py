@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from optuna.trial import Trial, TrialState
-from sweep_toy import BASE, SPACE, FakeMaker, Inline, night, open_toy, toy_sweep
+from sweep_toy import BASE, SPACE, FakeMaker, Inline, open_toy, sweep_session, toy_sweep
 
 import kit
 from kit.errors import SweepError
@@ -29,7 +29,7 @@ SWEEP = toy_sweep(budget={"trials": 6}, confirm={"winners": 0, "noise_seeds": 1}
 SESSION = """
 import sys, time
 from pathlib import Path
-from sweep_toy import FakeFit, FakeMaker, night
+from sweep_toy import FakeFit, FakeMaker, sweep_session
 from test_sweep_resume import SWEEP
 import sweep_toy
 
@@ -39,7 +39,7 @@ def slow(self, talk, share, quick=FakeFit.__call__):
     return quick(self, talk, share)
 
 sweep_toy.FakeFit.__call__ = slow
-night(SWEEP, Path(sys.argv[1]), FakeMaker(), []).run()
+sweep_session(SWEEP, Path(sys.argv[1]), FakeMaker(), []).run()
 """
 
 
@@ -60,7 +60,7 @@ def run_until(count: int, folder: Path, **more: Any) -> None:
                 raise Killed
             return found
 
-    session = night(SWEEP, folder, FakeMaker(), [], backend=Dying(), **more)
+    session = sweep_session(SWEEP, folder, FakeMaker(), [], backend=Dying(), **more)
     session.search.release = lambda reason: None  # type: ignore[method-assign]
     with pytest.raises(Killed):
         session.run()
@@ -72,7 +72,7 @@ def test_a_trial_whose_process_is_gone_is_queued_again_and_goes_on_in_its_folder
     assert left.state == TrialState.RUNNING
     said: list[str] = []
     maker = FakeMaker()
-    night(SWEEP, tmp_path, maker, said).run()
+    sweep_session(SWEEP, tmp_path, maker, said).run()
     trials = open_toy(SWEEP, tmp_path).trials
     assert trials[left.number].state == TrialState.FAIL
     assert trials[left.number].user_attrs["reason"] == "its process ended in mid-trial"
@@ -118,12 +118,12 @@ def test_ctrl_c_hands_back_what_runs(tmp_path: Path) -> None:
                 raise KeyboardInterrupt
             return found
 
-    session = night(SWEEP, tmp_path, FakeMaker(), [], backend=Interrupted())
+    session = sweep_session(SWEEP, tmp_path, FakeMaker(), [], backend=Interrupted())
     with pytest.raises(KeyboardInterrupt):
         session.run()
     last = open_toy(SWEEP, tmp_path).trials
     assert [trial.state for trial in last[1:]] == [TrialState.FAIL, TrialState.WAITING]
-    night(SWEEP, tmp_path, FakeMaker(), []).run()
+    sweep_session(SWEEP, tmp_path, FakeMaker(), []).run()
     assert sum(trial.state == TrialState.COMPLETE for trial in open_toy(SWEEP, tmp_path).trials) == 6
 
 
@@ -289,7 +289,7 @@ def test_a_storage_that_comes_back_is_waited_for() -> None:
 
 def test_a_trial_is_told_once_even_if_the_answer_was_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kit.sweep.storage.PAUSES", (0, 0))
-    session = night(SWEEP, tmp_path, FakeMaker(), [])
+    session = sweep_session(SWEEP, tmp_path, FakeMaker(), [])
     session.search._stored = lambda call: patiently(call, (0, 0))  # type: ignore[method-assign]
     trial: Trial = session.study.ask()
     told = session.study.tell

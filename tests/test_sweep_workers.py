@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 from postgres_server import server
-from sweep_toy import FakeMaker, night, open_toy, toy_sweep
+from sweep_toy import FakeMaker, open_toy, sweep_session, toy_sweep
 
 import kit
 from kit.errors import SweepError
@@ -34,7 +34,7 @@ SESSION = """
 import os, sys, time
 from pathlib import Path
 from kit.sweep.storage import opened
-from sweep_toy import FakeFit, FakeMaker, night
+from sweep_toy import FakeFit, FakeMaker, sweep_session
 from test_sweep_workers import SWEEP
 import sweep_toy
 
@@ -48,7 +48,7 @@ def logged(self, talk, share, quick=FakeFit.__call__):
 sweep_toy.FakeFit.__call__ = logged
 folder, url = Path(sys.argv[1]), sys.argv[3] or None
 with opened(url, folder) as storage:
-    session = night(SWEEP, folder, FakeMaker(), [], storage=storage)
+    session = sweep_session(SWEEP, folder, FakeMaker(), [], storage=storage)
     print("there", flush=True)
     session.run()
 """
@@ -129,7 +129,7 @@ def test_a_database_that_goes_away_is_said_and_what_is_done_stays(tmp_path: Path
         stack = ExitStack()
         database = stack.enter_context(server(Path(folder) / "server"))
         with opened(database, tmp_path) as storage:
-            session = night(SWEEP, tmp_path, FakeMaker(), [], storage=storage)
+            session = sweep_session(SWEEP, tmp_path, FakeMaker(), [], storage=storage)
             session.search.echo = lambda line: None
             study = session.study
             study.tell(study.ask(), 0.5)

@@ -67,7 +67,7 @@ def sweep(
         else:
             _run(study, wanted, base, config, data, workspace, workers, cluster, console)
             text, page = write_summary(study, wanted, folder)
-            console.rule("morning", align="left")
+            console.rule("summary", align="left")
             make_echo(console)(f"{text}page      {page}")
             if as_json:
                 print_json(status(study, wanted, 0).to_json())
@@ -98,7 +98,7 @@ def _run(
     from kit.cluster.training import make_backend
     from kit.data.prepared import prepare
     from kit.sweep.fits import FitMaker
-    from kit.sweep.night import Night
+    from kit.sweep.session import Session
 
     echo = make_echo(console)
     prepared = prepare(config, data, workspace, echo)
@@ -106,11 +106,11 @@ def _run(
     count = worker_count(workers, config, maker.stage("search").prepared, maker.cheap(base), workspace, echo)
     backend = make_backend(maker.folder / "workers", count, cluster)
     with live(console) as view:
-        def watch(night: Night) -> None:
+        def watch(session: Session) -> None:
             if view is not None:
-                view.update(render(status(study, wanted, night.hours.left), wanted))
+                view.update(render(status(study, wanted, session.hours.left), wanted))
 
-        Night(wanted, base, study, maker, backend, maker.folder, echo, watch).run()
+        Session(wanted, base, study, maker, backend, maker.folder, echo, watch).run()
 
 
 @contextmanager

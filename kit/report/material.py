@@ -24,7 +24,7 @@ from kit.oof_store import OofRun
 from kit.platforms import ledger
 from kit.report.stored_runs import runs_that_belong
 from kit.report.zips import Submission, newest_first, newest_of, open_submission
-from kit.sweep.morning import Morning, mornings
+from kit.sweep.stored import StoredSummary, stored_summaries
 from kit.workspace import Workspace
 
 
@@ -63,7 +63,7 @@ class Material:
     """Scores that the platform gave the zip: lines of the ledger."""
     cleaning: pd.DataFrame | None
     """clean.csv."""
-    sweeps: list[Morning]
+    sweeps: list[StoredSummary]
     images: ImageSet | None
     """All images of the source, dropped ones too."""
     notes: list[str]
@@ -81,7 +81,7 @@ def gather(contest: ContestConfig, workspace: Workspace, zip_path: Path | None =
     submission, blend = _subject(contest, workspace, zip_path, blends, notes)
     board = _board(runs_that_belong(folder, blend, notes), contest, blend)
     cleaning = _cleaning(folder / "clean.csv", notes)
-    sweeps = mornings(folder, notes)
+    sweeps = stored_summaries(folder, notes)
     if board is None and cleaning is None and submission is None and not sweeps:
         why = " ".join(["a report needs something to show, but there is nothing.", *notes, "Start: kit train"])
         raise OofError(f"{folder}: {why}")

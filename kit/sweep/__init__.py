@@ -1,1 +1,1 @@
-"""Sweeps: recipes searched overnight by Optuna, fold by fold, and believed only after a test on what they never saw."""
+"""Sweeps: recipes searched by Optuna, fold by fold, and believed only after a test on what they never saw."""

@@ -87,7 +87,7 @@ class FidelityConfig(Section):
 
 
 class PruningConfig(Section):
-    """When a trial is given up."""
+    """When a trial is pruned."""
 
     folds: Literal["wilcoxon", "none"] = "wilcoxon"
     """After a fold, by a paired test on blocks of its rows against the best trial."""

@@ -13,7 +13,7 @@ from kit.sweep.space import changed
 def load_sweep(name: str | Path) -> tuple[SweepConfig, RecipeConfig]:
     """The sweep of that name or path, named after its file, and its base recipe; ConfigError breaks it off.
 
-    Every end of every axis is tried on the base, so that an unknown key is met now and not at night.
+    Every end of every axis is tried on the base, so that an unknown key is met now and not hours later.
     """
     values, path = read_toml("sweeps", name)
     sweep = parse(SweepConfig, {"name": path.stem} | values, path)

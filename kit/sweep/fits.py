@@ -35,7 +35,7 @@ class TrialJob:
     fit: FitJob
     score: str
     watched: bool
-    """Whether it reports a score after every epoch, and may be given up."""
+    """Whether it reports a score after every epoch, and may be pruned."""
 
     def __call__(self, talk: Talk, share: float) -> FoldResult:
         watch = EpochWatch(self.fit, self.score, talk) if self.watched else None

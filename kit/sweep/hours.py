@@ -1,4 +1,4 @@
-"""The hours of a sweep: counted over all its sessions, so that a night that is interrupted has its rest later."""
+"""The hours of a sweep: counted over all its sessions, so that an interrupted sweep has its rest later."""
 
 from __future__ import annotations
 

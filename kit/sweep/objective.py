@@ -26,7 +26,7 @@ class FoldResult:
     blocks: dict[int, float] = field(default_factory=dict)
     """The score that is tested, on each block of rows that holds some."""
     stopped: int | None = None
-    """The epoch at which it was given up, and nothing was scored."""
+    """The epoch at which it was pruned, and nothing was scored."""
 
 
 def fold_result(

@@ -1,4 +1,4 @@
-"""Which process runs which trial, so that what a dead one left is taken up, once, and what a live one does is not.
+"""Which process runs which trial, so that what a dead one left is resumed, once, and what a live one does is not.
 
 On one machine the kernel tells: an owner holds the lock of a file until it ends, however it ends. From another
 machine a counter does, which an owner moves on once a minute: one that stands still for GRACE seconds of the

@@ -1,4 +1,4 @@
-"""When a trial is given up: after a fold against the best trial on the same rows, within it by epochs.
+"""When a trial is pruned: after a fold against the best trial on the same rows, within it by epochs.
 
 Optuna keeps one row of intermediate values a trial. Here steps below EPOCHS are blocks of rows, BLOCKS a fold: the
 instances of the paired test, so that one fold can already tell. Steps from EPOCHS on are epochs of the first fold.

@@ -1,4 +1,4 @@
-"""The search: trials drawn, run fold by fold, given up or finished, whatever happens to the others."""
+"""The search: trials drawn, run fold by fold, pruned or finished, whatever happens to the others."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from kit.sweep.study import EXCESS, make_sampler
 
 Value = TypeVar("Value")
 SAME_FAILURES = 10
-"""So often the same reason ends the night."""
+"""So often the same reason ends the session."""
 SEARCH = "search"
 
 
@@ -167,7 +167,7 @@ class Search:
     def _prune(self, active: Active, reason: str) -> None:
         self._stored(lambda: active.trial.set_user_attr("reason", reason))
         self._tell(active.trial, None, TrialState.PRUNED)
-        self.echo(f"trial {active.trial.number}: given up, {reason}")
+        self.echo(f"trial {active.trial.number}: pruned, {reason}")
 
     def _fail(self, trial: Trial, reason: str) -> None:
         """Records why; SweepError where the same has happened too often."""
@@ -197,7 +197,7 @@ class Search:
 
     # ------------------------------------------------------------------------------------------- other owners
     def tend(self) -> None:
-        """Says that this process lives, and takes up what dead ones left."""
+        """Says that this process lives, and resumes what dead ones left."""
         self._stored(lambda: self.owner.beat([active.trial for active in self.active.values()]))
         for trial in self.watcher.stale(self._trials()):
             if requeue(self.study, trial, "its process ended in mid-trial"):

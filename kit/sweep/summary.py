@@ -1,4 +1,4 @@
-"""What one reads in the morning: what was found, whether it holds, how much of it was selection, what went wrong."""
+"""What a sweep ends with: what was found, whether it holds, how much of it was selection, what went wrong."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from optuna.trial import FrozenTrial, TrialState
 
 from kit.sweep.config import SweepConfig
 from kit.sweep.confirm import read_confirmed, winners
-from kit.sweep.morning import Morning
 from kit.sweep.noise import read_base
 from kit.sweep.search import recipe_name, shown, signature
+from kit.sweep.stored import StoredSummary
 
 ENOUGH = 4
 """Finished trials from which importances say something."""
 
 
 def summary(study: Study, sweep: SweepConfig) -> str:
-    """The morning's text."""
+    """The text of the summary."""
     trials = study.get_trials(deepcopy=False)
     parts = [_counts(trials, sweep), *_base(study, sweep), *_best(study, sweep), *_tested(study, sweep)]
-    parts += [*_importances(study, sweep), *_reasons(trials, TrialState.PRUNED, "given up")]
+    parts += [*_importances(study, sweep), *_reasons(trials, TrialState.PRUNED, "pruned")]
     parts += [*_reasons(trials, TrialState.FAIL, "failed")]
     return "\n".join(parts) + "\n"
 
@@ -88,7 +88,7 @@ def _reasons(trials: list[FrozenTrial], state: TrialState, what: str) -> Iterato
 # ----------------------------------------------------------------------------------------------------- figures
 def write_summary(study: Study, sweep: SweepConfig, folder: Path) -> tuple[str, Path]:
     """Writes the summary with its figures into the sweep's folder; its text, and the path of its page."""
-    found = Morning(sweep.name, summary(study, sweep), list(figures(study, sweep)))
+    found = StoredSummary(sweep.name, summary(study, sweep), list(figures(study, sweep)))
     return found.text, found.write(folder)
 
 

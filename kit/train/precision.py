@@ -29,7 +29,7 @@ LONG = 10.0
 AGREE = 1.1
 """Factor within which the two shortest steps of a candidate must lie."""
 SWITCH = 1.1
-"""Factor by which another candidate must win for an earlier, doubted choice to be given up."""
+"""Factor by which another candidate must win for an earlier, doubted choice to be replaced."""
 DOUBT = 1.5
 """Factor by which a candidate that was not chosen must have been faster than the fits are, for doubt."""
 HOLDS = 3600.0

@@ -20,7 +20,7 @@ TINY, SMALL, LARGE = 24, 32, 64
 _REACH = 3
 """Largest shift in pixels of the tiny thumbnail."""
 _COARSE, _ALIGNED = 0.7, 0.85
-"""Correlations below which a pair is given up before the next, dearer step."""
+"""Correlations below which a pair is dropped before the next, dearer step."""
 
 
 def likeness(images: np.ndarray, pairs: np.ndarray, threads: int = 2) -> np.ndarray:

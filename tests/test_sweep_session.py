@@ -9,16 +9,16 @@ import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
-from sweep_toy import BASE, NOISE, FakeMaker, Inline, night, open_toy, toy_sweep, true_score
+from sweep_toy import BASE, NOISE, FakeMaker, Inline, open_toy, sweep_session, toy_sweep, true_score
 
 from kit.errors import SweepError
 from kit.sweep.confirm import Confirmed, read_confirmed, winners
 from kit.sweep.hours import Hours
-from kit.sweep.morning import Morning
 from kit.sweep.noise import read_base
 from kit.sweep.promote import promote
 from kit.sweep.search import SAME_FAILURES, signature, trial_recipe
 from kit.sweep.status import render, status
+from kit.sweep.stored import StoredSummary
 from kit.sweep.summary import summary, write_summary
 
 NO_TEST = {"winners": 0, "noise_seeds": 1}
@@ -43,11 +43,11 @@ def states(study: optuna.Study) -> dict[str, int]:
     return found
 
 
-# ------------------------------------------------------------------------------------------------ a whole night
-def test_a_night_finds_what_is_better_than_its_base_and_says_how_much_was_selection(tmp_path: Path) -> None:
+# ------------------------------------------------------------------------------------------------ a whole sweep
+def test_a_sweep_finds_what_is_better_than_its_base_and_says_how_much_was_selection(tmp_path: Path) -> None:
     said: list[str] = []
     sweep = toy_sweep(budget={"trials": 30})
-    tested = night(sweep, tmp_path, FakeMaker(), said).run()
+    tested = sweep_session(sweep, tmp_path, FakeMaker(), said).run()
     study = open_toy(sweep, tmp_path)
     best = winners(study, sweep, 1)[0]
     assert true_score(trial_recipe(sweep, BASE, best)) > true_score(BASE) + 0.03
@@ -67,7 +67,8 @@ def test_a_night_finds_what_is_better_than_its_base_and_says_how_much_was_select
 
 def test_winners_are_tested_on_fresh_seeds_and_folds_and_trained_in_full(tmp_path: Path) -> None:
     maker = FakeMaker()
-    night(toy_sweep(budget={"trials": 15}, confirm={"winners": 1, "seeds": 2, "folds": 2}), tmp_path, maker, []).run()
+    sweep = toy_sweep(budget={"trials": 15}, confirm={"winners": 1, "seeds": 2, "folds": 2})
+    sweep_session(sweep, tmp_path, maker, []).run()
     fresh = [(name, fold, stage) for name, fold, stage in maker.made if stage.startswith("fresh")]
     assert sorted({stage for _, _, stage in fresh}) == ["fresh0", "fresh1"]
     assert sum("base" in name for name, _, _ in fresh) == len(fresh) / 2 == 4
@@ -80,7 +81,7 @@ def test_the_noise_of_the_base_is_measured_once(tmp_path: Path) -> None:
     confirm = {"winners": 0, "noise_seeds": 4}
     sweep = toy_sweep(confirm=confirm, budget={"trials": 3})
     maker = FakeMaker()
-    night(sweep, tmp_path, maker, []).run()
+    sweep_session(sweep, tmp_path, maker, []).run()
     base = read_base(open_toy(sweep, tmp_path))
     assert base is not None
     assert len(base.by_seed) == 4
@@ -88,14 +89,14 @@ def test_the_noise_of_the_base_is_measured_once(tmp_path: Path) -> None:
     assert base.noise == pytest.approx(np.std(np.mean(base.by_seed, axis=1), ddof=1))
     assert sum("base" in name for name, _, _ in maker.made) == 4 * 3
     again = FakeMaker()
-    night(toy_sweep(confirm=confirm, budget={"trials": 5}), tmp_path, again, []).run()
+    sweep_session(toy_sweep(confirm=confirm, budget={"trials": 5}), tmp_path, again, []).run()
     assert not any("base" in name for name, _, _ in again.made)
     assert sum(states(open_toy(sweep, tmp_path)).values()) == 5
 
 
 def test_the_search_starts_at_the_base(tmp_path: Path) -> None:
     sweep = toy_sweep(budget={"trials": 1}, confirm=NO_TEST)
-    night(sweep, tmp_path, FakeMaker(), []).run()
+    sweep_session(sweep, tmp_path, FakeMaker(), []).run()
     assert open_toy(sweep, tmp_path).trials[0].params["train.lr"] == BASE.train.lr
 
 
@@ -103,22 +104,22 @@ def test_the_search_starts_at_the_base(tmp_path: Path) -> None:
 def test_a_trial_that_is_clearly_behind_ends_after_a_fold_and_says_why(tmp_path: Path) -> None:
     confirm = {"winners": 0, "noise_seeds": 3}
     sweep = toy_sweep(sampler="random", budget={"trials": 20}, confirm=confirm, pruning={"p": 0.05})
-    night(sweep, tmp_path, FakeMaker(), []).run()
+    sweep_session(sweep, tmp_path, FakeMaker(), []).run()
     study = open_toy(sweep, tmp_path)
     pruned = [trial for trial in study.trials if trial.state == TrialState.PRUNED]
     assert len(pruned) >= 5
     best = true_score(trial_recipe(sweep, BASE, study.best_trial))
     for trial in pruned:
-        assert true_score(trial_recipe(sweep, BASE, trial)) < best + NOISE, "none was given up that is better"
+        assert true_score(trial_recipe(sweep, BASE, trial)) < best + NOISE, "none was pruned that is better"
         assert "behind trial" in trial.user_attrs["reason"]
     assert any("fold0" in trial.user_attrs and "fold1" not in trial.user_attrs for trial in pruned)
-    assert "given up" in summary(study, sweep)
+    assert "pruned" in summary(study, sweep)
 
 
 def test_hopeless_trials_end_within_their_first_fold(tmp_path: Path) -> None:
     pruning = {"folds": "none", "epochs": "hyperband"}
     sweep = toy_sweep(sampler="random", budget={"trials": 20}, confirm=NO_TEST, pruning=pruning)
-    night(sweep, tmp_path, FakeMaker(epochs=9), []).run()
+    sweep_session(sweep, tmp_path, FakeMaker(epochs=9), []).run()
     study = open_toy(sweep, tmp_path)
     pruned = [trial for trial in study.trials if trial.state == TrialState.PRUNED]
     assert pruned
@@ -130,7 +131,7 @@ def test_hopeless_trials_end_within_their_first_fold(tmp_path: Path) -> None:
 def test_without_pruning_every_trial_has_every_fold(tmp_path: Path) -> None:
     sweep = toy_sweep(sampler="random", budget={"trials": 6}, confirm=NO_TEST, pruning=NO_PRUNING)
     maker = FakeMaker()
-    night(sweep, tmp_path, maker, []).run()
+    sweep_session(sweep, tmp_path, maker, []).run()
     assert states(open_toy(sweep, tmp_path)) == {"COMPLETE": 6}
     searched = [one for one in maker.made if "-t" in one[0]]
     assert len(searched) == len(set(searched)) == 18
@@ -139,7 +140,7 @@ def test_without_pruning_every_trial_has_every_fold(tmp_path: Path) -> None:
 # --------------------------------------------------------------------------------------------------- objectives
 def test_several_objectives_give_a_front(tmp_path: Path) -> None:
     sweep = toy_sweep(objective=["shifted", "seconds"], sampler="nsga2", budget={"trials": 20}, confirm={"winners": 1})
-    night(sweep, tmp_path, FakeMaker(), []).run()
+    sweep_session(sweep, tmp_path, FakeMaker(), []).run()
     study = open_toy(sweep, tmp_path)
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
     front = winners(study, sweep, 9)
@@ -150,7 +151,7 @@ def test_several_objectives_give_a_front(tmp_path: Path) -> None:
 def test_a_limit_keeps_what_costs_too_much_from_winning(tmp_path: Path) -> None:
     limited = {"budget": {"trials": 12}, "confirm": NO_TEST, "pruning": NO_PRUNING, "limits": {"max_seconds": 12}}
     sweep = toy_sweep(sampler="random", **limited)
-    night(sweep, tmp_path, FakeMaker(), []).run()
+    sweep_session(sweep, tmp_path, FakeMaker(), []).run()
     study = open_toy(sweep, tmp_path)
     over = [trial for trial in study.trials if trial.params["augment.mixup"] > 0]
     assert over
@@ -159,10 +160,10 @@ def test_a_limit_keeps_what_costs_too_much_from_winning(tmp_path: Path) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------- failures
-def test_failures_are_recorded_with_their_reason_and_do_not_stop_the_night(tmp_path: Path) -> None:
+def test_failures_are_recorded_with_their_reason_and_do_not_stop_the_sweep(tmp_path: Path) -> None:
     said: list[str] = []
     sweep = toy_sweep(sampler="random", budget={"trials": 10}, confirm=NO_TEST, pruning=NO_PRUNING)
-    night(sweep, tmp_path, FakeMaker(breaks=1e-2), said).run()
+    sweep_session(sweep, tmp_path, FakeMaker(breaks=1e-2), said).run()
     study = open_toy(sweep, tmp_path)
     failed = [trial for trial in study.trials if trial.state == TrialState.FAIL]
     assert 0 < len(failed) < SAME_FAILURES
@@ -172,16 +173,16 @@ def test_failures_are_recorded_with_their_reason_and_do_not_stop_the_night(tmp_p
     assert f"failed, {len(failed)} times: KitError: loss is nan at step 17" in summary(study, sweep)
 
 
-def test_the_same_failure_ten_times_ends_the_night_and_keeps_what_is_done(tmp_path: Path) -> None:
+def test_the_same_failure_ten_times_ends_the_session_and_keeps_what_is_done(tmp_path: Path) -> None:
     sweep = toy_sweep(budget={"trials": 50}, confirm=NO_TEST)
     maker = FakeMaker()
-    session = night(sweep, tmp_path, maker, [])
+    session = sweep_session(sweep, tmp_path, maker, [])
     session._base()
     maker.breaks = 0.0
     with pytest.raises(SweepError, match=r"10 trials failed for the same reason \(KitError: loss is nan at step 17\)"):
         session.run()
     assert states(open_toy(sweep, tmp_path)) == {"FAIL": 10}
-    night(toy_sweep(budget={"trials": 2}, confirm=NO_TEST), tmp_path, FakeMaker(), []).run()
+    sweep_session(toy_sweep(budget={"trials": 2}, confirm=NO_TEST), tmp_path, FakeMaker(), []).run()
     assert sum(states(open_toy(sweep, tmp_path)).values()) == 12, "fixed, the same command goes on"
 
 
@@ -195,21 +196,21 @@ def test_a_budget_that_has_no_room_for_two_trials_is_refused_with_what_it_takes(
     sweep = toy_sweep(budget={"hours": 0.5, "trials": 5})
     rule = r"0.5 hours are too few: the base recipe under 3 seeds and 2 trials take 1.25"
     with pytest.raises(SweepError, match=rule):
-        night(sweep, tmp_path, FakeMaker(fold_seconds=300), []).run()
+        sweep_session(sweep, tmp_path, FakeMaker(fold_seconds=300), []).run()
 
 
 def test_hours_count_over_sessions_and_a_spent_budget_says_so(tmp_path: Path) -> None:
     sweep = toy_sweep(budget={"hours": 1.0, "trials": 100_000}, confirm=NO_TEST)
     said: list[str] = []
-    night(sweep, tmp_path, FakeMaker(), said, clock=Clock(10.0)).run()
+    sweep_session(sweep, tmp_path, FakeMaker(), said, clock=Clock(10.0)).run()
     done = len(open_toy(sweep, tmp_path).trials)
     assert 1 <= done < 1000
     again: list[str] = []
-    night(sweep, tmp_path, FakeMaker(), again, clock=Clock(10.0)).run()
+    sweep_session(sweep, tmp_path, FakeMaker(), again, clock=Clock(10.0)).run()
     assert "its 1 hours are spent" in again[0]
     assert len(open_toy(sweep, tmp_path).trials) == done
     more = toy_sweep(budget={"hours": 2.0, "trials": 100_000}, confirm=NO_TEST)
-    night(more, tmp_path, FakeMaker(), [], clock=Clock(10.0)).run()
+    sweep_session(more, tmp_path, FakeMaker(), [], clock=Clock(10.0)).run()
     assert len(open_toy(sweep, tmp_path).trials) > done
 
 
@@ -234,7 +235,7 @@ def test_the_book_of_hours_adds_up(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------- several at a time
 def test_four_trials_at_once_are_as_many_as_asked_for(tmp_path: Path) -> None:
     sweep = toy_sweep(budget={"trials": 21}, confirm=NO_TEST)
-    night(sweep, tmp_path, FakeMaker(), [], backend=Inline(4)).run()
+    sweep_session(sweep, tmp_path, FakeMaker(), [], backend=Inline(4)).run()
     study = open_toy(sweep, tmp_path)
     assert sum(states(study).get(name, 0) for name in ("COMPLETE", "PRUNED")) == 21
     assert len({trial.params["train.lr"] for trial in study.trials}) == 21, "none is drawn twice"
@@ -242,10 +243,11 @@ def test_four_trials_at_once_are_as_many_as_asked_for(tmp_path: Path) -> None:
 
 # ---------------------------------------------------------------------------------------------- status, promote
 def test_status_is_read_from_the_study_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kit.sweep.night.SELDOM", 0.0)
+    monkeypatch.setattr("kit.sweep.session.SELDOM", 0.0)
     sweep = toy_sweep(budget={"trials": 6}, confirm=NO_TEST)
     seen: list[Any] = []
-    session = night(sweep, tmp_path, FakeMaker(), [], watch=lambda one: seen.append(status(one.study, sweep, 100.0)))
+    watch = lambda one: seen.append(status(one.study, sweep, 100.0))  # noqa: E731
+    session = sweep_session(sweep, tmp_path, FakeMaker(), [], watch=watch)
     session.run()
     assert any(one.running for one in seen)
     found = status(open_toy(sweep, tmp_path), sweep, 0.0)
@@ -260,7 +262,7 @@ def test_the_best_trials_become_recipes_that_say_what_they_are(tmp_path: Path) -
     from kit.config import load_recipe
 
     sweep = toy_sweep(budget={"trials": 12}, confirm={"winners": 1})
-    night(sweep, tmp_path, FakeMaker(), []).run()
+    sweep_session(sweep, tmp_path, FakeMaker(), []).run()
     study = open_toy(sweep, tmp_path)
     paths = promote(study, sweep, BASE, 2, tmp_path / "recipes", "c")
     assert len(paths) == 2
@@ -279,13 +281,13 @@ def test_nothing_can_be_promoted_before_a_trial_is_done(tmp_path: Path) -> None:
 
 def test_the_morning_page_holds_its_figures(tmp_path: Path) -> None:
     sweep = toy_sweep(budget={"trials": 8}, confirm=NO_TEST, pruning=NO_PRUNING)
-    night(sweep, tmp_path, FakeMaker(), []).run()
+    sweep_session(sweep, tmp_path, FakeMaker(), []).run()
     text, page = write_summary(open_toy(sweep, tmp_path), sweep, tmp_path)
-    assert (tmp_path / "morning.txt").read_text() == text
+    assert (tmp_path / "summary.txt").read_text() == text
     shown = page.read_text()
     assert shown.count("data:image/png;base64,") == 3
     assert "8 complete" in shown
-    stored = Morning.read(tmp_path / "morning.json")
+    stored = StoredSummary.read(tmp_path / "summary.json")
     assert (stored.sweep, stored.text) == (sweep.name, text)
     assert [title for title, _ in stored.figures] == ["History", "Importances", "Slices"]
     assert all(base64.b64decode(data).startswith(b"\x89PNG") and data in shown for _, data in stored.figures)

@@ -35,7 +35,7 @@ PATIENCE, SELDOM = 1.0, 2.0
 
 
 @dataclass
-class Night:
+class Session:
     """One session of one sweep on one machine."""
 
     sweep: SweepConfig
@@ -45,7 +45,7 @@ class Night:
     backend: Backend
     folder: Path
     echo: Echo
-    watch: Callable[[Night], None] = lambda night: None
+    watch: Callable[[Session], None] = lambda session: None
     """Called now and then, to show how it goes."""
     clock: Callable[[], float] = time.monotonic
     hours: Hours = field(init=False)
@@ -65,7 +65,7 @@ class Night:
         try:
             with reachable():
                 return self._stages()
-        except SweepError:  # the storage may be away: what runs is found and taken up by the next session
+        except SweepError:  # the storage may be away: what runs is found and resumed by the next session
             self.search.active.clear()
             raise
         finally:

@@ -9,12 +9,12 @@ from pathlib import Path
 from kit.artefact import read_json, write_json, write_text
 from kit.errors import ArtefactError
 
-TEXT, PAGE, STORED = "morning.txt", "morning.html", "morning.json"
+TEXT, PAGE, STORED = "summary.txt", "summary.html", "summary.json"
 STYLE = "body{font-family:sans-serif;max-width:70em;margin:2em auto}pre{white-space:pre-wrap}img{max-width:100%}"
 
 
 @dataclass(frozen=True)
-class Morning:
+class StoredSummary:
     """One sweep's summary."""
 
     sweep: str
@@ -41,8 +41,8 @@ class Morning:
         )
 
     @classmethod
-    def read(cls, path: Path) -> Morning:
-        """A morning.json; ArtefactError where it is none."""
+    def read(cls, path: Path) -> StoredSummary:
+        """A summary.json; ArtefactError where it is none."""
         again = f"kit sweep {path.parent.name}"
         found = read_json(path, rerun=again)
         try:
@@ -51,12 +51,12 @@ class Morning:
             raise ArtefactError(f"{path}: not a sweep's summary. Write it again: {again}") from error
 
 
-def mornings(folder: Path, notes: list[str]) -> list[Morning]:
+def stored_summaries(folder: Path, notes: list[str]) -> list[StoredSummary]:
     """The summaries of all sweeps of the contest in `folder`; `notes` gets a line for each that is broken."""
     found = []
     for path in sorted(folder.glob(f"sweeps/*/{STORED}")):
         try:
-            found.append(Morning.read(path))
+            found.append(StoredSummary.read(path))
         except ArtefactError as error:
             notes.append(f"The sweep {path.parent.name} is left out: {error}")
     return found
