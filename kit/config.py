@@ -7,6 +7,7 @@ directory, then in the kit's own checkout.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
@@ -52,16 +53,19 @@ class Section(BaseModel):
 class DataConfig(Section):
     """Where the training data lie and their form."""
 
-    kind: Literal["practice", "npz", "folder", "csv", "medmnist", "zip"] = "npz"
+    kind: Literal["practice", "npz", "folder", "csv", "medmnist", "zip", "parquet", "hdf5"] = "npz"
     path: str = ""
     """The file or folder; csv: the table; medmnist: the npz, or a name that the `medmnist` package downloads."""
-    images: str = ""
-    """npz: key of the images; csv: folder or zip of the images, beside the table; medmnist: folder of its downloads.
+    images: str | tuple[str, ...] = ""
+    """npz, hdf5: key of the images; csv, parquet: folder or zip of the images, beside the table, or a list of several;
+    medmnist: folder of its downloads.
 
     Guessed, and said, when empty.
     """
     labels: str = ""
     """npz: key of the labels; csv: column of the labels; npy: the file of the labels, beside the images."""
+    label_pattern: str = ""
+    """folder, zip: regular expression whose first group, found in a file's name, is its label: "^([a-z]+)\\."."""
     id_column: str = ""
     group_column: str = ""
     """csv: column, npz: key; rows of one value (patient, slide) stay in one fold."""
@@ -75,6 +79,28 @@ class DataConfig(Section):
     """How an image of another shape becomes square: whole and distorted, central square, black borders."""
     on_error: Literal["raise", "skip", "repair"] = "raise"
     """What an unreadable image does: stops the run, is left out, or is decoded as far as it goes."""
+
+    @property
+    def image_places(self) -> tuple[str, ...]:
+        """`images` as a list."""
+        return (self.images,) if isinstance(self.images, str) else self.images
+
+    @property
+    def image_key(self) -> str:
+        """`images` as the one name of an array or folder."""
+        return self.images if isinstance(self.images, str) else next(iter(self.images), "")
+
+    @model_validator(mode="after")
+    def _pattern_with_a_group(self) -> DataConfig:
+        if not self.label_pattern:
+            return self
+        try:
+            groups = re.compile(self.label_pattern).groups
+        except re.error as error:
+            raise ValueError(f"label_pattern must be a regular expression, but is {self.label_pattern!r} ({error})") from None
+        if not groups:
+            raise ValueError(f"label_pattern must have a group, the label, in brackets, but got {self.label_pattern!r}")
+        return self
 
 
 class CleanConfig(Section):

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from kit.data.sources.decoding import PIECE, conversions, scaling
+from kit.data.sources.hdf5 import is_hdf5, read_hdf5
 from kit.data.sources.imageset import ImageSet
 from kit.data.sources.labels import to_indices
 from kit.data.sources.request import Request
@@ -31,7 +32,7 @@ def read_npz(request: Request) -> ImageSet:
     arrays = _open(request.path)
     notes: list[str] = []
     config = request.config
-    wanted = config.images if request.labelled else ""
+    wanted = config.image_key if request.labelled else ""
     usual = IMAGE_KEYS if request.labelled else TEST_KEYS + IMAGE_KEYS
     image_key = _choose(arrays, wanted, usual, "images", request.path, notes)
     images = arrays[image_key]
@@ -39,13 +40,13 @@ def read_npz(request: Request) -> ImageSet:
     if not request.labelled:
         given = arrays.get("ids", np.arange(len(images)))
         ids = given.astype(str) if given.shape == (len(images),) else ids
-        return _image_set(request, [images], ids, None, None, notes)
+        return from_arrays(request, [images], ids, None, None, notes)
     groups, splits = (_column(arrays, key, images, request) for key in (config.group_column, config.fold_column))
     if request.path.suffix == ".npy":
         arrays = _label_file(request)
     label_key = _choose(arrays, config.labels, LABEL_KEYS, "labels", request.path, notes, image_key)
     labels = _labels(arrays[label_key], images, request)
-    return replace(_image_set(request, [images], ids, labels, splits, notes), groups=groups)
+    return replace(from_arrays(request, [images], ids, labels, splits, notes), groups=groups)
 
 
 def read_medmnist(request: Request) -> ImageSet:
@@ -65,10 +66,10 @@ def read_medmnist(request: Request) -> ImageSet:
     ids = np.array([f"{split}/{row:0{width}d}" for split, n in zip(wanted, counts) for row in range(n)])
     parts = [_labels(arrays[f"{split}_labels"], part, request) for split, part in zip(wanted, images)]
     labels = np.concatenate(parts) if request.labelled else None
-    return _image_set(request, images, ids, labels, np.repeat(np.array(wanted), counts), [])
+    return from_arrays(request, images, ids, labels, np.repeat(np.array(wanted), counts), [])
 
 
-def _image_set(
+def from_arrays(
     request: Request,
     parts: Sequence[np.ndarray],
     ids: np.ndarray,
@@ -76,6 +77,7 @@ def _image_set(
     splits: np.ndarray | None,
     notes: list[str],
 ) -> ImageSet:
+    """Images in `parts`, arrays of any usual layout, one after the other; DataError for what are no images."""
     counts: Counter[str] = Counter()
     out = request.allocate((len(ids), request.size, request.size, 3))
     try:
@@ -105,11 +107,13 @@ def _bounds(parts: Sequence[np.ndarray]) -> decode.Range | None:
 
 
 def _open(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an npz, or the one of an npy as `images`; DataError for pickled objects and broken
+    """All arrays of an npz or HDF5 file, or the one of an npy as `images`; DataError for pickled objects and broken
     files.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file. Give the right one by --data or [data] path.")
+    if is_hdf5(path):
+        return read_hdf5(path)
     try:
         with open(path, "rb") as file:
             opened = np.load(file, allow_pickle=False)
@@ -205,7 +209,7 @@ def _package_file(request: Request) -> Path:
             f"[data] path must be an npz or a MedMNIST name, but got {flag!r}."
             f"{did_you_mean(flag, medmnist.INFO)} Names: {', '.join(medmnist.INFO)}."
         )
-    root = Path(request.config.images or "~/.medmnist").expanduser()
+    root = Path(request.config.image_key or "~/.medmnist").expanduser()
     root.mkdir(parents=True, exist_ok=True)
     size = next((size for size in MEDMNIST_SIZES if size >= request.size), MEDMNIST_SIZES[-1])
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -122,6 +122,31 @@ def _refuse_bomb(path: Path, member: zipfile.ZipInfo) -> None:
             f"{path}: an image may unpack to {LARGEST_FILE >> 20} MiB, but {member.filename!r} says "
             f"{member.file_size >> 20:,} MiB. Do not trust this file."
         )
+
+
+@dataclass(frozen=True)
+class SeveralFiles:
+    """Image files of several folders or zips; a name begins with that of its folder or zip."""
+
+    parts: Mapping[str, Files]
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(f"{part}/{name}" for part, files in self.parts.items() for name in files.names)
+
+    def read(self, name: str) -> bytes:
+        part, _, inner = name.partition("/")
+        return self.parts[part].read(inner)
+
+
+def open_several(paths: Sequence[Path]) -> Files:
+    """The image files of one or several folders or zips; DataError where one has none, or two have one name."""
+    if len(paths) == 1:
+        return open_files(paths[0])
+    names = [path.stem if path.is_file() else path.name for path in paths]
+    if len(set(names)) < len(names):
+        raise DataError(f"folders of images must have different names, but got {', '.join(names)}. Rename one.")
+    return SeveralFiles({name: open_files(path) for name, path in zip(names, paths)})
 
 
 def open_files(path: Path) -> Files:

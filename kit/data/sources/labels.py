@@ -19,10 +19,7 @@ def to_indices(raw: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
         return _from_names(flat.astype(str), classes)
     if flat.dtype.kind not in "biuf":
         raise DataError(f"labels must be numbers or strings, but got dtype {flat.dtype}. Fix the labels.")
-    if flat.dtype.kind == "f" and not np.all(np.isfinite(flat) & (flat == np.round(flat))):
-        bad = flat[~(np.isfinite(flat) & (flat == np.round(flat)))]
-        raise DataError(f"labels must be whole numbers, but {len(bad):,} are not (first: {bad[0]}). Fix them.")
-    numbers = flat.astype(np.int64)
+    numbers = _whole(flat)
     if _numeric_names(classes):
         return _from_names(numbers.astype(str), classes)
     return _inside(numbers, classes)
@@ -52,6 +49,25 @@ def _from_one_hot(raw: np.ndarray) -> np.ndarray:
     return raw.argmax(axis=1)
 
 
+def _whole(numbers: np.ndarray) -> np.ndarray:
+    """Numbers of any type as int64; DataError where some are fractions, infinite or missing."""
+    fine = np.isfinite(numbers) & (numbers == np.round(numbers))
+    if not fine.all():
+        raise DataError(
+            f"labels must be whole numbers, but {np.sum(~fine):,} are not (first: {numbers[~fine][0]}). Fix them. Where "
+            f"a number is to be predicted, this is regression, which is not supported."
+        )
+    return numbers.astype(np.int64)
+
+
+def _as_numbers(names: np.ndarray) -> np.ndarray | None:
+    """Texts such as "0", "1.0" or "2e0" as float64; None where one is no number."""
+    try:
+        return names.astype(np.float64)
+    except ValueError:
+        return None
+
+
 def _numeric_names(classes: tuple[str, ...]) -> bool:
     return all(name.lstrip("-").isdigit() for name in classes) and classes != tuple(map(str, range(len(classes))))
 
@@ -59,18 +75,27 @@ def _numeric_names(classes: tuple[str, ...]) -> bool:
 def _from_names(names: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
     known = {name: index for index, name in enumerate(classes)}
     unique, inverse = np.unique(names, return_inverse=True)
-    if not any(name in known for name in unique) and all(name.isdigit() for name in unique):
-        return _inside(names.astype(np.int64), classes)
+    if not any(name in known for name in unique):
+        numbers = _as_numbers(names)
+        if numbers is not None:
+            whole = _whole(numbers)
+            if not set(whole.astype(str)) & known.keys():
+                return _inside(whole, classes)
+            unique, inverse = np.unique(whole.astype(str), return_inverse=True)
     folded = {name.casefold().strip(): index for name, index in known.items()}
     found = [known.get(name, folded.get(name.casefold().strip(), -1)) for name in unique]
     if -1 in found:
         missing = [str(name) for name, index in zip(unique, found) if index < 0]
         raise DataError(
-            f"labels must be in the class list ({', '.join(classes)}), but got "
+            f"labels must be in the class list ({_shown(classes)}), but got "
             f"{', '.join(map(repr, missing[:5]))}.{did_you_mean(missing[0], classes)} "
             f"Fix the labels, or add the class to the contest file."
         )
     return np.asarray(found, dtype=np.int64)[inverse.reshape(-1)]
+
+
+def _shown(classes: tuple[str, ...]) -> str:
+    return ", ".join(classes[:20]) + (f", ... ({len(classes):,} in all)" if len(classes) > 20 else "")
 
 
 def _inside(numbers: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:

@@ -30,6 +30,8 @@ def _read_practice(request: Request) -> ImageSet:
     return ImageSet(ids, out, np.asarray(labels, np.int64), tuple(class_names), sizes=sizes)
 
 
+TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
+
 READERS: dict[str, Callable[[Request], ImageSet]] = {
     "practice": _read_practice,
     "npz": arrays.read_npz,
@@ -37,6 +39,8 @@ READERS: dict[str, Callable[[Request], ImageSet]] = {
     "csv": tables.read_csv,
     "folder": folders.read_folder,
     "zip": folders.read_folder,
+    "parquet": tables.read_csv,
+    "hdf5": arrays.read_npz,
 }
 
 
@@ -63,7 +67,7 @@ def load(contest: ContestConfig, path: Path | None, workspace: Workspace) -> Ima
 
 def form_of_test(path: Path) -> str:
     """The reader of unlabelled images at a path."""
-    forms = {".npz": "npz", ".npy": "npz", ".csv": "csv"}
+    forms = {".npz": "npz", ".npy": "npz", ".h5": "npz", ".hdf5": "npz"} | dict.fromkeys(TABLE_SUFFIXES, "csv")
     return forms.get(path.suffix.lower(), "folder")
 
 
@@ -106,7 +110,7 @@ def _source(kind: str, place: Path, contest: ContestConfig, labelled: bool) -> s
     if not place.exists():
         return str(place)
     read = [place]
-    if kind == "csv":
+    if kind in ("csv", "parquet"):
         read = tables.paths(place, contest.data, labelled)
     elif place.suffix == ".npy" and labelled:
         read.append(place.parent / contest.data.labels)

@@ -1,0 +1,129 @@
+"""Which column of a table holds what; tasks that are no classification of one label are refused by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from kit.data.sources.labels import to_indices
+from kit.data.sources.table_file import text
+from kit.errors import DataError, did_you_mean
+
+ID_COLUMNS = ("id", "image_id", "image", "image_name", "filename", "file_name", "file", "img", "path", "name")
+LABEL_COLUMNS = ("label", "labels", "class", "target", "category", "diagnosis", "y")
+BOXES = frozenset(["bbox", "xmin", "ymin", "xmax", "ymax", "x_min", "y_min", "x_max", "y_max", "predictionstring"])
+MASKS = frozenset(["encodedpixels", "rle", "rle_mask", "segmentation", "annotation"])
+
+
+def shown(names: Sequence[object], most: int = 8) -> str:
+    """The first few of many names."""
+    return ", ".join(map(str, names[:most])) + (f", ... ({len(names):,})" if len(names) > most else "")
+
+
+def named(table: pd.DataFrame, name: str, path: Path) -> np.ndarray:
+    """The column that the contest file names, (N,) str; DataError where there is none."""
+    if name not in table.columns:
+        raise DataError(
+            f"{path}: has no column {name!r}, but {shown(list(table.columns))}."
+            f"{did_you_mean(name, table.columns)} Fix [data] in the contest file."
+        )
+    return text(table[name])
+
+
+def choose_id(table: pd.DataFrame, wanted: str, names: Sequence[str], path: Path, notes: list[str]) -> str:
+    """The column of the ids: `wanted`, else one whose values are the image files `names`, else one of a usual name.
+
+    Of columns with usual names the one with the most files wins; a guess is said in `notes`.
+    """
+    if wanted:
+        named(table, wanted, path)
+        return wanted
+    folded = {name.lower(): name for name in table.columns}
+    usual = [folded[name] for name in ID_COLUMNS if name in folded]
+    if len(usual) != 1:
+        hits = {name: _hits(table[name], names) for name in usual or table.columns}
+        best = max(hits, key=lambda name: hits[name])
+        usual = [best] if hits[best] > 0 else usual or [str(table.columns[0])]
+    return _said(usual[0], "id", notes)
+
+
+def _hits(column: pd.Series, names: Sequence[str]) -> int:
+    """How many of the first values are those of files, with or without folder and suffix."""
+    known = {part for name in names for part in (name, re.sub(r"\.[^./]*$", "", name))}
+    known |= {name.rpartition("/")[2] for name in known}
+    values = (str(value).strip().replace("\\", "/").rpartition("/")[2] for value in column.head(200))
+    return sum(value in known for value in values)
+
+
+def _said(name: str, what: str, notes: list[str]) -> str:
+    if name != what:
+        notes.append(f"{what} taken from the column {name!r}")
+    return name
+
+
+def choose_label(table: pd.DataFrame, wanted: str, id_column: str, path: Path, notes: list[str]) -> str:
+    """The column of the labels: `wanted`, else one of a usual name, else the only other one."""
+    if wanted:
+        named(table, wanted, path)
+        return wanted
+    folded = {name.lower(): name for name in table.columns if name != id_column}
+    guesses = [folded[name] for name in LABEL_COLUMNS if name in folded] or list(folded.values())[: len(folded) == 1]
+    if not guesses:
+        raise DataError(
+            f"{path}: which column holds the labels cannot be guessed from {shown(list(table.columns))} "
+            f'(ids: {id_column!r}). Set [data] labels = "COLUMN" in the contest file.'
+        )
+    return _said(guesses[0], "labels", notes)
+
+
+def refuse_other_tasks(table: pd.DataFrame, path: Path) -> None:
+    """DataError for boxes and masks: detection and segmentation are not what the kit does."""
+    folded = [str(name).lower() for name in table.columns]
+    for columns, task in ((BOXES, "detection"), (MASKS, "segmentation")):
+        found = [name for name in folded if name in columns]
+        if found:
+            raise DataError(
+                f"{path}: this is {task} ({shown(found)}), and the kit classifies whole images, one label each. "
+                f"Give a table without these columns if the images have labels of their own."
+            )
+
+
+def labels_of(table: pd.DataFrame, column: str, classes: tuple[str, ...], path: Path) -> np.ndarray:
+    """Labels (N,) int64 of a column; DataError names multi-label and regression tasks, and the column."""
+    raw = text(table[column])
+    _refuse_several(raw, classes, f"{path}, column {column!r}")
+    try:
+        return to_indices(raw, classes)
+    except DataError as error:
+        raise DataError(f"{path}, column {column!r}: {error}") from error
+
+
+def one_hot_of(table: pd.DataFrame, classes: tuple[str, ...], path: Path) -> np.ndarray:
+    """Labels (N,) int64 of one column a class; DataError names multi-label tasks."""
+    values = table[list(classes)].apply(pd.to_numeric, errors="coerce").to_numpy()
+    several = np.isin(values, (0, 1)).all(axis=1) & (values.sum(axis=1) > 1)
+    if several.any():
+        raise DataError(
+            f"{path}: this is multi-label: {several.sum():,} of {len(values):,} rows have more than one class, and "
+            f"the kit predicts one label an image. Such contests are not supported."
+        )
+    return to_indices(values, classes)
+
+
+def _refuse_several(raw: np.ndarray, classes: tuple[str, ...], where: str) -> None:
+    """Refuse labels that join several classes: "cat dog", "cat|dog", "[1, 5]"."""
+    known = {name.casefold() for name in classes} | {str(number) for number in range(len(classes))}
+    joined = []
+    for value in np.unique(raw):
+        parts = [part.casefold() for part in re.split(r"[\s,;|]+", str(value).strip("[](){} ")) if part]
+        if len(parts) > 1 and str(value).casefold() not in known and all(part in known for part in parts):
+            joined.append(str(value))
+    if joined:
+        raise DataError(
+            f"{where}: this is multi-label (such as {joined[0]!r}), and the kit predicts one label an image. "
+            f"Such contests are not supported."
+        )
