@@ -97,7 +97,7 @@ class DataConfig(Section):
         try:
             groups = re.compile(self.label_pattern).groups
         except re.error as error:
-            raise ValueError(f"label_pattern must be a regular expression, but is {self.label_pattern!r} ({error})") from None
+            raise ValueError(f"label_pattern must be a regular expression ({error}): {self.label_pattern!r}") from None
         if not groups:
             raise ValueError(f"label_pattern must have a group, the label, in brackets, but got {self.label_pattern!r}")
         return self

@@ -54,8 +54,8 @@ def _whole(numbers: np.ndarray) -> np.ndarray:
     fine = np.isfinite(numbers) & (numbers == np.round(numbers))
     if not fine.all():
         raise DataError(
-            f"labels must be whole numbers, but {np.sum(~fine):,} are not (first: {numbers[~fine][0]}). Fix them. Where "
-            f"a number is to be predicted, this is regression, which is not supported."
+            f"labels must be whole numbers, but {np.sum(~fine):,} are not (first: {numbers[~fine][0]}). Fix them. Where"
+            f" a number is to be predicted, this is regression, which is not supported."
         )
     return numbers.astype(np.int64)
 
