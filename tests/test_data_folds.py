@@ -1,8 +1,10 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from kit.config import FoldsConfig
 from kit.data.cleaning.grouping import by_key
+from kit.data.fold_remarks import worth
 from kit.data.folds import INNER, TRAIN_ONLY, check_folds, fold_digest, make_folds, split
 from kit.errors import DataError
 
@@ -98,12 +100,47 @@ def test_column_that_splits_a_group_is_refused():
         make_folds(ids, labels, groups, FoldsConfig(kind="column"), 0, column=column)
 
 
-def test_class_smaller_than_folds_says_what_to_do():
-    labels = np.array([0] * 20 + [1] * 4)
-    groups = np.arange(24)
-    groups[21] = groups[20]
-    with pytest.raises(DataError, match=r"'emu' has 3 \(in 4 rows\). Set \[folds\] n_splits = 3"):
-        make_folds(np.arange(24).astype(str), labels, groups, FoldsConfig(n_splits=5), 0, ("cat", "emu"))
+def test_a_class_smaller_than_folds_is_scored_where_it_is_trained():
+    labels = np.array([0] * 20 + [1] * 4 + [2] + [3] * 2)
+    groups = np.arange(27)
+    groups[21], groups[26] = groups[20], groups[25]
+    for config in (FoldsConfig(n_splits=5), FoldsConfig(n_splits=5, shuffle=False), FoldsConfig(kind="holdout")):
+        for seed in range(9):
+            table = make_folds(np.arange(27).astype(str), labels, groups, config, seed)
+            folds = table["fold"].to_numpy()
+            for label in range(4):
+                for fold in np.unique(folds[(labels == label) & (folds >= 0)]):
+                    assert (labels[split(folds, fold).train] == label).any(), (label, fold)
+            assert (folds[24:] == TRAIN_ONLY).all()  # one image, and two copies of one
+    table = make_folds(np.arange(27).astype(str), labels, groups, FoldsConfig(n_splits=5), 0)
+    assert len(set(table["fold"][20:24])) == 3
+    names = ("cat", "dog", "emu", "fox")
+    assert check_folds(table, labels, names)[-2:] == [
+        "1 classes of fewer rows than folds are scored in some folds only: dog (4 rows, 3 folds)",
+        "2 classes stay in training and are not scored, as their rows hang together or are too few: emu (1), fox (2)",
+    ]
+
+
+def test_two_folds_that_cannot_be_filled_say_what_helps():
+    labels = np.array([0] * 6 + [1] * 6)
+    with pytest.raises(DataError, match="Add images that are no copies"):
+        make_folds(np.arange(12).astype(str), labels, labels, FoldsConfig(n_splits=2), 0)
+    groups = np.array([0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5])
+    with pytest.raises(DataError, match=r"n_splits = 9 held-out .* 6 groups of rows fill \d .*Set \[folds\] n_splits"):
+        make_folds(np.arange(12).astype(str), labels, groups, FoldsConfig(n_splits=9), 0)
+
+
+def test_few_rows_say_how_little_scores_are_worth():
+    ids, labels, groups = np.arange(360).astype(str), np.repeat(np.arange(40), 9), np.arange(360)
+    said = worth(make_folds(ids, labels, groups, FoldsConfig(), 0), labels)
+    assert said.startswith("360 rows are scored: an accuracy has a standard error of up to 2.6 points, that of a class")
+    assert worth(pd.DataFrame({"fold": np.zeros(3000, int)}), np.zeros(3000, int)) == ""
+
+
+def test_a_thousand_classes():
+    labels = np.repeat(np.arange(1000), 3)
+    table = make_folds(np.arange(3000).astype(str), labels, np.arange(3000), FoldsConfig(n_splits=3), 0)
+    assert np.bincount(table["fold"]).tolist() == [1000, 1000, 1000]
 
 
 def test_check_finds_repeated_rows_and_gaps():

@@ -93,3 +93,9 @@ def check_on_meta(name: str) -> None:
     assert pooled_features(net, x).ndim == 2
     indices = layer_indices(net)
     assert {key for key, index in indices.items() if index == max(indices.values())} == set(head_names(net))
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_a_network_of_other_channels_is_told_so_and_not_sent_to_another_size(channels: int) -> None:
+    with pytest.raises(NetError, match=f"takes images of {channels} channels .* the kit gives every network 3"):
+        registry.with_size("timm/resnet18", {"in_chans": channels}, 224)

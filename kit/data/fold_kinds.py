@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kit.config import FoldsConfig
-from kit.data.cleaning.grouping import label_counts
 from kit.data.vault import VAULT
 from kit.errors import DataError
 
@@ -30,9 +29,9 @@ def group_kfold(
 
     Where single rows suffice, every class is within one image of even in every fold, which
     StratifiedGroupKFold alone does not promise. Without `shuffle` single rows are taken in blocks, in their
-    order.
+    order. A class of fewer groups than folds is held out in as many folds as it has groups; one of a single group
+    stays in training (`keep_trained`). DataError where that leaves a fold empty.
     """
-    _enough(labels, groups, n_splits, names)
     sizes = np.bincount(groups)
     large = sizes[groups] > 1
     folds = np.full(len(labels), -1, dtype=np.int64)
@@ -46,20 +45,39 @@ def group_kfold(
         counts = _fill(taken, len(rows), totals)
         folds[rows] = np.repeat(np.arange(n_splits), counts)
         totals = totals + counts
+    folds = keep_trained(folds, labels, groups)
+    _enough(folds, groups, n_splits)
     return folds
 
 
-def _enough(labels: np.ndarray, groups: np.ndarray, n_splits: int, names: tuple[str, ...]) -> None:
-    counts = label_counts(groups, labels, len(names))
-    for label, name in enumerate(names):
-        rows, in_groups = int(counts[:, label].sum()), int((counts[:, label] > 0).sum())
-        if rows > 0 and in_groups < n_splits:
-            raise DataError(
-                f"folds: every class needs at least n_splits = {n_splits} images that are no duplicates, but "
-                f"{name!r} has {in_groups} (in {rows} rows). Set [folds] n_splits = {max(in_groups, 2)}, "
-                "add images, "
-                f"or take the class out."
-            )
+def keep_trained(folds: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Folds (N,) in which no class is held out whole: where one part holds all its rows, their groups only train.
+
+    A class of few groups is so scored where some of it is left to train on, and else stays in training.
+    """
+    folds = folds.copy()
+    while True:
+        lacking = [label for label in np.unique(labels) if _never_trained(folds[labels == label])]
+        if not lacking:
+            return folds
+        folds[np.isin(groups, groups[np.isin(labels, lacking)])] = TRAIN_ONLY
+
+
+def _never_trained(folds: np.ndarray) -> bool:
+    """Whether some network would be asked about rows of a class of which it saw none, by the folds of its rows."""
+    held = np.unique(folds[folds >= 0])
+    return len(held) == 1 and not (folds == TRAIN_ONLY).any()
+
+
+def _enough(folds: np.ndarray, groups: np.ndarray, n_splits: int) -> None:
+    filled = len(np.unique(folds[folds >= 0]))
+    if filled < n_splits:
+        count = len(np.unique(groups))
+        what = f"Set [folds] n_splits = {filled}" if filled >= 2 else "Add images that are no copies of each other"
+        raise DataError(
+            f"folds: n_splits = {n_splits} held-out parts need rows each, but {count:,} groups of rows fill "
+            f"{filled} (classes whose rows all hang together stay in training). {what}."
+        )
 
 
 def _large_groups(labels: np.ndarray, groups: np.ndarray, n_splits: int, shuffle: bool, seed: int) -> np.ndarray:
@@ -110,7 +128,6 @@ def holdout(
 
     Each class is cut by the shares; a group goes where its first row goes, so coarse groups make them rough.
     """
-    _enough(labels, groups, len(config.shares), names)
     _, first = np.unique(groups, return_index=True)
     order = np.random.default_rng(seed).permutation(first) if config.shuffle else np.sort(first)
     parts = [TRAIN_ONLY, INNER, 0] if len(config.shares) == 3 else [TRAIN_ONLY, 0]
@@ -120,7 +137,9 @@ def holdout(
         cuts = np.round(np.cumsum(config.shares)[:-1] * len(rows)).astype(int)
         for part, piece in zip(parts, np.split(rows, cuts)):
             of_group[groups[piece]] = part
-    return of_group[groups]
+    folds = keep_trained(of_group[groups], labels, groups)
+    _enough(folds, groups, 1)
+    return folds
 
 
 def from_column(column: np.ndarray | None, config: FoldsConfig) -> np.ndarray:

@@ -16,6 +16,7 @@ from kit.artefact import sha256_arrays
 from kit.config import FoldsConfig
 from kit.data.cleaning.grouping import by_key
 from kit.data.fold_kinds import INNER, PART_NAMES, TRAIN_ONLY, from_column, group_kfold, holdout
+from kit.data.fold_remarks import rare, uneven
 from kit.data.vault import VAULT, draw_vault
 from kit.errors import DataError
 
@@ -62,7 +63,8 @@ def make_folds(
     """One row an id with columns id, fold, group; repeats of k-fold add the columns fold1, fold2, ...
 
     `groups` (N,) are never split. `column` (N,) str is the user's own fold or split, for kind "column".
-    DataError when a class has fewer groups than folds, or a group would straddle.
+    A class of fewer groups than folds is scored in as many folds as it has groups; one of a single group stays in
+    training. DataError when a fold would be empty, or a group would straddle.
     """
     names = class_names or tuple(map(str, range(int(labels.max(initial=0)) + 1)))
     table = pd.DataFrame({"id": ids, "fold": np.int64(0), "group": groups})
@@ -125,7 +127,7 @@ def check_folds(table: pd.DataFrame, labels: np.ndarray, class_names: tuple[str,
             f"folds: numbers must run from 0 without a gap, but are {sorted(set(held.tolist()))}. "
             f"Make the folds again: kit folds"
         )
-    return _uneven(folds, labels, class_names)
+    return uneven(folds, labels, class_names) + rare(table, labels, class_names)
 
 
 def _straddlers(table: pd.DataFrame, groups: pd.Index) -> str:
@@ -134,21 +136,6 @@ def _straddlers(table: pd.DataFrame, groups: pd.Index) -> str:
     return "; ".join(
         ", ".join(f"{row.id} in {PART_NAMES.get(row.fold, row.fold)}" for row in rows.itertuples()) for rows in listed
     )
-
-
-def _uneven(folds: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]) -> list[str]:
-    labels, folds = labels[folds != VAULT], folds[folds != VAULT]
-    if (folds < 0).any():
-        return []
-    counts = np.zeros((int(labels.max()) + 1, int(folds.max()) + 1), dtype=np.int64)
-    np.add.at(counts, (labels, folds), 1)
-    even = counts.sum(axis=1, keepdims=True) / counts.shape[1]
-    off = np.abs(counts - even).max(axis=1)
-    return [
-        f"class {class_names[label] if class_names else label}: {off[label]:.1f} images off even in some fold "
-        f"({counts[label].tolist()}); as its groups or the fold column have it"
-        for label in np.flatnonzero(off > 1)
-    ]
 
 
 def fold_summary(table: pd.DataFrame) -> str:

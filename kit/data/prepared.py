@@ -19,6 +19,7 @@ from kit.data.cleaning.clean import SUSPICIONS, clean, decisions
 from kit.data.cleaning.cleaning_sheet import cleaning_blocks
 from kit.data.cleaning.contact_sheet import write_sheet
 from kit.data.cleaning.grouping import merge_keys
+from kit.data.fold_remarks import worth
 from kit.data.folds import VAULT, Split, check_folds, fold_digest, fold_summary, make_folds, split
 from kit.data.sources.decoding_record import DecodingRecord
 from kit.data.sources.imageset import ImageSet
@@ -112,6 +113,8 @@ def prepare(
     prepared = _aligned(image_set, decided, keep, table)
     seen = prepared.labels[prepared.folds != VAULT]
     DecodingRecord.of(contest, image_set.bounds, seen).write(workspace, contest)
+    if line := worth(table, prepared.labels):
+        echo(f"  {line}")
     for line in stale_runs(folder, contest.name, prepared.data_digest, prepared.fold_digest):
         echo(f"  {line}")
     return prepared

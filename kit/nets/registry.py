@@ -149,11 +149,29 @@ def with_size(name: str, args: Mapping[str, Any] | None, size: int) -> dict[str,
     if found is None:
         build_on_meta(name, _completed(name, given, size))
         least = min_size(name, args)
+        if size >= least:
+            raise _no_matter_of_size(name, _completed(name, given, size), size)
         raise NetError(
             f"{name}: takes images of {least} px or more, but got size = {size}. "
-            f"Set size = {max(least, size + 1)} or more in the recipe: images are resized to it"
+            f"Set size = {least} or more in the recipe: images are resized to it"
         )
     return found
+
+
+def _no_matter_of_size(name: str, args: dict[str, Any], size: int) -> NetError:
+    """Why a network does not take images of a size that is large enough: other channels, or what torch says."""
+    channels = next((count for count in (1, 2, 4, 5, 6) if takes(name, args, size, count)), 0)
+    if channels:
+        return NetError(
+            f"{name}: takes images of {channels} channels with args {args}, but the kit gives every network 3 (grey is "
+            f"repeated, an alpha channel dropped). Take the key that sets channels out of [net] args"
+        )
+    try:
+        build_on_meta(name, args)(torch.empty(2, 3, size, size, device="meta"))
+    except (NetError, RuntimeError, AssertionError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        return NetError(f"{name}: cannot run on images (3, {size}, {size}) with args {args}: {reason}. Fix [net] args")
+    return NetError(f"{name}: takes size = {size} only with other args than {args}. Fix [net] args")
 
 
 def _fitting(name: str, args: dict[str, Any], size: int) -> dict[str, Any] | None:
@@ -216,10 +234,10 @@ def build_on_meta(name: str, args: Mapping[str, Any]) -> nn.Module:
     return build(name, 2, args).eval().to("meta")  # its constructor computes with tensors, as torchvision's RegNets do
 
 
-def takes(name: str, args: Mapping[str, Any], size: int) -> bool:
+def takes(name: str, args: Mapping[str, Any], size: int, channels: int = 3) -> bool:
     """Whether a forward pass at `size` works, tried without weights or arithmetic."""
     try:
-        build_on_meta(name, args)(torch.empty(2, 3, size, size, device="meta"))
+        build_on_meta(name, args)(torch.empty(2, channels, size, size, device="meta"))
     except (NetError, RuntimeError, AssertionError, ValueError):
         return False
     return True

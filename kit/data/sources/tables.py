@@ -105,7 +105,7 @@ def _beside(table: pd.DataFrame, path: Path, request: Request) -> ImageSet:
     if not len(found):
         raise DataError(
             f"{path}: every row must have an image, but {len(names):,} of {len(names):,} have none: none of the values "
-            f"of column {id_column!r} (such as {rows.ids[0]!r}) is an image file in {', '.join(map(str, places))} "
+            f"of column {id_column!r} (such as {str(rows.ids[0])!r}) is an image file in {', '.join(map(str, places))} "
             f"(such as {files.names[0]!r}). Set [data] id_column or images."
         )
     _left_out(rows.ids, "row", "an image", np.setdiff1d(np.arange(len(names)), found), path, request, notes)
