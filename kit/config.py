@@ -440,8 +440,11 @@ class PlatformConfig(Section):
     input: Literal["numpy", "tensorflow"] = "numpy"
     output: Literal["labels", "tensor"] = "labels"
     """What `predict` is given and returns: arrays, or a TensorFlow tensor each."""
-    submits: Literal["labels", "probabilities"] = "labels"
-    """What `predict` of the class returns: labels (N,), or probabilities (N, C) in the order of the classes."""
+    submits: Literal["auto", "labels", "probabilities"] = "auto"
+    """Labels (N,), or probabilities (N, C) in the order of the classes. auto: a file what the contest's metric takes, a
+    class labels."""
+    method: str = "predict"
+    """The method of the class that is called with the images."""
     weights_folder: str = ""
     """Folder of the zip that holds everything but model.py; "" for a flat zip."""
     marker: str = ""
@@ -449,8 +452,9 @@ class PlatformConfig(Section):
     predictions_file: str = ""
     id_column: str = "id"
     label_column: str = "label"
-    label_form: Literal["index", "name"] = "index"
-    """Form of a predictions file; without columns it is one label a line or an array."""
+    label_form: Literal["auto", "index", "name", "one_hot"] = "auto"
+    """Form of a predictions file: a label's number, its name, or a column a class. auto: as in the sample, else its
+    number. The columns and their order are the sample's, where there is one."""
     python: str = "3.9"
     """Version of the platform's Python; model.py keeps to its syntax."""
     packages: dict[str, str] = {}

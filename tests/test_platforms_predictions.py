@@ -11,7 +11,9 @@ import pytest
 
 from kit.config import PlatformConfig, load_platform
 from kit.errors import PackagingError
-from kit.platforms.predictions import as_in_sample, write_predictions
+from kit.packaging.form import make_form, read_sample
+from kit.packaging.rows import match_rows
+from kit.platforms.predictions import write_predictions
 
 IDS = np.array(["b", "a", "c"])
 LABELS = np.array([0, 2, 1])
@@ -20,24 +22,29 @@ CSV = PlatformConfig(name="csv", artefact="predictions", predictions_file="submi
 
 
 def test_a_csv_has_exactly_the_samples_columns_ids_and_order(tmp_path: Path) -> None:
-    sample = pd.DataFrame({"id": ["a", "b", "c"], "label": 0})
+    sample = pd.DataFrame({"id": ["a", "b", "c"], "label": "0"})
     write_predictions(IDS, LABELS, NAMES, CSV, tmp_path / "s.csv", sample)
     assert (tmp_path / "s.csv").read_text() == "id,label\na,2\nb,0\nc,1\n"
 
 
 def test_ids_may_be_file_names_without_their_endings(tmp_path: Path) -> None:
     files = np.array(["00002.png", "00001.png", "00003.jpg"])
-    sample = pd.DataFrame({"id": ["00001", "00002", "00003"], "label": 0})
-    assert as_in_sample(files, sample, CSV).tolist() == ["00002", "00001", "00003"]
+    sample = pd.DataFrame({"id": ["00001", "00002", "00003"], "label": "0"})
+    assert match_rows(files, sample["id"].to_numpy(str)).spelled.tolist() == ["00002", "00001", "00003"]
     write_predictions(files, LABELS, NAMES, CSV, tmp_path / "s.csv", sample)
     assert (tmp_path / "s.csv").read_text() == "id,label\n00001,2\n00002,0\n00003,1\n"
-    whole = sample.assign(id=["00001.png", "00002.png", "00003.jpg"])
-    assert as_in_sample(files, whole, CSV).tolist() == files.tolist()
+    whole = np.array(["00001.png", "00002.png", "00003.jpg"])
+    assert match_rows(files, whole).spelled.tolist() == files.tolist()
+    assert match_rows(np.array(["test/a/00001.png"]), whole[:1]).whole
 
 
-def test_a_sample_of_other_columns_is_told(tmp_path: Path) -> None:
-    with pytest.raises(PackagingError, match="no column 'id', but file, label"):
-        as_in_sample(IDS, pd.DataFrame({"file": ["a"], "label": 0}), CSV)
+def test_the_samples_columns_win_over_the_profiles(tmp_path: Path) -> None:
+    sample = pd.DataFrame({"target": ["red", "red", "red"], "id": ["a", "b", "c"]})
+    write_predictions(IDS, LABELS, NAMES, CSV, tmp_path / "s.csv", sample)
+    assert (tmp_path / "s.csv").read_text() == "target,id\nblue,a\nred,b\ngreen,c\n"
+    other = pd.DataFrame({"image_id": ["a", "b", "c"], "diagnosis": "0"})
+    write_predictions(IDS, LABELS, NAMES, CSV, tmp_path / "s.csv", other)
+    assert (tmp_path / "s.csv").read_text() == "image_id,diagnosis\na,2\nb,0\nc,1\n"
 
 
 def test_labels_may_be_names(tmp_path: Path) -> None:
@@ -55,9 +62,11 @@ def test_a_result_zip_holds_the_labels_in_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sample", "message"),
     [
-        (pd.DataFrame({"id": ["a", "b", "c"], "target": 0}), "columns must be id, target, but are id, label"),
-        (pd.DataFrame({"id": ["a", "b", "c", "d"], "label": 0}), r"1 of 4 ids are missing \(such as 'd'\)"),
-        (pd.DataFrame({"id": ["a", "b"], "label": 0}), r"1 ids are unknown \(such as 'c'\)"),
+        (pd.DataFrame({"id": ["a", "b", "c"]}), "a column of ids and one more, but has id"),
+        (pd.DataFrame({"id": ["a", "b", "c"], "red": 0, "blue": 0}), "no column for green"),
+        (pd.DataFrame({"id": ["a", "b", "c", "d"], "label": "0"}), r"1 of 4 rows of the sample have no image \('d'\)"),
+        (pd.DataFrame({"id": ["a", "b"], "label": "0"}), r"1 of 3 images have no row in the sample \('c'\)"),
+        (pd.DataFrame({"id": ["a", "b", "x"], "label": "0"}), r"no image \('x'\); 1 of 3 images have no row"),
     ],
 )
 def test_what_kaggle_would_refuse_is_refused_here(sample: pd.DataFrame, message: str, tmp_path: Path) -> None:
@@ -66,7 +75,7 @@ def test_what_kaggle_would_refuse_is_refused_here(sample: pd.DataFrame, message:
 
 
 def test_ids_that_are_there_twice_are_refused(tmp_path: Path) -> None:
-    sample = pd.DataFrame({"id": ["a", "b"], "label": 0})
+    sample = pd.DataFrame({"id": ["a", "b"], "label": "0"})
     with pytest.raises(PackagingError, match="'a' is there twice"):
         write_predictions(np.array(["a", "a", "b"]), LABELS, NAMES, CSV, tmp_path / "s.csv", sample)
 
@@ -75,3 +84,77 @@ def test_ids_that_are_there_twice_are_refused(tmp_path: Path) -> None:
 def test_unfit_labels_are_refused(labels: np.ndarray, tmp_path: Path) -> None:
     with pytest.raises(PackagingError, match="labels must be"):
         write_predictions(IDS, labels, NAMES, CSV, tmp_path / "s.csv")
+
+
+# ------------------------------------------------------------------------------------------------ probabilities
+PROBA = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.25, 0.5, 0.25]], dtype=np.float32)
+
+
+def write(tmp_path: Path, sample: pd.DataFrame | None, answers: np.ndarray = PROBA, **more: object) -> pd.DataFrame:
+    names = more.pop("names", NAMES)
+    write_predictions(IDS, answers, names, CSV, tmp_path / "s.csv", sample, **more)  # type: ignore[arg-type]
+    return pd.read_csv(tmp_path / "s.csv", dtype={"id": str}, keep_default_na=False)
+
+
+def test_probabilities_stand_in_the_samples_columns_order_and_spelling(tmp_path: Path) -> None:
+    sample = pd.DataFrame({"Blue": "0.3", "id": ["a", "b", "c"], "GREEN ": "0.3", "re-d": "0.3"})
+    found = write(tmp_path, sample, metric="log_loss")
+    assert list(found.columns) == ["Blue", "id", "GREEN ", "re-d"]
+    assert found["id"].tolist() == ["a", "b", "c"]
+    assert np.allclose(found[["re-d", "GREEN ", "Blue"]].to_numpy(), PROBA[[1, 0, 2]])
+
+
+@pytest.mark.parametrize("columns", [["2", "0", "1"], ["class_3", "class_1", "class_2"], ["c2", "c0", "c1"]])
+def test_columns_may_be_numbers(columns: list[str], tmp_path: Path) -> None:
+    found = write(tmp_path, pd.DataFrame({"id": ["b"], **dict.fromkeys(columns, "0")}), metric="roc_auc",
+                  unmatched="sample")  # fmt: skip
+    assert np.allclose(found[columns].to_numpy()[0], PROBA[0][[2, 0, 1]])
+
+
+def test_two_classes_and_one_column_are_the_probability_of_the_second(tmp_path: Path) -> None:
+    two = np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]], dtype=np.float32)
+    sample = pd.DataFrame({"id": ["a", "b", "c"], "p": "0.5"})
+    found = write(tmp_path, sample, two, names=("no", "yes"), metric="roc_auc")
+    assert np.allclose(found["p"], [0.8, 0.1, 0.5])
+
+
+def test_the_metric_says_what_is_submitted_and_the_profile_may_say_otherwise(tmp_path: Path) -> None:
+    columns = pd.DataFrame({"id": ["a", "b", "c"], "red": "0", "green": "0", "blue": "0"})
+    assert make_form(CSV, NAMES, "log_loss", columns).holds == "probabilities"
+    assert make_form(CSV, NAMES, "macro_f1", columns).holds == "one_hot"
+    assert make_form(CSV, NAMES, "quadratic_kappa", columns[["id", "red"]]).holds == "label"
+    labels = CSV.model_copy(update={"submits": "labels"})
+    assert make_form(labels, NAMES, "roc_auc", columns[["id", "red"]]).holds == "label"
+    with pytest.raises(PackagingError, match="takes the probabilities of 3 classes"):
+        make_form(CSV, NAMES, "log_loss", columns[["id", "red"]])
+    found = write(tmp_path, columns, LABELS, metric="macro_f1")
+    assert found[["red", "green", "blue"]].to_numpy().tolist() == [[0, 0, 1], [1, 0, 0], [0, 1, 0]]
+
+
+def test_map_at_k_lists_the_likeliest_labels(tmp_path: Path) -> None:
+    sample = pd.DataFrame({"id": ["a", "b", "c"], "Id": "red green"})
+    assert write(tmp_path, sample, metric="map@2")["Id"].tolist() == ["blue red", "red green", "green red"]
+
+
+def test_a_stale_sample_is_told_exactly_and_the_user_chooses(tmp_path: Path) -> None:
+    sample = pd.DataFrame({"id": ["d", "a", "b"], "red": "0", "green": "0", "blue": "0"})
+    with pytest.raises(PackagingError, match=r"no image \('d'\).*no row in the sample \('c'\).*--unmatched sample"):
+        write(tmp_path, sample, metric="log_loss")
+    kept = write(tmp_path, sample, metric="log_loss", unmatched="sample", prior=np.array([0.5, 0.25, 0.25]))
+    assert kept["id"].tolist() == ["d", "a", "b"]
+    assert kept.loc[0, ["red", "green", "blue"]].tolist() == [0.5, 0.25, 0.25]
+    ours = write(tmp_path, sample, metric="log_loss", unmatched="images")
+    assert ours["id"].tolist() == ["a", "b", "c"]
+
+
+def test_ids_stay_text_whatever_they_look_like(tmp_path: Path) -> None:
+    ids = np.array(["NA", "00012", "null"])
+    (tmp_path / "sample.csv").write_text("id,label\n00012,0\nnull,0\nNA,0\n")
+    write_predictions(ids, LABELS, NAMES, CSV, tmp_path / "s.csv", read_sample(tmp_path / "sample.csv"))
+    assert (tmp_path / "s.csv").read_text() == "id,label\n00012,2\nnull,1\nNA,0\n"
+
+
+@pytest.mark.parametrize("broken", [PROBA * 2, PROBA[:2], np.full((3, 3), np.nan), LABELS])
+def test_unfit_probabilities_are_refused(broken: np.ndarray, tmp_path: Path) -> None:
+    with pytest.raises(PackagingError, match="probabilities must be"):
+        write_predictions(IDS, broken, NAMES, CSV, tmp_path / "s.csv", metric="log_loss")

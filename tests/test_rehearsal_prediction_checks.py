@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from submit_toy import toy_contest, toy_platform
 
 from kit.config import PlatformConfig, load_platform
 from kit.errors import RehearsalError
 from kit.packaging.archive import write_zip
+from kit.packaging.form import make_form
 from kit.platforms.predictions import write_predictions
 from kit.rehearsal.rehearse import Rehearsal, report_path
 from kit.rehearsal.rehearse_predictions import HiddenImages, hidden_images, rehearse_predictions
@@ -24,7 +26,8 @@ RESULT = load_platform("codabench-result").model_copy(update={"packages": {"nump
 
 
 def look(path: Path, platform: PlatformConfig, level: str = "check", labels: np.ndarray | None = None) -> Rehearsal:
-    return rehearse_predictions(path, platform, NAMES, HiddenImages(IDS, labels), level=level)
+    images = HiddenImages(IDS, labels, make_form(platform, NAMES))
+    return rehearse_predictions(path, platform, images, level=level)
 
 
 def failures(found: Rehearsal) -> list[str]:
@@ -109,9 +112,8 @@ def test_which_images_a_file_is_about(tmp_path: Path) -> None:
         hidden_images(None, CSV, contest)
     (tmp_path / "sample.csv").write_text("id,label\n007,0\n8,0\n")
     assert list(hidden_images(tmp_path / "sample.csv", CSV, contest).ids) == ["007", "8"]
-    (tmp_path / "other.csv").write_text("image,label\n")
-    with pytest.raises(RehearsalError, match="no column 'id'"):
-        hidden_images(tmp_path / "other.csv", CSV, contest)
+    (tmp_path / "other.csv").write_text("image,label\nNA,0\nnull,0\n")
+    assert list(hidden_images(tmp_path / "other.csv", CSV, contest).ids) == ["NA", "null"]
     np.savez(tmp_path / "hidden.npz", labels=np.arange(3)[:, None])
     found = hidden_images(tmp_path / "hidden.npz", toy_platform(), contest)
     assert found.labels is not None
@@ -124,3 +126,40 @@ def test_which_images_a_file_is_about(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(RehearsalError, match=r"gone.csv: there is no such file. Write it: kit predict"):
         look(tmp_path / "gone.csv", CSV)
+
+
+# ------------------------------------------------------------------------------------------------ probabilities
+def proba() -> np.ndarray:
+    right = 0.6 * np.eye(3)[LABELS] + 0.4 / 3
+    return right.astype(np.float32)
+
+
+@pytest.mark.parametrize("platform", [CSV, RESULT])
+def test_probabilities_pass_and_are_scored_by_the_metric(platform: PlatformConfig, tmp_path: Path) -> None:
+    path = tmp_path / "answer"
+    write_predictions(IDS, proba(), NAMES, platform, path, metric="log_loss")
+    images = HiddenImages(IDS, LABELS, make_form(platform, NAMES, "log_loss"))
+    found = rehearse_predictions(path, platform, images, metric="log_loss", level="run")
+    assert failures(found) == []
+    assert found.hidden == pytest.approx(-np.log(0.6 + 0.4 / 3), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "words"),
+    [
+        (lambda table: table.assign(red=table["red"] * 1.2), "sums", "sum to 1"),
+        (lambda table: table.assign(red=table["red"] - 1), "range", "not logits"),
+        (lambda table: table.assign(red=""), "numbers", "is no number"),
+        (lambda table: table.rename(columns={"red": "rot"}), "columns", "exactly"),
+        (lambda table: table[["id", "green", "red", "blue"]], "columns", "exactly"),
+        (lambda table: table.assign(red=0.4, green=0.3, blue=0.3), "answers differ", "alike"),
+    ],
+)
+def test_probabilities_that_would_be_refused(change, check: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "submission.csv"
+    write_predictions(IDS, proba(), NAMES, CSV, path, metric="log_loss")
+    change(pd.read_csv(path)).to_csv(path, index=False)
+    images = HiddenImages(IDS, LABELS, make_form(CSV, NAMES, "log_loss"))
+    found = rehearse_predictions(path, CSV, images, metric="log_loss", level="check")
+    assert failures(found) == [check]
+    assert words in next(c.wrong + c.figure for c in found.checks if not c.passed)

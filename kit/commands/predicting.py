@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 import numpy as np
-import pandas as pd
 
 from kit.config import ContestConfig, load_contest, load_platform
 from kit.data.sources.decoding_record import DecodingRecord
@@ -19,8 +18,10 @@ from kit.errors import PackagingError
 from kit.inference.answering import rows_a_batch
 from kit.options import contest_option, make_console, make_echo, root_option
 from kit.packaging import archive
+from kit.packaging.form import IN_WORDS, make_form, read_sample
 from kit.packaging.pack import MANIFEST
-from kit.platforms.predictions import as_in_sample, write_predictions
+from kit.packaging.rows import Unmatched, match_rows
+from kit.platforms.predictions import write_predictions
 from kit.rehearsal.batches import Feed, probabilities
 from kit.rehearsal.environment import platform_python
 from kit.rehearsal.interpreter import missing_packages, this_python
@@ -36,7 +37,11 @@ SHOWN = 20
 @contest_option
 @click.option("--runs-on", help="The platform that ZIP was packed for; what its manifest says by default.")
 @click.option("--platform", "platform_name", required=True, help="The platform that takes the predictions.")
-@click.option("--sample", type=click.Path(path_type=Path, exists=True), help="The contest's sample_submission.csv.")
+@click.option("--sample", type=click.Path(path_type=Path, exists=True),
+              help="The contest's sample_submission.csv: it decides columns, ids and order.")
+@click.option("--unmatched", type=click.Choice(["refuse", "sample", "images"]), default="refuse", show_default=True,
+              help="Rows of the sample without an image, or images without a row: refuse; write the sample's rows, "
+              "those without an image with the shares of the classes; or write the images' rows.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to write.")
 @root_option
 def predict(
@@ -46,10 +51,11 @@ def predict(
     runs_on: str | None,
     platform_name: str,
     sample: Path | None,
+    unmatched: Unmatched,
     out: Path,
     root: Path,
 ) -> None:
-    """Label IMAGES (whatever [data] test takes: a folder, zip, table or arrays) with a packed ZIP.
+    """Predict IMAGES (whatever [data] test takes: a folder, zip, table or arrays) with a packed ZIP.
 
     They are decoded as the training images were, a batch at a time. Damaged ones are decoded as far as they go; of
     the rest the class prior is predicted. Each is listed in OUT.images.txt.
@@ -62,10 +68,15 @@ def predict(
     stream = open_stream(config, test_images, workspace, record)
     for line in stream.notes:
         echo(f"  {line}")
-    table = pd.read_csv(sample, dtype={platform.id_column: str}, keep_default_na=False) if sample else None
+    table = read_sample(sample) if sample else None
+    form = make_form(platform, config.classes, config.metric, table)
+    echo(f"{platform.predictions_file}: {IN_WORDS[form.holds]}, columns {', '.join(form.header[:4])}")
     ids = stream.ids
-    if table is not None and platform.predictions_file.endswith(".csv"):
-        ids = as_in_sample(ids, table, platform)  # before the minutes that predicting takes
+    if table is not None and platform.predictions_file.endswith(".csv"):  # before the minutes that predicting takes
+        rows = match_rows(ids, table[form.id_column].to_numpy(dtype=str))
+        rows.taken(unmatched)
+        if not rows.whole:
+            echo(f"  {rows.message()}")
     python = platform_python(source, echo) if missing_packages(source) else this_python(source)
     with tempfile.TemporaryDirectory(prefix="kit-") as folder:
         archive.unpack(zip_path, Path(folder) / "zip")
@@ -73,8 +84,11 @@ def predict(
         proba, feed = probabilities(
             Path(folder) / "zip", batches, record.prior, source, python, Path(folder) / "run"
         )
-    write_predictions(ids, proba.argmax(axis=1), tuple(config.classes), platform, out, table)
-    echo(f"{out}: labels of {len(proba):,} images")
+    answers = proba if form.wants == "probabilities" else proba.argmax(axis=1)
+    prior = np.asarray(record.prior)
+    more: dict[str, Any] = {"metric": config.metric, "unmatched": unmatched, "prior": prior}
+    write_predictions(ids, answers, tuple(config.classes), platform, out, table, **more)
+    echo(f"{out}: {form.wants} of {len(proba):,} images")
     _list_damaged(ids, feed, out, echo)
 
 

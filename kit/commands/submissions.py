@@ -94,7 +94,7 @@ def rehearse(
     if platform.artefact == "predictions":
         images = hidden_images(sample, platform, config)
         result = rehearse_predictions(
-            zip_path, platform, config.classes, images, metric=config.metric, level=level, echo=make_echo(console)
+            zip_path, platform, images, metric=config.metric, level=level, echo=make_echo(console)
         )
     else:
         result = run_rehearsal(opened, zip_path, platform, level)

@@ -9,6 +9,8 @@ from typing import Any
 from kit import inference
 from kit.config import ContestConfig, PlatformConfig
 from kit.errors import PackagingError
+from kit.inference.columns import Spec
+from kit.packaging.form import make_form, submits
 
 CODE, ABOUT = "submission.ipynb", "kernel-metadata.json"
 MARGIN = 0.85
@@ -27,20 +29,25 @@ SUBMISSION = {submission!r}
 TEST = {test!r}
 sys.path.insert(0, SUBMISSION)
 import answering
+import columns
 import decode
 
 found = glob.glob(os.path.join(TEST, "**", "sample_submission.csv"), recursive=True)
 sample = pd.read_csv(found[0], dtype=str, keep_default_na=False)
 with open(os.path.join(SUBMISSION, "manifest.json"), encoding="utf-8") as file:
     images = json.load(file)["images"]
-ids = sample[{id_column!r}].tolist()
+id_column = {id_column!r} if {id_column!r} in sample.columns else sample.columns[0]
+ids = sample[id_column].tolist()
+others = [name for name in sample.columns if name != id_column]
+spec = {spec!r}
+if {auto!r}:
+    spec["names"] = columns.spelled(sample[others[0]].tolist(), spec["classes"])
 answers = answering.Answers(ids, images["prior"])
 
 
 def write(proba):
-    labels = proba.argmax(axis=1)
-    names = {names!r}
-    sample[{label_column!r}] = [names[label] for label in labels] if names else labels
+    for name, values in columns.filled(others, proba, spec).items():
+        sample[name] = values
     sample.to_csv({out!r}, index=False)
 
 
@@ -90,10 +97,10 @@ def notebook_files(
         submission=f"/kaggle/input/{slug}",
         test=f"/kaggle/input/{competition}",
         id_column=platform.id_column,
-        label_column=platform.label_column,
         out=platform.predictions_file,
         seconds=MARGIN * platform.max_seconds if platform.max_seconds else None,
-        names=list(contest.classes) if platform.label_form == "name" else None,
+        spec=_spec(platform, contest),
+        auto=platform.label_form == "auto",
     )
     cell: dict[str, Any] = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "source": code}
     python = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
@@ -112,5 +119,14 @@ def notebook_files(
     }
     jsons = {CODE: notebook, ABOUT: about}
     written = {name: (json.dumps(value, indent=1) + "\n").encode() for name, value in jsons.items()}
-    shipped = [Path(inference.__path__[0]) / name for name in ("answering.py", "decode.py")]
+    shipped = [Path(inference.__path__[0]) / name for name in ("answering.py", "columns.py", "decode.py")]
     return written | {path.name: path.read_bytes() for path in shipped}
+
+
+def _spec(platform: PlatformConfig, contest: ContestConfig) -> Spec:
+    """What the notebook fills the columns of its sample with, one of them or as many as there are classes."""
+    spec = make_form(platform, contest.classes, contest.metric).spec
+    wanted = submits(platform, contest.metric)
+    if wanted == "probabilities":
+        spec["one"] = "probability" if len(contest.classes) == 2 else "ranked"
+    return spec

@@ -19,6 +19,7 @@ from kit.ensemble.blend import Blend
 from kit.ensemble.compress.substitute import has_student
 from kit.errors import PackagingError
 from kit.inference import model
+from kit.metrics.registry import get_metric
 from kit.packaging.adaptation import adapting
 from kit.packaging.archive import stored_size, write_zip
 from kit.packaging.fastest import fastest
@@ -144,9 +145,9 @@ def _fixed_files(contest: ContestConfig, platform: PlatformConfig, named: Notebo
 def _model_file(platform: PlatformConfig) -> bytes:
     """model.py as it is, with one line more where the platform wants a class of another name."""
     data = Path(model.__file__).read_bytes()
-    if hasattr(model, platform.class_name):
-        return data
-    return data + f"{platform.class_name} = Model\n".encode()
+    if not hasattr(model.Model, platform.method):
+        data += f"Model.{platform.method} = Model.predict\n".encode()
+    return data if hasattr(model, platform.class_name) else data + f"{platform.class_name} = Model\n".encode()
 
 
 def _manifest(
@@ -166,7 +167,8 @@ def _manifest(
         "num_classes": len(contest.classes),
         "image_size": contest.image_size,
         "output": platform.output,
-        "submits": platform.submits,
+        "submits": "probabilities" if platform.submits == "probabilities" else "labels",
+        "exact": "probabilities" in (platform.submits, get_metric(contest.metric).takes),
         "max_seconds": platform.max_seconds,
         "recipes": [member.recipe for member in blend.members],
         "combiner": blend.combiner,

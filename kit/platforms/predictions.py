@@ -1,10 +1,9 @@
-"""Predictions handed in as a file, for platforms that take labels."""
+"""Predictions submitted as a file, in the form that the sample or the platform's profile asks for."""
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,82 +12,79 @@ from kit.artefact import write_bytes
 from kit.config import PlatformConfig
 from kit.errors import PackagingError
 from kit.packaging.archive import write_zip
+from kit.packaging.form import Form, make_form
+from kit.packaging.rows import Unmatched, match_rows
 
-
-def label_values(labels: np.ndarray, class_names: tuple[str, ...], platform: PlatformConfig) -> list[Any]:
-    """Labels (N,) as the platform spells them: numbers, or names of classes."""
-    return [class_names[label] for label in labels] if platform.label_form == "name" else labels.tolist()
-
-
-def predictions_table(
-    ids: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...], platform: PlatformConfig
-) -> pd.DataFrame:
-    """One row an image, with exactly the platform's two columns."""
-    values = label_values(labels, class_names, platform)
-    return pd.DataFrame({platform.id_column: ids, platform.label_column: values})
-
-
-def as_in_sample(ids: np.ndarray, sample: pd.DataFrame, platform: PlatformConfig) -> np.ndarray:
-    """The ids (N,) as sample_submission.csv spells them: as they are, or file names without their endings.
-
-    PackagingError where they are not those of the sample, each once.
-    """
-    if platform.id_column not in sample.columns:
-        raise PackagingError(
-            f"the sample has no column {platform.id_column!r}, but {', '.join(sample.columns)}. Fix id_column in the "
-            f"platform file"
-        )
-    ours, theirs = pd.Series(ids).astype(str), set(sample[platform.id_column].astype(str))
-    bare = ours.str.replace(r"\.[A-Za-z0-9]+$", "", regex=True)
-    if set(ours) != theirs and set(bare) == theirs:
-        ours = bare
-    if ours.duplicated().any():
-        raise PackagingError(f"every id must be there once, but {ours[ours.duplicated()].iloc[0]!r} is there twice")
-    missing, foreign = theirs - set(ours), set(ours) - theirs
-    if missing or foreign:
-        which = (
-            f"{len(missing):,} of {len(theirs):,} ids are missing" if missing else f"{len(foreign):,} ids are unknown"
-        )
-        example = sorted(missing or foreign)[0]
-        raise PackagingError(f"ids must be those of the sample, but {which} (such as {example!r}). Predict those files")
-    return ours.to_numpy(dtype=str)
-
-
-def fit_sample(table: pd.DataFrame, sample: pd.DataFrame, platform: PlatformConfig) -> pd.DataFrame:
-    """The table in the order of sample_submission.csv; PackagingError for other columns or ids."""
-    if list(table.columns) != list(sample.columns):
-        raise PackagingError(
-            f"columns must be {', '.join(sample.columns)}, but are {', '.join(table.columns)}. Fix id_column and "
-            f"label_column in the platform file"
-        )
-    table = table.assign(**{platform.id_column: as_in_sample(table[platform.id_column].to_numpy(), sample, platform)})
-    places = pd.Series(range(len(table)), index=table[platform.id_column])
-    return table.iloc[places.loc[sample[platform.id_column].astype(str)].to_numpy()].reset_index(drop=True)
+SUMS_TO = 1e-3
+"""How far the probabilities of a row may be from summing to 1."""
 
 
 def write_predictions(
     ids: np.ndarray,
-    labels: np.ndarray,
+    answers: np.ndarray,
     class_names: tuple[str, ...],
     platform: PlatformConfig,
     out: Path,
     sample: pd.DataFrame | None = None,
+    *,
+    metric: str = "accuracy",
+    unmatched: Unmatched = "refuse",
+    prior: np.ndarray | None = None,
 ) -> None:
-    """Write what is handed in: a CSV, or a zip with an array of labels in the order of `ids`.
+    """Write what is submitted: a CSV, or a zip with an array in the order of `ids`.
 
-    PackagingError where ids or labels do not fit the sample or the classes.
+    answers: labels (N,) int or probabilities (N, C), whichever the form is made from. sample: sample_submission.csv as
+    text. unmatched: see `kit.packaging.rows`; rows without an image get `prior` (C,), else the answers' mean.
+    PackagingError where ids or answers do not fit the sample or the classes.
     """
-    if labels.shape != ids.shape or labels.dtype.kind not in "iu":
-        raise PackagingError(
-            f"labels must be integers {ids.shape}, but got {labels.dtype} {labels.shape}. Predict again"
-        )
-    if len(labels) and not 0 <= labels.min() <= labels.max() < len(class_names):
-        raise PackagingError(f"labels must be 0 to {len(class_names) - 1}, but go up to {labels.max()}. Predict again")
+    form = make_form(platform, class_names, metric, sample)
+    _check(answers, ids, len(class_names), form)
     if platform.predictions_file.endswith(".csv"):
-        table = predictions_table(ids, labels, class_names, platform)
-        table = table if sample is None else fit_sample(table, sample, platform)
-        write_bytes(out, table.to_csv(index=False).encode())
+        if sample is not None:
+            rows = match_rows(ids, sample[form.id_column].to_numpy(dtype=str))
+            ids, places = rows.taken(unmatched)
+            answers = _filled(answers, places, _prior(answers, len(class_names), prior))
+        _check_twice(ids)
+        write_bytes(out, form.table(ids, answers).to_csv(index=False).encode())
         return
     buffer = io.BytesIO()
-    np.save(buffer, labels.astype(np.int64), allow_pickle=False)
+    np.save(buffer, answers.astype(np.int64 if form.wants == "labels" else np.float32), allow_pickle=False)
     write_zip(out, {platform.predictions_file: buffer.getvalue()})
+
+
+def _check(answers: np.ndarray, ids: np.ndarray, classes: int, form: Form) -> None:
+    if form.wants == "probabilities":
+        shape = (len(ids), classes)
+        if answers.shape != shape or answers.dtype.kind != "f" or not np.isfinite(answers).all():
+            raise PackagingError(
+                f"probabilities must be finite numbers {shape}, but got {answers.dtype} {answers.shape}. Predict again"
+            )
+        if len(answers) and (answers.min() < 0 or np.abs(answers.sum(axis=1) - 1).max() > SUMS_TO):
+            raise PackagingError("probabilities must be 0 or more, and sum to 1 a row, but do not. Predict again")
+        return
+    if answers.shape != ids.shape or answers.dtype.kind not in "iu":
+        raise PackagingError(
+            f"labels must be integers {ids.shape}, but got {answers.dtype} {answers.shape}. Predict again"
+        )
+    if len(answers) and not 0 <= answers.min() <= answers.max() < classes:
+        raise PackagingError(f"labels must be 0 to {classes - 1}, but go up to {answers.max()}. Predict again")
+
+
+def _check_twice(ids: np.ndarray) -> None:
+    unique, counts = np.unique(ids, return_counts=True)
+    if len(unique) < len(ids):
+        raise PackagingError(f"every id must be there once, but {str(unique[counts.argmax()])!r} is there twice")
+
+
+def _prior(answers: np.ndarray, classes: int, prior: np.ndarray | None) -> np.ndarray:
+    if prior is not None:
+        return prior
+    if not len(answers):
+        return np.full(classes, 1 / classes)
+    return answers.mean(axis=0) if answers.ndim == 2 else np.bincount(answers, minlength=classes) / len(answers)
+
+
+def _filled(answers: np.ndarray, places: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """Answers by the place of each row's image; the prior, or its likeliest class, where there is none."""
+    nothing = prior[None].astype(answers.dtype) if answers.ndim == 2 else np.array([prior.argmax()], answers.dtype)
+    return np.concatenate([answers, nothing])[places]

@@ -57,7 +57,10 @@ def _facts(platform: PlatformConfig) -> dict[str, str]:
     if platform.marker:
         facts["marker"] = f"an empty file {platform.marker!r} beside model.py"
     if platform.artefact != "code":
-        facts["columns"] = f"{platform.id_column}, {platform.label_column} (labels by {platform.label_form})"
+        facts["columns"] = f"those of the sample; {platform.id_column}, {platform.label_column} without one"
+        facts["submits"] = (
+            "what the contest's metric takes" if platform.submits == "auto" else platform.submits
+        ) + f" (labels by {'what the sample shows' if platform.label_form == 'auto' else platform.label_form})"
     if platform.artefact != "predictions":
         facts |= _limits(platform)
     facts["size"] = f"at most {platform.max_mb:,.0f} MB" if platform.max_mb else "no limit known"

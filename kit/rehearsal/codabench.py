@@ -26,9 +26,10 @@ class Scored:
     scores: dict[str, float]
 
 
-def settings(platform: PlatformConfig) -> dict[str, str]:
-    """What the ingestion program has to know of a platform's entry point."""
+def settings(platform: PlatformConfig, method: str = "") -> dict[str, str]:
+    """What the ingestion program has to know of a platform's entry point; another `method` is called where given."""
     return {
+        "method": method or platform.method,
         "class_name": platform.class_name,
         "constructor": platform.constructor,
         "input": platform.input,
@@ -53,14 +54,22 @@ def run_hidden(
 
 
 def run_prediction(
-    submission: Path, images: np.ndarray, platform: PlatformConfig, python: Interpreter, scratch: Path
+    submission: Path,
+    images: np.ndarray,
+    platform: PlatformConfig,
+    python: Interpreter,
+    scratch: Path,
+    method: str = "",
 ) -> Outcome:
-    """The first run alone: labels of images (n, S, S, 3) uint8 in `scratch/output/predictions.npy`."""
+    """The first run alone: what the class answers of images (n, S, S, 3) uint8 in `scratch/output/predictions.npy`.
+
+    method: of the class; the platform's where it is not given.
+    """
     folders = {name: scratch / name for name in ("program", "input", "output")}
     for folder in folders.values():
         folder.mkdir(parents=True)
     shutil.copy(ingestion.__file__, folders["program"])
-    (folders["program"] / "settings.json").write_text(json.dumps(settings(platform)))
+    (folders["program"] / "settings.json").write_text(json.dumps(settings(platform, method)))
     np.savez(folders["input"] / "images.npz", images=images)
     return run_isolated(_prediction_job(submission, folders), python, limits_of(platform))
 

@@ -14,6 +14,7 @@ import pandas as pd
 from PIL import Image
 
 from kit.config import PlatformConfig
+from kit.packaging.form import Form, make_form
 from kit.packaging.notebook import ABOUT
 from kit.rehearsal.checks import Check, failed, judge, passed
 from kit.rehearsal.codabench import limits_of
@@ -36,6 +37,7 @@ def try_notebook(
     submission: Path,
     reference: Reference,
     class_names: Sequence[str],
+    metric: str,
     platform: PlatformConfig,
     python: Interpreter,
     scratch: Path,
@@ -53,23 +55,24 @@ def try_notebook(
     checks = [judge("notebook: internet", not online, "on" if online else "off", wrong)]
     code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
     places = Places(submission, f"/kaggle/input/{dataset.partition('/')[2]}", f"/kaggle/input/{competition}")
-    trial = _trial(reference, TRIED)
-    outcome, written = _run(code, trial, places, platform, python, scratch / "some")
+    trial, form = _trial(reference, TRIED), make_form(platform, class_names, metric)
+    outcome, written = _run(code, trial, places, form, platform, python, scratch / "some")
     ended = _ended(outcome, written, platform)
     if ended is not None or not written.is_file():
         return [*checks, ended or failed("notebook: runs", "no answer", "it writes nothing")]
-    found, given = check_predictions(written, platform, class_names, trial.ids)
+    found, given = check_predictions(written, platform, form, trial.ids)
     checks += [Check(f"notebook: {c.name}", c.passed, c.figure, c.wrong, c.shown) for c in found]
     if given is None:
         return checks
     known = trial.labels >= 0
-    right = float((given == trial.labels)[known].mean())
+    said = given if given.ndim == 1 else given.argmax(axis=1)
+    right = float((said == trial.labels)[known].mean())
     figure = f"{right:.1%} of {known.sum()} right in {outcome.seconds:.0f} s"
     wrong = "its answers belong to other images. Look at how it pairs files and ids"
     checks.append(judge("notebook: answers", right > 1.5 / reference.num_classes, figure, wrong, "a low score"))
     many = int(min(MANY, MANY_SECONDS / max(_seconds(outcome) / TRIED, 1e-9)))
     if many > TRIED:
-        outcome, written = _run(code, _trial(reference, many), places, platform, python, scratch / "many")
+        outcome, written = _run(code, _trial(reference, many), places, form, platform, python, scratch / "many")
         figure = f"{many:,} images in {outcome.seconds:.0f} s, at most {outcome.peak_mb:,.0f} MB"
         checks.append(_ended(outcome, written, platform) or passed("notebook: many images", figure))
     return checks
@@ -114,7 +117,13 @@ def _png(image: np.ndarray) -> bytes:
 
 
 def _run(
-    code: str, trial: Trial, places: Places, platform: PlatformConfig, python: Interpreter, scratch: Path
+    code: str,
+    trial: Trial,
+    places: Places,
+    form: Form,
+    platform: PlatformConfig,
+    python: Interpreter,
+    scratch: Path,
 ) -> tuple[Outcome, Path]:
     """The notebook's code among a contest's files; how it ended, and where its answer should lie."""
     for name in ("contest/test", "code", "working"):
@@ -122,7 +131,7 @@ def _run(
     for one, content in zip(trial.ids, trial.files):
         if content:
             (scratch / "contest" / "test" / f"{one}.png").write_bytes(content)
-    sample = pd.DataFrame({platform.id_column: trial.ids, platform.label_column: 0})
+    sample = pd.DataFrame({form.id_column: trial.ids, **dict.fromkeys(form.columns, 0)})
     sample.to_csv(scratch / "contest" / "sample_submission.csv", index=False)
     mounts = (
         Mount(places.submission, places.dataset),

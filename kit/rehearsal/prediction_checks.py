@@ -13,30 +13,37 @@ import pandas as pd
 from kit.config import PlatformConfig
 from kit.errors import RehearsalError, did_you_mean
 from kit.packaging.archive import escapes
+from kit.packaging.form import IN_WORDS, Form, read_answers
 from kit.rehearsal.checks import Check, failed, judge, passed
 
 REFUSED = "the file is refused"
 
 
 def check_predictions(
-    path: Path, platform: PlatformConfig, class_names: Sequence[str], ids: np.ndarray
+    path: Path, platform: PlatformConfig, form: Form, ids: np.ndarray
 ) -> tuple[list[Check], np.ndarray | None]:
-    """The checks of a file, and its labels (N,) int64 in the order of `ids` where all hold."""
+    """The checks of a file, and its answers in the order of `ids` where all hold.
+
+    Labels (N,) int64, or probabilities (N, C) where the form is made of those.
+    """
     if not path.is_file():
         raise RehearsalError(f"{path}: there is no such file. Write it: kit predict ZIP IMAGES --out {path}")
     size = path.stat().st_size / 1e6
     fits = not platform.max_mb or size <= platform.max_mb
     figure = f"{size:.1f} MB" + (f" (limit {platform.max_mb:g} MB)" if platform.max_mb else "")
-    checks = [judge("size", fits, figure, "too big: labels alone are wanted, no probabilities", REFUSED)]
+    checks = [judge("size", fits, figure, "too big: give numbers fewer digits, or labels alone", REFUSED)]
     if platform.predictions_file.endswith(".csv"):
-        found, labels = _read_csv(path, platform, class_names, ids)
+        found, answers = _read_csv(path, form, ids)
     else:
-        found, labels = _read_array(path, platform)
+        found, answers = _read_array(path, platform)
     checks += found
-    if labels is None:
+    if answers is None:
         return checks, None
-    checks += _judge_labels(labels, len(ids), len(class_names))
-    return checks, labels.astype(np.int64) if all(check.passed for check in checks) else None
+    if form.wants == "probabilities":
+        checks += _judge_probabilities(answers, len(ids), len(form.names), form)
+        return checks, answers if all(check.passed for check in checks) else None
+    checks += _judge_labels(answers, len(ids), len(form.names))
+    return checks, answers.astype(np.int64) if all(check.passed for check in checks) else None
 
 
 def _read_array(path: Path, platform: PlatformConfig) -> tuple[list[Check], np.ndarray | None]:
@@ -61,32 +68,56 @@ def _read_array(path: Path, platform: PlatformConfig) -> tuple[list[Check], np.n
     return [passed("zip", f"{name} at the root"), passed("array", f"{labels.dtype} {labels.shape}")], labels
 
 
-def _read_csv(
-    path: Path, platform: PlatformConfig, class_names: Sequence[str], ids: np.ndarray
-) -> tuple[list[Check], np.ndarray | None]:
-    """Labels of a CSV in the order of `ids`."""
+def _read_csv(path: Path, form: Form, ids: np.ndarray) -> tuple[list[Check], np.ndarray | None]:
+    """Labels or probabilities of a CSV in the order of `ids`."""
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         return [failed("csv", "cannot be read", f"no CSV ({error}). Make it: kit predict", REFUSED)], None
-    wanted = [platform.id_column, platform.label_column]
+    wanted = list(form.header)
     if list(table.columns) != wanted:
         wrong = f"columns must be exactly {', '.join(wanted)}. Write it without an index: to_csv(index=False)"
         shown = f"unexpected column {next((c for c in table.columns if c not in wanted), wanted[-1])!r}"
         return [failed("columns", ", ".join(map(str, table.columns)), wrong, shown)], None
-    checks = [passed("columns", ", ".join(wanted)), _judge_ids(table[platform.id_column], ids)]
+    checks = [passed("columns", _listed(wanted)), _judge_ids(table[form.id_column], ids)]
     if not checks[-1].passed:
         return checks, None
-    values = table.set_index(platform.id_column)[platform.label_column].loc[ids].to_numpy()
-    known = {name: place for place, name in enumerate(class_names)}
-    if platform.label_form == "index":
-        known = {str(place): place for place in range(len(class_names))}
-    foreign = sorted({value for value in values if value not in known})
-    wrong = f"labels must be {'names of classes' if platform.label_form == 'name' else 'whole numbers'}." + (
-        did_you_mean(foreign[0], list(known)) if foreign else ""
-    )
-    checks.append(judge("label form", not foreign, ", ".join(foreign[:3]) or platform.label_form, wrong, REFUSED))
-    return checks, None if foreign else np.array([known[value] for value in values], dtype=np.int64)
+    answers, wrong = read_answers(form, table.set_index(form.id_column).loc[ids].reset_index())
+    if form.wants == "probabilities":
+        rule = f"each row must hold {IN_WORDS[form.holds]}, as numbers"
+        return [*checks, judge("numbers", answers is not None, wrong or IN_WORDS[form.holds], rule, REFUSED)], answers
+    by_number = form.names[0] == "0"
+    rule = f"labels must be {'whole numbers' if by_number else 'names of classes'}, {IN_WORDS[form.holds]}."
+    rule += did_you_mean(wrong.partition(", ")[0], list(form.names)) if wrong else ""
+    figure = wrong or ("index" if by_number else "name")
+    return [*checks, judge("label form", answers is not None, figure, rule, REFUSED)], answers
+
+
+def _listed(columns: Sequence[str]) -> str:
+    return ", ".join(columns[:6]) + (f", ... {len(columns) - 6:,} more" if len(columns) > 6 else "")
+
+
+def _judge_probabilities(answers: np.ndarray, rows: int, classes: int, form: Form) -> list[Check]:
+    shape = (rows, classes)
+    numbers = answers.dtype.kind == "f"
+    checks = [
+        judge("shape", answers.shape == shape, str(answers.shape), f"must be {shape}: a probability a class"),
+        judge("dtype", numbers, str(answers.dtype), "probabilities must be floats. Write predict_proba's answer"),
+    ]
+    if not all(check.passed for check in checks) or not rows:
+        return checks
+    low, high = float(answers.min()), float(answers.max())
+    inside = bool(np.isfinite(answers).all()) and low >= 0 and high <= 1
+    checks.append(judge("range", inside, f"{low:.3g} to {high:.3g}", "probabilities must be 0 to 1, not logits"))
+    if not inside:
+        return checks
+    sums = answers.sum(axis=1)
+    whole = form.holds == "ranked" or bool(np.abs(sums - 1).max() <= 1e-3)
+    figure = f"{sums.min():.4f} to {sums.max():.4f}"
+    checks.append(judge("sums", whole, figure, "the probabilities of a row must sum to 1", "a low score"))
+    likely = len(np.unique(answers.argmax(axis=1)))
+    varied = rows < 3 or bool(np.ptp(answers, axis=0).max() > 0)
+    return [*checks, judge("answers differ", varied, f"{likely} of {classes} classes likeliest", "all rows are alike")]
 
 
 def _judge_ids(given: pd.Series, ids: np.ndarray) -> Check:

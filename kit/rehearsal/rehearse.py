@@ -132,7 +132,9 @@ def rehearse(
         checks, outcome = _run(submission, reference, platform, python, scratch)
         checks = [*static, *checks, *_conduct(outcome)]
         if platform.artefact == "notebook":
-            checks += try_notebook(submission, reference, contest.classes, platform, python, scratch / "kaggle")
+            checks += try_notebook(
+                submission, reference, contest.classes, contest.metric, platform, python, scratch / "kaggle"
+            )
         hidden, forms = None, dict[str, float]()
         if contest.data.kind == "practice":
             scored = run_hidden(submission, *hidden_test(contest.seed), platform, python, scratch / "codabench")

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from kit.artefact import read_npz, sha256_file
 from kit.config import ContestConfig, PlatformConfig
 from kit.data.practice.contest import hidden_test
 from kit.echo import Echo
 from kit.errors import RehearsalError
+from kit.metrics.registry import get_metric
+from kit.packaging.form import Form, make_form, read_sample
 from kit.rehearsal.checks import Check, failed, passed
 from kit.rehearsal.codabench import run_scoring
 from kit.rehearsal.environment import platform_python
@@ -31,6 +31,8 @@ class HiddenImages:
     """(N,) str, in the order that the platform scores them in."""
     labels: np.ndarray | None
     """(N,) int64, where somebody knows them."""
+    form: Form
+    """What the file holds of them."""
 
 
 def hidden_images(sample: Path | None, platform: PlatformConfig, contest: ContestConfig) -> HiddenImages:
@@ -38,34 +40,31 @@ def hidden_images(sample: Path | None, platform: PlatformConfig, contest: Contes
 
     RehearsalError where nothing says it.
     """
+    asked = contest.classes, contest.metric
     if sample is None and contest.data.kind == "practice":
         labels = hidden_test(contest.seed)[1]
-        return HiddenImages(np.arange(len(labels)).astype(str), labels)
+        return HiddenImages(np.arange(len(labels)).astype(str), labels, make_form(platform, *asked))
     if sample is None:
         raise RehearsalError(
             f"{platform.name}: which images the file is about must be known. Give --sample sample_submission.csv, or "
             f"an npz with ids or labels"
         )
     if sample.suffix == ".csv":
-        table = pd.read_csv(sample, dtype=str, keep_default_na=False)
-        if platform.id_column not in table:
-            raise RehearsalError(
-                f"{sample}: has no column {platform.id_column!r}, but {', '.join(table.columns)}. Fix id_column in "
-                f"the platform file"
-            )
-        return HiddenImages(table[platform.id_column].to_numpy(dtype=str), None)
+        table = read_sample(sample)
+        form = make_form(platform, *asked, table)
+        return HiddenImages(table[form.id_column].to_numpy(dtype=str), None, form)
     arrays = read_npz(sample)
     truth = arrays["labels"].reshape(-1) if "labels" in arrays else None
     counts = [len(arrays[key]) for key in ("ids", "labels", "images") if key in arrays]
     if not counts:
         raise RehearsalError(f"{sample}: must hold ids, labels or images, but holds {', '.join(arrays)}. Fix it")
-    return HiddenImages(arrays.get("ids", np.arange(counts[0])).astype(str), truth)
+    ids = arrays.get("ids", np.arange(counts[0])).astype(str)
+    return HiddenImages(ids, truth, make_form(platform, *asked))
 
 
 def rehearse_predictions(
     path: Path,
     platform: PlatformConfig,
-    class_names: Sequence[str],
     images: HiddenImages,
     *,
     metric: str = "accuracy",
@@ -77,18 +76,22 @@ def rehearse_predictions(
     level: "check" reads it; "run" also scores it in this Python, "platform" in the platform's environment.
     """
     report_path(path).unlink(missing_ok=True)
-    checks, labels = check_predictions(path, platform, class_names, images.ids)
+    checks, answers = check_predictions(path, platform, images.form, images.ids)
     hidden, isolation = None, "not run"
-    if labels is not None and level != "check":
+    if answers is not None and images.labels is not None:
+        proba = answers if answers.ndim == 2 else np.eye(len(images.form.names))[answers]
+        hidden = get_metric(metric).score(images.labels, proba)
+    if answers is not None and answers.ndim == 1 and level != "check":
         python = platform_python(platform, echo) if level == "platform" else this_python(platform)
         with tempfile.TemporaryDirectory(prefix="kit-") as folder:
-            truth = images.labels if images.labels is not None else np.zeros_like(labels)
+            truth = images.labels if images.labels is not None else np.zeros_like(answers)
             (Path(folder) / "output").mkdir()
-            np.save(Path(folder) / "output" / "predictions.npy", labels)
+            np.save(Path(folder) / "output" / "predictions.npy", answers)
             outcome, scores = run_scoring(truth, platform, python, Path(folder))
         isolation = outcome.isolation
-        hidden = scores.get(metric) if images.labels is not None else None
         checks.append(_score_check(scores, hidden, metric, outcome.stderr))
+    elif hidden is not None:
+        checks.append(passed("scored", f"{metric} {hidden:.4f}"))
     made = Rehearsal(path, sha256_file(path), platform.name, level or "run", isolation, tuple(checks), hidden)
     if level != "check":
         made.to_json(report_path(path))

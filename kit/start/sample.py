@@ -9,6 +9,7 @@ import pandas as pd
 
 from kit.config import PlatformConfig, load_platform
 from kit.errors import DataError
+from kit.inference.columns import class_of_columns
 
 BASE = "kaggle-csv"
 
@@ -39,9 +40,13 @@ def read_sample(path: Path, classes: tuple[str, ...]) -> Asked:
         )
     base, doubts = load_platform(BASE), []
     if len(columns) > 2:
+        try:
+            class_of_columns(columns[1:], classes)
+        except ValueError as error:
+            doubts.append(f"{error}.")
         doubts.append(
-            f"The sample has {len(columns) - 1} columns beside the ids ({', '.join(columns[1:4])}, ...): it asks for a "
-            f"probability a class. Check that `kit predict --help` writes that form."
+            'The sample has a column a class: set metric to what the contest judges by, such as metric = "log_loss" or '
+            '"roc_auc", for probabilities.'
         )
     values = set(table[columns[1]])
     form = "name" if values & set(classes) and not all(name.isdigit() for name in classes) else "index"

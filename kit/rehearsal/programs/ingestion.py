@@ -29,7 +29,7 @@ def main(input_folder: str, output_folder: str, program_folder: str, submission_
         import tensorflow
 
         X = tensorflow.constant(X)
-    labels = np.asarray(submission.predict(X))
+    labels = np.asarray(getattr(submission, settings.get("method", "predict"))(X))
     np.save(os.path.join(output_folder, "predictions.npy"), labels, allow_pickle=False)
     with open(os.path.join(output_folder, "metadata.json"), "w", encoding="utf-8") as file:
         json.dump({"seconds": time.time() - start, "rows": len(labels)}, file)
