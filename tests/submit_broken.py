@@ -77,6 +77,13 @@ BROKEN: dict[str, Broken] = {
     "scaled twice": Broken("scaled twice", model(("/ 255", "/ 255 / 255"))),
     "not scaled": Broken("not scaled", model(("/ 255\n", "\n        X = X % 1.0001\n"))),
     "float labels": Broken("float labels", model((LAST, "return scores.argmax(axis=1).astype(float)"))),
+    "names of classes": Broken(
+        "not their names", model((LAST, "return np.array(['a', 'b', 'c'])[scores.argmax(axis=1)]"))
+    ),
+    "never returns": Broken("never returns", predict("while True:\n    pass")),
+    "waits forever": Broken("never returns", predict("time.sleep(1e6)", "import time")),
+    "labels for probabilities": Broken("a probability a class", model(), {"submits": "probabilities"}),
+    "logits for probabilities": Broken("of sum 1", model((LAST, "return scores")), {"submits": "probabilities"}),
     "one-hot": Broken("one-hot", model((LAST, "return np.eye(3, dtype=int)[scores.argmax(axis=1)]"))),
     "labels from 1": Broken("labels must be 0 to 2", model((LAST, "return scores.argmax(axis=1) + 1"))),
     "cuda": Broken(

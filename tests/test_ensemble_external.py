@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -82,3 +84,11 @@ def test_broken_predictions_are_refused_by_name(tmp_path, words):
     with pytest.raises(EnsembleError, match=words) as caught:
         load_external(path, RUNS[1], NAMES)
     assert path.name in str(caught.value)
+
+
+def test_ids_that_look_like_missing_values_stay_text(tmp_path):
+    ids = np.array([*RUNS[0].ids[:-3], "NA", "nan", "null"])  # in order, as a run's are
+    run = replace(RUNS[0], ids=ids)
+    found = load_external(write_csv(tmp_path / "other.csv", run=run), run, NAMES)
+    assert found.ids.tolist() == ids.tolist()
+    assert np.allclose(softmax(found.logits[:, 0]), softmax(run.logits[:, 0]), atol=1e-4)

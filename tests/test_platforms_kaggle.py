@@ -86,7 +86,7 @@ def test_a_missing_package_or_file_is_told(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "s.csv").write_text("")
     rehearsed(tmp_path / "s.csv")
-    with pytest.raises(UploadError, match="pip install kaggle"):
+    with pytest.raises(UploadError, match=r"submission-kit\[kaggle\]"):
         submit(tmp_path / "s.csv", "c", "m")
 
 
@@ -98,3 +98,14 @@ def test_what_was_not_rehearsed_or_failed_is_not_handed_in(command: Path, tmp_pa
     with pytest.raises(UploadError, match="must be rehearsed"):
         submit(tmp_path / "s.csv", "the-contest", "try")
     assert not command.exists()
+
+
+def test_a_command_that_cannot_start_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Path
+) -> None:
+    (tmp_path / "kaggle").write_text(f"#!{sys.executable}\nimport a_module_that_is_not_there\n")
+    with pytest.raises(UploadError, match=r"imports a_module_that_is_not_there.*submission-kit\[kaggle\].*six"):
+        submit(tmp_path / "s.csv", "the-contest", "try")
+    (tmp_path / "kaggle").unlink()
+    with pytest.raises(UploadError, match=r"submission-kit\[kaggle\]"):
+        submit(tmp_path / "s.csv", "the-contest", "try")

@@ -89,16 +89,21 @@ def _read(path: Path, class_names: Sequence[str]) -> dict[str, np.ndarray]:
 
 def _read_csv(path: Path, class_names: Sequence[str]) -> dict[str, np.ndarray]:
     try:
-        table = pd.read_csv(path, dtype={"id": str})
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)  # an id may be NA, null or 00012
     except (OSError, ValueError) as error:
         raise EnsembleError(f"{path}: not a readable CSV ({error}). Write it again") from error
     for columns in (list(class_names), [str(number) for number in range(len(class_names))]):
         if {"id", *columns} <= set(table.columns):
-            return {"ids": table["id"].to_numpy(dtype=str), "proba": table[columns].to_numpy()}
+            return {"ids": table["id"].to_numpy(dtype=str), "proba": _numbers(table[columns])}
     raise EnsembleError(
         f"{path}: needs a column id and one a class ({', '.join(class_names)}), but has "
         f"{', '.join(map(str, table.columns))}. Rename the columns"
     )
+
+
+def _numbers(table: pd.DataFrame) -> np.ndarray:
+    """Text as float64; NaN where it is no number, which is told of later."""
+    return table.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
 
 
 def _rows(path: Path, ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:

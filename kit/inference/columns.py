@@ -9,12 +9,11 @@ column holds ("label", "probability" or "ranked"), "many": what columns of class
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Dict, List, Sequence
 
 import numpy as np
 
-Spec = dict[str, Any]
+Spec = Dict[str, Any]
 
 
 def bare(name: str) -> str:
@@ -22,7 +21,7 @@ def bare(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.casefold())
 
 
-def class_of_columns(columns: Sequence[str], classes: Sequence[str]) -> list[int]:
+def class_of_columns(columns: Sequence[str], classes: Sequence[str]) -> List[int]:
     """The class of each column, by name, spelled otherwise or by number; ValueError for other columns."""
     every = list(range(len(classes)))
     for spelled in (str, bare):
@@ -47,11 +46,11 @@ def class_of_columns(columns: Sequence[str], classes: Sequence[str]) -> list[int
 
 def spelled(values: Sequence[str], classes: Sequence[str]) -> List[str]:
     """Each class as the sample's labels are spelled: by name where one of `values` holds a name, else by number."""
-    words = {word for value in values for word in [value] + value.split(" ")}
+    words = {word for value in values for word in [value, *value.split(" ")]}
     return list(classes) if words & set(classes) else [str(number) for number in range(len(classes))]
 
 
-def filled(columns: Sequence[str], answers: np.ndarray, spec: Spec) -> dict[str, list[Any]]:
+def filled(columns: Sequence[str], answers: np.ndarray, spec: Spec) -> Dict[str, List[Any]]:
     """What each column holds of answers: labels (N,) int, or probabilities (N, C), which give labels too."""
     holds, names = spec["one" if len(columns) == 1 else "many"], spec["names"]
     labels = answers if answers.ndim == 1 else answers.argmax(axis=1)

@@ -1,4 +1,4 @@
-"""Handing a file in on Kaggle, through the command of its own package (pip install kaggle).
+"""Submitting a file on Kaggle, through the command of its own package (the extra `kaggle`).
 
 Credentials are that package's: $KAGGLE_USERNAME and $KAGGLE_KEY, or ~/.kaggle/kaggle.json; they are neither read nor
 printed here.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shutil
 import subprocess
 import time
@@ -19,16 +20,23 @@ from kit.errors import UploadError
 from kit.platforms.upload import check_report
 
 DONE = ("complete", "error")
+INSTALL = 'Install it with what it imports: pip install "submission-kit[kaggle]" (or: pip install kaggle six)'
+"""kaggle 2.2 imports six and does not require it."""
 
 
 def kaggle(arguments: list[str]) -> str:
     """Standard output of the `kaggle` command; UploadError in its words otherwise."""
     command = shutil.which("kaggle")
     if command is None:
-        raise UploadError("handing in on Kaggle needs its package. Install it: pip install kaggle")
+        raise UploadError(f"submitting on Kaggle needs its package. {INSTALL}")
     done = subprocess.run([command, *arguments], capture_output=True, text=True)
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()
+        if missing := re.search(r"No module named '([\w.]+)'", done.stderr):
+            raise UploadError(
+                f"the kaggle command cannot start: it imports {missing[1]}, which its package does not bring along. "
+                f"{INSTALL}"
+            )
         raise UploadError(
             f"kaggle {' '.join(arguments[:2])}: {lines[-1] if lines else 'failed'}. Fix it and try again"
         )

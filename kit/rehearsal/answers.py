@@ -28,9 +28,17 @@ class Answers:
     around: Surroundings
     agree: float = LABELS_AGREE
     """LABELS_AGREE or ADAPTED_AGREE."""
+    probabilities: bool = False
+    """Whether the class returns probabilities."""
 
     def array(self, name: str) -> np.ndarray | None:
-        """The answer to a question, or None where there is none."""
+        """The answer to a question, or None where there is none; of probabilities (N, C) the likeliest class."""
+        found = self.raw(name)
+        probabilities = self.probabilities and found is not None and found.ndim == 2
+        return found.argmax(axis=1) if probabilities and found is not None and found.shape[1] else found
+
+    def raw(self, name: str) -> np.ndarray | None:
+        """The answer to a question as it was given, or None where there is none."""
         try:
             return np.load(self.folder / f"{name}.npy", allow_pickle=False)
         except (OSError, ValueError, EOFError):

@@ -25,6 +25,8 @@ WRONG = {
     "shape": "predict must return one label an image, shape (N,)",
     "one-hot": "predict returns one-hot or probabilities. Return argmax(axis=1), shape (N,)",
     "dtype": "float labels: they must be integers. Return labels.astype(int)",
+    "names": "labels must be integers, the numbers of the classes, not their names. Return places in the class list",
+    "probabilities": "predict must return a probability a class, shape (N, C), each row of sum 1",
     "some": "labels depend on which images come together: the network is in training mode, or statistics of "
     "the batch are used. Call eval()",
     "again": "random output: two equal calls give different labels. Call eval(), draw nothing at random",
@@ -53,11 +55,14 @@ WRONG = {
 
 def judge_answers(answers: Answers, questions: Questions, platform: PlatformConfig) -> list[Check]:
     """All checks; those that cannot be made because an earlier one failed are left out."""
+    if answers.results.get("first", {}).get("error") == "NeverReturns":
+        return [failed("predicts", *(answers.error("first") or ("", "")))]
     for name, title in (("load", "loads"), ("all", "predicts")):
         problem = answers.error(name)
         if problem:
             return [failed(title, *problem)]
-    checks = [passed("loads", f"{answers.results['load']['seconds']:.1f} s"), *_kind(answers, questions)]
+    kind = _probabilities if platform.submits == "probabilities" else _kind
+    checks = [passed("loads", f"{answers.results['load']['seconds']:.1f} s"), *kind(answers, questions)]
     if all(check.passed for check in checks):
         checks += [*_forms(answers, questions), *_sizes(answers, questions), *_values(answers, questions)]
         checks += _members(answers, questions)
@@ -74,10 +79,32 @@ def _kind(answers: Answers, questions: Questions) -> Iterator[Check]:
     yield judge("shape", fine, f"{found['type']} {shape}", wrong, "a score of 0, or a crash in scoring")
     if not fine or labels is None:
         return
-    yield judge("dtype", labels.dtype.kind in "iu", str(labels.dtype), WRONG["dtype"], "often a score of 0")
+    whole = labels.dtype.kind in "iu"
+    wrong = WRONG["dtype" if labels.dtype.kind in "fcb" else "names"]
+    yield judge("dtype", whole, str(labels.dtype), wrong, "often a score of 0")
+    if not whole and labels.dtype.kind not in "fb":  # names, dates: nothing to compare with numbers
+        return
     inside = bool(np.isin(labels, np.arange(classes)).all())
     span = f"{labels.min()} to {labels.max()}"
     yield judge("range", inside, span, f"labels must be 0 to {classes - 1}, but got {span}", "a low score")
+
+
+def _probabilities(answers: Answers, questions: Questions) -> Iterator[Check]:
+    """Shape, type and range of probabilities of all images."""
+    found, proba = answers.results["all"], answers.raw("all")
+    shape, wanted = tuple(found["shape"]), (len(questions.reference.images), questions.reference.num_classes)
+    fine = shape == wanted and proba is not None and proba.shape == shape
+    yield judge("shape", fine, f"{found['type']} {shape}", WRONG["probabilities"], "a crash in scoring")
+    if not fine or proba is None:
+        return
+    floats = proba.dtype.kind == "f"
+    yield judge("dtype", floats, str(proba.dtype), WRONG["probabilities"], "a crash in scoring")
+    if not floats:
+        return
+    sums = proba.sum(axis=1)
+    sound = bool(np.isfinite(proba).all()) and proba.min() >= 0 and float(np.abs(sums - 1).max()) <= 1e-3
+    figure = f"{proba.min():.3g} to {proba.max():.3g}, rows of sum {sums.min():.3f} to {sums.max():.3f}"
+    yield judge("range", sound, figure, WRONG["probabilities"], "a low score")
 
 
 def _forms(answers: Answers, questions: Questions) -> Iterator[Check]:

@@ -234,7 +234,7 @@ def _judge(
     files = [str(path.relative_to(submission)) for path in submission.rglob("*") if path.is_file()]
     around = Surroundings(files, platform.class_name, tuple(platform.packages))
     agree = ADAPTED_AGREE if questions.reference.adapts else LABELS_AGREE
-    answers = Answers(read_results(output), output, around, agree)
+    answers = Answers(read_results(output), output, around, agree, platform.submits == "probabilities")
     if outcome.killed:
         return [_killed(outcome, platform)]
     if "load" not in answers.results:

@@ -122,7 +122,7 @@ def _entry(model: Source, platform: PlatformConfig) -> Check:
         wrong = f"wrong class name: model.py must define {platform.class_name}.{near} Rename it"
         return failed("code: entry point", "missing", wrong, f"AttributeError: {platform.class_name}")
     kind = next((s for s in model.tree.body if isinstance(s, ast.ClassDef) and s.name == platform.class_name), None)
-    problem = _signature_problem(kind, platform) if kind else ""
+    problem = _signature_problem(kind, platform, model.tree) if kind else ""
     return judge("code: entry point", not problem, f"class {platform.class_name}", problem)
 
 
@@ -136,16 +136,19 @@ def _bound(statement: ast.stmt) -> Iterator[str]:
         yield from (alias.asname or alias.name for alias in statement.names)
 
 
-def _signature_problem(kind: ast.ClassDef, platform: PlatformConfig) -> str:
+def _signature_problem(kind: ast.ClassDef, platform: PlatformConfig, tree: ast.Module) -> str:
+    wanted = platform.method
+    given_later = any(isinstance(node, ast.Attribute) and node.attr == wanted and isinstance(node.ctx, ast.Store)
+                      for node in ast.walk(tree))  # fmt: skip
     methods = {s.name: s for s in kind.body if isinstance(s, ast.FunctionDef)}
     given = 1 if platform.constructor else 0
-    init, predict = methods.get("__init__"), methods.get("predict")
+    init, predict = methods.get("__init__"), methods.get(wanted)
     if init and not _takes(init, given):
         return f"wrong arguments: {kind.name}() is made with {given} arguments, and __init__ wants others"
-    if predict is None and not kind.bases:
-        return f"{kind.name} has no method predict.{did_you_mean('predict', methods)} Add it"
+    if predict is None and not kind.bases and not given_later:
+        return f"{kind.name} has no method {wanted}.{did_you_mean(wanted, methods)} Add it"
     if predict and not _takes(predict, 1):
-        return "wrong arguments: predict is called with X alone, and wants others"
+        return f"wrong arguments: {wanted} is called with X alone, and wants others"
     return ""
 
 

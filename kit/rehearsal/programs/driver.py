@@ -14,6 +14,7 @@ import importlib
 import json
 import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -75,7 +76,9 @@ def load(plan: dict[str, Any]) -> Any:
     return make(folder) if plan["constructor"] == "path" else make()
 
 
-def ask(submission: Any, job: dict[str, Any], tensors: bool, output: str) -> dict[str, Any]:
+def ask(
+    submission: Any, job: dict[str, Any], tensors: bool, output: str, plan_method: str = "predict"
+) -> dict[str, Any]:
     """Make one call and save its answer."""
     X = lay_out(np.load(job["input"]), job.get("layout", "plain"))
     before = digest(X)
@@ -85,7 +88,8 @@ def ask(submission: Any, job: dict[str, Any], tensors: bool, output: str) -> dic
 
         given = tensorflow.constant(X)
     start = time.perf_counter()
-    answer = getattr(submission, job["call"])(given, **job.get("arguments", {}))
+    call = plan_method if job["call"] == "predict" else job["call"]
+    answer = getattr(submission, call)(given, **job.get("arguments", {}))
     seconds = time.perf_counter() - start
     found = describe(answer)
     found.update(seconds=seconds, rows=len(X), mutated=digest(X) != before)
@@ -110,6 +114,30 @@ def too_long(job: dict[str, Any], results: dict[str, Any]) -> bool:
         return "like" in job
     rows = np.load(job["input"], mmap_mode="r").shape[0]
     return bool(measured["seconds"] / max(measured["rows"], 1) * rows > job["at_most_seconds"])
+
+
+def watch(job: dict[str, Any], results: dict[str, Any], path: str) -> threading.Event:
+    """End this process, saying why, where a job is not answered within its seconds; set the event when it is.
+
+    A process that was kept from running, on a busy machine, gets three times as many.
+    """
+    answered = threading.Event()
+    seconds = float(job.get("within", 0))
+    started = time.process_time()
+
+    def wait() -> None:
+        if answered.wait(seconds):
+            return
+        if time.process_time() - started < 0.5 * seconds and answered.wait(2 * seconds):
+            return
+        message = "no answer to %d images within %.0f s" % (len(np.load(job["input"], mmap_mode="r")), seconds)
+        results[job["name"]] = {"error": "NeverReturns", "message": message}
+        write(path, results)
+        os._exit(3)
+
+    if seconds:
+        threading.Thread(target=wait, daemon=True).start()
+    return answered
 
 
 def write(path: str, value: Any) -> None:
@@ -140,7 +168,11 @@ def main(plan_path: str, output: str) -> None:
         results[job["name"]] = {"error": "Died", "message": "the process ended inside of this call"}
         write(results_path, results)
         tensors = plan["input"] == "tensorflow"
-        results[job["name"]] = attempt(functools.partial(ask, made[0], job, tensors, output))
+        answered = watch(job, results, results_path)
+        results[job["name"]] = attempt(
+            functools.partial(ask, made[0], job, tensors, output, plan.get("method", "predict"))
+        )
+        answered.set()
         write(results_path, results)
     results["end"] = {"peak_mb": peak_mb()}
     write(results_path, results)
