@@ -79,8 +79,7 @@ np.save("proba.npy", model.softmax(logits).mean(axis=1))
 print(min(seconds))
 """
 """One network in one runtime, warm: a second of conversion is paid once for thousands of images. Memory is
-kept as the submission keeps it; a network is in bfloat16 where that would be, and doubtful images are asked about
-again."""
+kept as the submission keeps it; a network is in bfloat16 where that would be, and doubtful images are re-evaluated."""
 
 
 def stored_member(folder: Path) -> Member:

@@ -147,7 +147,7 @@ def blend(contest: Contest, name: str = "best5", recipes: Sequence[str] | None =
     """The ensemble of that name (`kit blend --help` lists them), with its nested score and the score to expect.
 
     Written to `oof/<contest>/blends/<name>.json`. recipes: the runs to choose from; all complete ones when None.
-    more: fields of `kit.ensemble.blend.Wish`. EnsembleError where members cannot be blended.
+    more: fields of `kit.ensemble.blend.BlendRequest`. EnsembleError where members cannot be blended.
     """
     runs = list(oof(contest, recipes).values())
     config = settled(contest.config, contest.workspace)

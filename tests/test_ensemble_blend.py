@@ -67,7 +67,7 @@ def test_equal_weights_give_way_under_their_own_name_where_a_fit_is_better_on_bo
     worse = replace(equal, nested=replace(equal.nested, clean=clean - 0.2, shifted=shifted))
     found = stages._unless_beaten(worse, fitted, lines.append)
     assert (found.name, found.kind, found.members) == ("best3", fitted.kind, fitted.members)
-    assert lines == ["best3 (equal weights) gives way to stack: nested clean +0.2000, nothing lost on shifted"]
+    assert lines == ["best3 (equal weights) is replaced by stack: nested clean +0.2000, nothing lost on shifted"]
     for clean_then, shifted_then in ((clean, shifted), (clean - 0.2, shifted + 0.01)):
         kept = replace(equal, nested=replace(equal.nested, clean=clean_then, shifted=shifted_then))
         assert stages._unless_beaten(kept, fitted, lines.append) is kept

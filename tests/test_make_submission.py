@@ -36,7 +36,7 @@ def start(toy: Toy, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=toy.root, capture_output=True, text=True, check=False)
 
 
-def walk(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+def run_it(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     """The command in this process; its exit code."""
     module = script()
     monkeypatch.setattr(sys, "argv", ["make_submission.py", *arguments])
@@ -51,7 +51,7 @@ def test_from_nothing_to_a_rehearsed_zip_and_again_from_what_is_there(
     toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ("--contest", "toy", "--ensemble", "best2", "--out", "out/best2.zip")
-    assert walk(monkeypatch, *arguments) == 0
+    assert run_it(monkeypatch, *arguments) == 0
     shown = capsys.readouterr().out
     check_what_was_said(shown)
     path = toy.root / "out" / "best2.zip"
@@ -114,7 +114,7 @@ def test_a_budget_plans_fewer_folds_and_epochs_and_keeps_to_them(
     monkeypatch.setattr(budget.Budget, "measure", lambda self, recipe, echo: cost)
     monkeypatch.setattr(stages, "pack", interrupt)
     arguments = ("--contest", "toy", "--budget", "10")
-    assert walk(monkeypatch, *arguments) == 130
+    assert run_it(monkeypatch, *arguments) == 130
     assert "budget: 3 folds instead of 4" in capsys.readouterr().out
     plan = Plan.read(toy.workspace, toy.contest())
     assert plan is not None
@@ -122,7 +122,7 @@ def test_a_budget_plans_fewer_folds_and_epochs_and_keeps_to_them(
     assert set(plan.epochs) == {"tiny", "mini"}
     assert all(0 < epochs < 8 for epochs in plan.epochs.values())
 
-    assert walk(monkeypatch, *arguments) == 130  # interrupted at the same place, having trained nothing anew
+    assert run_it(monkeypatch, *arguments) == 130  # interrupted at the same place, having trained nothing anew
     shown = capsys.readouterr().out
     assert " steps, " not in shown
     assert "made anew" not in shown
@@ -156,7 +156,7 @@ def test_bad_input_is_refused_before_anything_is_trained(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert walk(monkeypatch, "--contest", "toy", *arguments) == 2
+    assert run_it(monkeypatch, "--contest", "toy", *arguments) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert message in error
@@ -167,7 +167,7 @@ def test_bad_input_is_refused_before_anything_is_trained(
 def test_options_out_of_range_are_usage_errors(
     arguments: tuple[str, ...], toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert walk(monkeypatch, "--contest", "toy", *arguments) == 2
+    assert run_it(monkeypatch, "--contest", "toy", *arguments) == 2
     assert "Error: " in capsys.readouterr().err
 
 
@@ -176,7 +176,7 @@ def test_a_failed_rehearsal_is_exit_1_and_warns(
 ) -> None:
     platform = trained.file("platforms", "toy")
     platform.write_text(platform.read_text().replace("max_seconds = 300", "max_seconds = 300\nmax_memory_mb = 1"))
-    assert walk(monkeypatch, "--contest", "toy") == 1
+    assert run_it(monkeypatch, "--contest", "toy") == 1
     shown = capsys.readouterr().out
     assert "The rehearsal failed: do not upload this zip." in shown
     assert "kit upload" not in shown
@@ -185,7 +185,7 @@ def test_a_failed_rehearsal_is_exit_1_and_warns(
 def test_help_has_examples_and_every_option(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert walk(monkeypatch, "--help") == 0
+    assert run_it(monkeypatch, "--help") == 0
     shown = capsys.readouterr().out
     for option in ("contest", "data", "platform", "ensemble", "out", "budget", "json", "recipes", "root"):
         assert f"--{option}" in shown

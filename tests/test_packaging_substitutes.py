@@ -17,7 +17,7 @@ from rich.console import Console
 from submit_toy import toy_contest, toy_platform, toy_prepared
 from substitute_toy import add, alone, pack, room, steps, teacher
 from test_ensemble_soup import copy_run
-from test_make_submission import walk
+from test_make_submission import run_it
 
 from kit.cli import group
 from kit.config import load_platform
@@ -215,7 +215,7 @@ def test_a_soup_really_cooked_is_found_and_packed(trained: Toy, monkeypatch: pyt
     assert "soup, fp16" in said[-1]
 
 
-def test_the_whole_journey_ends_with_what_was_packed(
+def test_the_whole_pipeline_ends_with_what_was_packed(
     trained: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A student really taught, of a smaller network, packed by kit package and by make_submission.py."""
@@ -233,7 +233,7 @@ def test_the_whole_journey_ends_with_what_was_packed(
 
     platform.write_text(f"max_mb = {limit}\n{platform.read_text()}")
     capsys.readouterr()
-    assert walk(monkeypatch, "--contest", "toy", "--ensemble", "best2", "--json") == 0
+    assert run_it(monkeypatch, "--contest", "toy", "--ensemble", "best2", "--json") == 0
     summary = json.loads(capsys.readouterr().out)
     assert summary["members"] == {"mini-of-best2": 1.0}
     assert summary["nested"] == asdict(pupil.nested)

@@ -1,4 +1,4 @@
-"""Handing in on Kaggle, to a command that stands in for its package's."""
+"""Submitting to Kaggle, to a command that stands in for its package's."""
 
 from __future__ import annotations
 

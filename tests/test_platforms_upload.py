@@ -102,7 +102,7 @@ def test_a_transfer_that_never_ends_well_hands_nothing_in(zip_path: Path) -> Non
         assert not state.submitted
 
 
-def test_handing_in_is_never_repeated(zip_path: Path) -> None:
+def test_submitting_is_never_repeated(zip_path: Path) -> None:
     with serving(submit_code=500) as state:
         with pytest.raises(UploadError, match="may have been taken"):
             handed_in(zip_path, state)

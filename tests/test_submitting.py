@@ -1,4 +1,4 @@
-"""What is handed in, from the command line: predictions made and rehearsed, bundles, scores read off the web page."""
+"""What is submitted, from the command line: predictions made and rehearsed, bundles, scores read off the web page."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from kit.commands.printing import print_rows
 from kit.config import AugmentConfig, ContestConfig, load_contest
 from kit.data.prepared import prepare
-from kit.ensemble.blend import Blend, Wish, wished_pool
+from kit.ensemble.blend import Blend, BlendRequest, requested_pool
 from kit.ensemble.budget import Budget, Cost
 from kit.ensemble.compress.distill import distill as teach
 from kit.ensemble.compress.soup import cook
@@ -81,7 +81,7 @@ def blend(
         more["shares"] = stages.shares_expected(config, prepared, workspace, console, test)
     if figure or limit != Budget():
         more["costs"] = measure_costs(runs, workspace, config.name, config.image_size)
-    pool = wished_pool(runs, Wish(config.expects, config.metric, **more))
+    pool = requested_pool(runs, BlendRequest(config.expects, config.metric, **more))
     made = stages.blend(config, runs, name, workspace, console, pool, **more)
     if "costs" in more:
         _show_front(pool, more["costs"], limit, made, figure, console)

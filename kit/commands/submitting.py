@@ -16,7 +16,7 @@ from kit.options import contest_option, make_console, make_echo, root_option
 from kit.platforms import kaggle_upload, ledger
 from kit.platforms.bundle import HiddenTest, write_bundle
 from kit.platforms.upload import SERVER, Submitted
-from kit.platforms.upload import upload as hand_in
+from kit.platforms.upload import upload as submit_zip
 from kit.workspace import Workspace
 
 
@@ -37,7 +37,7 @@ def upload(
     seconds: float,
     root: Path,
 ) -> None:
-    """Hand a rehearsed ZIP in, wait for its score, and record both in the ledger."""
+    """Submit a rehearsed ZIP, wait for its score, and record both in the ledger."""
     workspace, echo = Workspace(root.resolve()), make_echo(make_console())
     if competition:
         _upload_to_kaggle(workspace, path, competition, dry_run, seconds)
@@ -47,7 +47,7 @@ def upload(
     columns = (TextColumn("uploading"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as bars:
         task = bars.add_task("upload", total=path.stat().st_size)
-        made = hand_in(
+        made = submit_zip(
             path,
             phase,
             server=server,
@@ -62,7 +62,7 @@ def upload(
 
 
 def _upload_to_kaggle(workspace: Workspace, path: Path, competition: str, dry_run: bool, seconds: float) -> None:
-    """Hand a file of predictions in on Kaggle, and record it and its public score."""
+    """Submit a file of predictions to Kaggle, and record it and its public score."""
     echo = make_echo(make_console())
     found = kaggle_upload.submit(
         path,

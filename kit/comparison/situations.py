@@ -1,4 +1,4 @@
-"""Batches of held-out images as a hidden test may hand them in: of one shift, of many, of another laboratory."""
+"""Batches of held-out images as a hidden test may pass them: of one shift, of many, of another laboratory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COUNTS = {ONE_SHIFT: 12, MIXED: 6, LABORATORY: 5, ONE_CLASS: 2}
 
 @dataclass(frozen=True)
 class Batch:
-    """Images that are handed in together."""
+    """Images that are passed together."""
 
     situation: str
     shift: str

@@ -126,7 +126,7 @@ def _member_from(data: dict[str, Any]) -> Member:
 
 
 @dataclass(frozen=True)
-class Wish:
+class BlendRequest:
     """What is asked of a blend besides its name.
 
     expects, metric: the contest's. hidden_rows: images the hidden score is taken over. budget and costs:
@@ -159,10 +159,10 @@ class Wish:
         return {key: value for key, value in values.items() if value}
 
 
-def wished_pool(runs: Sequence[OofRun], wish: Wish) -> Pool:
-    """The runs as a blend under that wish sees them; EnsembleError names a run that cannot enter."""
-    pool = make_pool(runs, wish.expects, wish.metric, merges=wish.merges, trained=wish.trained)
-    return with_shares(pool, wish.shares) if wish.shares and pool.expects == "shifted" else pool
+def requested_pool(runs: Sequence[OofRun], request: BlendRequest) -> Pool:
+    """The runs as a blend under that request sees them; EnsembleError names a run that cannot enter."""
+    pool = make_pool(runs, request.expects, request.metric, merges=request.merges, trained=request.trained)
+    return with_shares(pool, request.shares) if request.shares and pool.expects == "shifted" else pool
 
 
 def blend(
@@ -175,44 +175,44 @@ def blend(
 ) -> Blend:
     """The ensemble of that name over the runs; EnsembleError names a run that cannot enter.
 
-    pool: `wished_pool` of the same runs and wish, where the caller has it. more: further fields of `Wish`.
+    pool: `requested_pool` of the same runs and request, where the caller has it. more: fields of `BlendRequest`.
     """
-    wish = Wish(expects, metric, **more)
-    pool = wished_pool(runs, wish) if pool is None else pool
-    return describe(name, find(name, pool, wish)[0], pool, _digests(runs), wish)
+    request = BlendRequest(expects, metric, **more)
+    pool = requested_pool(runs, request) if pool is None else pool
+    return describe(name, find(name, pool, request)[0], pool, _digests(runs), request)
 
 
-def find(name: str, pool: Pool, wish: Wish) -> tuple[Nested, list[Compared]]:
-    """The ensemble of that name under the wish's budget, nested, and for "auto" what it was chosen from.
+def find(name: str, pool: Pool, request: BlendRequest) -> tuple[Nested, list[Compared]]:
+    """The ensemble of that name under the requested budget, nested, and for "auto" what it was chosen from.
 
     With the post-processing that the metric rewards, unless the hidden test's class shares are given: that is fitted
     to the shares of the rows.
     """
     compared: list[Compared] = []
     if name == AUTO:
-        compared = compare(pool, [within(one, pool, wish) for one in candidates(pool)])
-    found = auto(pool, compared) if compared else evaluate(within(kind(name), pool, wish), pool)
-    return found if wish.hidden_prior is not None else with_post(found, pool), compared
+        compared = compare(pool, [within(one, pool, request) for one in candidates(pool)])
+    found = auto(pool, compared) if compared else evaluate(within(kind(name), pool, request), pool)
+    return found if request.hidden_prior is not None else with_post(found, pool), compared
 
 
-def within(one: Kind, pool: Pool, wish: Wish) -> Kind:
-    """The kind under the wish's budget; EnsembleError where the budget or a cost makes that impossible."""
-    if wish.budget == NO_LIMITS:
+def within(one: Kind, pool: Pool, request: BlendRequest) -> Kind:
+    """The kind under the requested budget; EnsembleError where the budget or a cost makes that impossible."""
+    if request.budget == NO_LIMITS:
         return one
-    if wish.costs is None:
+    if request.costs is None:
         raise EnsembleError("a budget needs measured costs, but got none. Measure them: kit train")
-    check_costs(pool, wish.costs, wish.budget)
-    return Thrifty(one, wish.costs, wish.budget)
+    check_costs(pool, request.costs, request.budget)
+    return Thrifty(one, request.costs, request.budget)
 
 
-def describe(name: str, found: Nested, pool: Pool, digests: dict[str, str], wish: Wish) -> Blend:
+def describe(name: str, found: Nested, pool: Pool, digests: dict[str, str], request: BlendRequest) -> Blend:
     """A scored kind as a blend."""
     combiner, proba, weights = found.combiner, found.proba, None
-    bar = evaluate(within(kind(f"best{len(combiner.members)}"), pool, wish), pool)
-    if wish.hidden_prior is not None:
-        combiner = with_prior(combiner, pool.labels, wish.hidden_prior)
-        weights = row_weights(pool.labels, wish.hidden_prior)
-        proba = corrected(proba, pool.labels, wish.hidden_prior)
+    bar = evaluate(within(kind(f"best{len(combiner.members)}"), pool, request), pool)
+    if request.hidden_prior is not None:
+        combiner = with_prior(combiner, pool.labels, request.hidden_prior)
+        weights = row_weights(pool.labels, request.hidden_prior)
+        proba = corrected(proba, pool.labels, request.hidden_prior)
     return Blend(
         name=name,
         kind=found.kind.name,
@@ -223,10 +223,10 @@ def describe(name: str, found: Nested, pool: Pool, digests: dict[str, str], wish
         nested=found.nested,
         resubstitution=found.resubstitution,
         equal=bar.nested,
-        expected=expected_score(proba, pool, wish.hidden_rows, weights, combiner=combiner),
+        expected=expected_score(proba, pool, request.hidden_rows, weights, combiner=combiner),
         digests=digests,
-        options=wish.options(),
-        scenarios=scenario_scores(proba, pool, combiner, wish.hidden_rows, weights),
+        options=request.options(),
+        scenarios=scenario_scores(proba, pool, combiner, request.hidden_rows, weights),
     )
 
 

@@ -52,7 +52,7 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 PIXELS_A_GPU_BATCH = 256 * 96 * 96
 
 DOUBT = 0.1
-"""Images whose two likeliest classes are nearer than this in bfloat16 are asked about again in float32."""
+"""Images whose two likeliest classes are nearer than this in bfloat16 are re-evaluated in float32."""
 
 IN_HALF = ("timm", "torch", "tensorflow")
 """Runtimes that can be asked for bfloat16."""
@@ -346,7 +346,7 @@ def half_is_faster(run: Any, X: np.ndarray, spec: Dict[str, Any]) -> bool:
 
 
 def doubtful(proba: np.ndarray) -> np.ndarray:
-    """Rows of proba (N, C), in bfloat16, that are to be asked about again."""
+    """Rows of proba (N, C), in bfloat16, that are to be re-evaluated."""
     best = np.sort(proba, axis=1)[:, -2:]
     return np.flatnonzero(best[:, 1] - best[:, 0] < DOUBT)
 

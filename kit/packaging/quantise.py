@@ -20,7 +20,7 @@ SMALL = 4096
 """Tensors of fewer elements stay as they are: they weigh little, and some are scales themselves."""
 
 ROWS = 300
-"""Most held-out rows that a network is asked about."""
+"""Most held-out rows that a network is evaluated on."""
 
 MAY_LOSE = 0.003
 """How much worse the contest's metric may become on held-out rows."""

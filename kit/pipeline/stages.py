@@ -16,7 +16,7 @@ from kit.config import ContestConfig, PlatformConfig, RecipeConfig
 from kit.data.prepared import Prepared, prepare
 from kit.data.sources.load import load_test
 from kit.echo import Echo
-from kit.ensemble.blend import Blend, Wish, wished_pool
+from kit.ensemble.blend import Blend, BlendRequest, requested_pool
 from kit.ensemble.blend import blend as make_blend
 from kit.ensemble.kinds.registry import kind
 from kit.ensemble.pool import Pool
@@ -174,11 +174,11 @@ def blend(
 ) -> Blend:
     """The ensemble, with its nested scores and the score to expect; written as blend.json.
 
-    pool: `wished_pool` of the runs, where the caller has it. more: further fields of `kit.ensemble.blend.Wish`.
+    pool: `requested_pool` of the runs, where the caller has it. more: fields of `kit.ensemble.blend.BlendRequest`.
     """
     console.rule("blend", align="left")
     echo = make_echo(console)
-    pool = wished_pool(runs, Wish(contest.expects, contest.metric, **more)) if pool is None else pool
+    pool = requested_pool(runs, BlendRequest(contest.expects, contest.metric, **more)) if pool is None else pool
     made = make_blend(runs, name, contest.expects, contest.metric, pool, **more)
     if re.fullmatch(r"best\d+", name) and len(runs) > 1 and len(runs[0].ids) >= ENOUGH_ROWS:
         made = _unless_beaten(made, make_blend(runs, "auto", contest.expects, contest.metric, pool, **more), echo)
@@ -219,7 +219,7 @@ def _unless_beaten(equal: Blend, fitted: Blend, echo: Echo) -> Blend:
     if fitted.kind == equal.kind or gain <= fitted.nested.clean_se or loses:
         return equal
     won = f"nested clean {gain:.4f} better, nothing lost on shifted"
-    echo(f"{equal.kind} (equal weights) gives way to {fitted.kind}: {won}")
+    echo(f"{equal.kind} (equal weights) is replaced by {fitted.kind}: {won}")
     return replace(fitted, name=equal.name)  # as it was asked for, and as its file is called
 
 

@@ -188,7 +188,7 @@ def _pages(contest: ContestConfig, platform: PlatformConfig) -> dict[str, bytes]
         f"The hidden images may look different from the training set.\n"
     )
     evaluation = (
-        f"# Evaluation\n\nHand in a flat zip with `model.py` and what it loads. Its class "
+        f"# Evaluation\n\nSubmit a flat zip with `model.py` and what it loads. Its class "
         f"`{platform.class_name}` is made {made}, and `predict(X)` is called once with all images, "
         f"(N, {side}, {side}, 3), values 0 to 255. It returns integer labels (N,).\n\n"
         f"Submissions are ranked by {contest.metric.replace('_', ' ')}.\n\n"

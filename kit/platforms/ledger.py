@@ -98,7 +98,7 @@ def record_zip(workspace: Workspace, packed: PackedZip) -> None:
 def record_upload(
     workspace: Workspace, zip_path: Path, platform: str, phase: str, submission: str, quota_left: int | None
 ) -> None:
-    """Record that a zip was handed in, and how many tries are left today."""
+    """Record that a zip was submitted, and how many tries are left today."""
     append(
         workspace,
         "uploaded",
@@ -184,7 +184,7 @@ def remote_promises(workspace: Workspace, contest: str) -> list[tuple[dict[str, 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Which zip to hand in for the final phase."""
+    """Which zip to submit for the final phase."""
 
     zip: str
     sha256: str

@@ -1,4 +1,4 @@
-"""Handing a rehearsed zip in on Codabench: https://docs.codabench.org, the REST API that its web page uses.
+"""Submitting a rehearsed zip to Codabench: https://docs.codabench.org, the REST API that its web page uses.
 
 The token comes from $CODABENCH_TOKEN, the system's keyring, or a user name and password in the environment;
 it is sent in headers alone and appears in no message, file or ledger line.
@@ -77,7 +77,7 @@ def check_report(zip_path: Path) -> dict[str, Any]:
     path = report_path(zip_path)
     again = f"kit rehearse {zip_path}"
     if not path.is_file():
-        raise UploadError(f"{zip_path}: must be rehearsed before it is handed in, but {path} is missing. Run: {again}")
+        raise UploadError(f"{zip_path}: must be rehearsed before it is submitted, but {path} is missing. Run: {again}")
     report = read_json(path, rerun=again)
     if report["sha256"] != sha256_file(zip_path):
         raise UploadError(f"{zip_path}: changed since its rehearsal. Run: {again}")
@@ -94,7 +94,7 @@ class Codabench:
         self.server, self.pause = server.rstrip("/"), pause
         self.session = requests.Session()
         self.session.headers["Authorization"] = f"Token {token}"
-        # Only what can be asked twice is retried here; handing in is not.
+        # Only what can be asked twice is retried here; submitting is not.
         retry = Retry(4, backoff_factor=pause / 10, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
         self.session.mount(self.server, HTTPAdapter(max_retries=retry))
 
@@ -165,7 +165,7 @@ class Codabench:
             time.sleep(self.pause * 2**attempt / 10)
         else:
             raise UploadError(
-                f"{zip_path.name}: the transfer broke off 4 times. Nothing was handed in; try again later"
+                f"{zip_path.name}: the transfer broke off 4 times. Nothing was submitted; try again later"
             )
         self._send("PUT", f"/api/datasets/completed/{made['key']}/")
         return str(made["key"])
@@ -178,7 +178,7 @@ class Codabench:
             return requests.put(url, data=body, headers=headers, timeout=(30, 600)).ok
 
     def submit(self, phase: str, key: str) -> str:
-        """Hand the stored zip in, for all tasks of the phase; the submission's id.
+        """Submit the stored zip, for all tasks of the phase; the submission's id.
 
         Never repeated: after a server error it may have been taken, and a second one would cost another
         try.
@@ -255,7 +255,7 @@ def upload(
     note: Callable[[int, int], object] = lambda sent, size: None,
     taken: Callable[[str, int | None], object] = lambda submission, quota_left: None,
 ) -> Submitted:
-    """Hand a rehearsed zip in and wait for its score; UploadError says what did not happen.
+    """Submit a rehearsed zip and wait for its score; UploadError says what did not happen.
 
     A dry run stops before anything is sent, after all checks have passed. `taken` is called with the
     submission's id and the tries left as soon as the server has it, so that a long wait can be broken off.
@@ -266,7 +266,7 @@ def upload(
     left = client.quota(phase)
     echo(f"phase {phase} takes submissions" + (f", {left} left today" if left is not None else ""))
     if dry_run:
-        echo(f"dry run: {zip_path.name} ({zip_path.stat().st_size / 1e6:.1f} MB) would be handed in now")
+        echo(f"dry run: {zip_path.name} ({zip_path.stat().st_size / 1e6:.1f} MB) would be submitted now")
         return Submitted("", "", {}, {}, left)
     key = client.put_zip(zip_path, note)
     submission = client.submit(phase, key)

@@ -56,7 +56,7 @@ def students(blend: Blend, contest: str, workspace: Workspace, echo: Echo) -> It
     found = _belonging(blend, contest, workspace, echo, lambda info: is_student(info, blend))
     runs = load_runs(workspace, contest, list(found)) if found else []
     while runs:
-        made = make_blend(runs, "best1", blend.expects, blend.metric, **_wishes(blend, runs))
+        made = make_blend(runs, "best1", blend.expects, blend.metric, **_requested(blend, runs))
         best = made.members[0].recipe
         yield replace(made, name=best)
         runs = [run for run in runs if run.recipe != best]
@@ -100,11 +100,11 @@ def _refitted(blend: Blend, chosen: Mapping[str, set[str]], contest: str, worksp
     runs = [use_views(run, seen[run.recipe][0] or run.views) for run in load_runs(workspace, contest, list(seen))]
     kind = blend.kind if len(runs) > 1 else "best1"
     merges = {name: merge for name, (_, merge) in seen.items()}
-    made = make_blend(runs, kind, blend.expects, blend.metric, merges=merges, **_wishes(blend, runs))
+    made = make_blend(runs, kind, blend.expects, blend.metric, merges=merges, **_requested(blend, runs))
     return replace(made, name=f"{blend.name}-with-{'-'.join(chosen)}")
 
 
-def _wishes(blend: Blend, runs: Sequence[OofRun]) -> dict[str, Any]:
+def _requested(blend: Blend, runs: Sequence[OofRun]) -> dict[str, Any]:
     """What was asked of the blend, for one of `runs`; its budget, which it has met, left out."""
     kept = ("hidden_rows", "hidden_prior", "shares")
     asked: dict[str, Any] = {key: value for key, value in blend.options.items() if key in kept}
