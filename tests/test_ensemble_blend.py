@@ -60,14 +60,14 @@ def test_averaging_beats_its_members_in_the_toy_world():
     assert found.nested.shifted > max(member.score.shifted for member in found.members)
 
 
-def test_equal_weights_give_way_under_their_own_name_where_a_fit_is_better_on_both():
+def test_equal_weights_are_replaced_under_their_own_name_where_a_fit_is_better_on_both():
     equal, fitted = blend(RUNS, "best3"), blend(RUNS, "stack")
     clean, shifted = fitted.nested.clean, fitted.nested.shifted
     lines: list[str] = []
     worse = replace(equal, nested=replace(equal.nested, clean=clean - 0.2, shifted=shifted))
     found = stages._unless_beaten(worse, fitted, lines.append)
     assert (found.name, found.kind, found.members) == ("best3", fitted.kind, fitted.members)
-    assert lines == ["best3 (equal weights) is replaced by stack: nested clean +0.2000, nothing lost on shifted"]
+    assert lines == ["best3 (equal weights) is replaced by stack: nested clean 0.2000 better, nothing lost on shifted"]
     for clean_then, shifted_then in ((clean, shifted), (clean - 0.2, shifted + 0.01)):
         kept = replace(equal, nested=replace(equal.nested, clean=clean_then, shifted=shifted_then))
         assert stages._unless_beaten(kept, fitted, lines.append) is kept
