@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ import torch
 import torch.nn.functional as F
 
 from kit.inference import model
+from kit.inference.decode import from_array
+from kit.inference.model import in_range
 
 RNG = np.random.default_rng(0)
 
@@ -150,3 +153,19 @@ def test_blends_of_every_kind_agree_with_their_definition() -> None:
     ranks = blended("rank")
     np.testing.assert_allclose(ranks.sum(-1), 1)
     np.testing.assert_array_equal(blended("mean", bias=[0, 0, 0, 50]).argmax(-1), np.full(6, 3))
+
+
+def test_arrays_of_another_type_are_scaled_as_the_training_arrays_were() -> None:
+    rng = np.random.default_rng(0)
+    for dtype, bounds in ((np.float64, (0.0, 1.0)), (np.uint16, (0.0, 4095.0)), (np.float32, (-1.0, 1.0))):
+        given = (bounds[0] + rng.random((300, 4, 4, 3)) * (bounds[1] - bounds[0])).astype(dtype)
+        trained = from_array(given, {"size": 4, "resize": "squash", "range": bounds}, Counter())
+        np.testing.assert_array_equal(in_range(given, *bounds), trained)
+    eight = rng.integers(0, 256, (3, 4, 4, 3), dtype=np.uint8)
+    assert in_range(eight, 0.0, 1.0) is eight
+    one = object.__new__(model.Model)
+    images = {"range": [0.0, 1.0], "arrays": True}
+    one.manifest = {"images": images}
+    assert one.as_trained(np.ones((1, 2, 2, 3))).max() == 255
+    one.manifest = {"images": images | {"arrays": False}}  # image files of 16 bits say nothing of a platform's arrays
+    assert one.as_trained(np.ones((1, 2, 2, 3))).max() == 1

@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from kit.cli import group
 from kit.data.sources.decoding_record import DecodingRecord
 from kit.data.sources.load import load, load_test
 from kit.data.sources.stream import open_stream
+from kit.inference.answering import BATCH_BYTES, Answers, rows_a_batch
+from kit.inference.decode import Batch
 from kit.packaging.archive import write_zip
 from kit.packaging.notebook import CODE, notebook_files
 from kit.workspace import Workspace
@@ -210,3 +213,53 @@ def test_kit_predict_takes_a_table_whose_ids_are_digits(brightness: Path) -> Non
     assert made.exception is None, made.output
     assert (brightness / "s.csv").read_text() == "id,label\n00099,1\n00012,0\n"
     assert "00099: class prior (no image has this id)" in (brightness / "s.csv.images.txt").read_text()
+
+
+def test_no_more_than_a_few_batches_are_ever_held(brightness: Path) -> None:
+    """The submission is asked batch by batch; what was answered is deleted, what is not yet decoded waits."""
+    from kit.config import load_platform
+    from kit.rehearsal.batches import AHEAD, probabilities
+    from kit.rehearsal.interpreter import this_python
+
+    (brightness / "zip").mkdir()
+    (brightness / "zip" / "model.py").write_bytes(BRIGHTNESS)
+    waiting = []
+
+    def batches():
+        for number in range(20):
+            waiting.append(len(list((brightness / "run" / "input").glob("*.npy"))))
+            images = np.full((50, 16, 16, 3), 10 * number, np.uint8)
+            yield Batch(images, np.zeros((50, 2), np.int64), {3: "lost"} if number == 7 else {}, {})
+
+    platform = load_platform("plain")
+    proba, feed = probabilities(
+        brightness / "zip", batches(), (0.25, 0.75), platform, this_python(platform), brightness / "run"
+    )
+    assert max(waiting) <= AHEAD
+    assert list(feed.lost) == [353]
+    assert proba[353].tolist() == [0.25, 0.75]
+    np.testing.assert_array_equal(np.delete(proba, 353, 0).argmax(axis=1), np.delete(np.arange(1000) // 50 > 10, 353))
+    for size in (16, 224, 1000):
+        assert rows_a_batch(size) * 3 * size * size <= max(BATCH_BYTES, 64 * 3 * size * size)
+
+
+def test_the_notebook_keeps_what_it_has_when_a_batch_fails() -> None:
+    said: list[str] = []
+    answers = Answers([f"{row:03d}" for row in range(6)], [0.3, 0.7], said.append)
+    images = np.zeros((2, 4, 4, 3), np.uint8)
+
+    def ask(batch: np.ndarray, seconds: float | None) -> np.ndarray:
+        if answers.filled.sum() == 2 and not said:
+            raise RuntimeError("out of memory")
+        return np.tile([0.9, 0.1], (len(batch), 1))
+
+    parts = [Batch(images, np.zeros((2, 2), np.int64), {}, {}) for _ in range(3)]
+    answers.fill(ask, list(range(6)), iter(parts))
+    assert answers.proba.argmax(axis=1).tolist() == [0, 0, 1, 1, 0, 0]
+    assert "out of memory" in said[0]
+    assert answers.lines() == [f"{row:03d}: class prior (not predicted)" for row in (2, 3)]
+    late = Answers(range(6), [0.3, 0.7], said.append)
+    late.fill(lambda batch, seconds: time.sleep(0.05) or np.tile([0.9, 0.1], (len(batch), 1)), list(range(6)),
+              iter(parts), 0.06)  # fmt: skip
+    assert late.filled.tolist() == [True, True, False, False, False, False]
+    assert said[-1] == "OUT OF TIME: 4 rows are left with the class prior"

@@ -104,6 +104,17 @@ def as_batch(X: Any) -> np.ndarray:
     return X if X.flags.c_contiguous and X.flags.writeable else X.copy(order="C")
 
 
+def in_range(X: np.ndarray, low: float, high: float) -> np.ndarray:
+    """(N, ...) uint8 of arrays of another type whose values low..high became 0..255 in training; uint8 as it is."""
+    if X.dtype == np.uint8:
+        return X
+    out = np.empty(X.shape, dtype=np.uint8)
+    for start in range(0, len(X), 256):
+        x = np.nan_to_num(X[start : start + 256].astype(np.float64), nan=low)
+        out[start : start + 256] = np.clip(np.round((x - low) * (255.0 / (high - low))), 0, 255)
+    return out
+
+
 def resize_matrix(source: int, target: int) -> np.ndarray:
     """(target, source) float32 weights of antialiased bilinear resizing along one axis, half-pixel centres.
 
@@ -548,7 +559,7 @@ class Model:
         limit = max_seconds if max_seconds is not None else self.manifest.get("max_seconds")
         start = time.time()
         end = None if limit is None else start + 0.9 * limit
-        X = as_array(X)
+        X = self.as_trained(as_array(X))
         combiner = self.manifest["combiner"]
         half = len(X) >= ENOUGH_FOR_HALF and combiner["kind"] in ("mean", "geometric", "stack")
         # Only a label can be told to be the same: probabilities that are submitted, and cuts, are float32's.
@@ -561,6 +572,11 @@ class Model:
             if len(doubted) and (end is None or time.time() + seconds < end):
                 proba[doubted] = self.blended(X[doubted], None, False)
         return proba
+
+    def as_trained(self, X: np.ndarray) -> np.ndarray:
+        """Images with the values of the training arrays as 0..255, where those were not of 8 bits; else as they are."""
+        images = self.manifest.get("images") or {}
+        return in_range(X, *images["range"]) if images.get("arrays") and images.get("range") else X
 
     def blended(self, X: np.ndarray, end: Optional[float], half: bool) -> np.ndarray:
         """Probabilities (N, C) float32 of the members that answer before `end`; `half`: in bfloat16 where faster."""

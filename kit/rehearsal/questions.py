@@ -78,11 +78,20 @@ def _forms(questions: Questions, folder: Path) -> list[dict[str, Any]]:
         _job(folder, "some", some),
         _job(folder, "again", some),
         _job(folder, "permuted", some[questions.order]),
-        _job(folder, "int64", some.astype(np.int64)),
-        _job(folder, "float32", some.astype(np.float32)),
+        _job(folder, "int64", _in_range(some, questions.reference.range, np.int64)),
+        _job(folder, "float32", _in_range(some, questions.reference.range, np.float32)),
         _job(folder, "strided", some, layout="strided"),
         _job(folder, "read_only", some, layout="read_only"),
     ]
+
+
+def _in_range(images: np.ndarray, bounds: tuple[float, float], dtype: type) -> np.ndarray:
+    """uint8 images as arrays of another type have them; whole numbers only where the range has 255 steps."""
+    low, high = bounds
+    values = low + images.astype(np.float64) * ((high - low) / 255)
+    if dtype is np.int64 and high - low < 255:
+        return values
+    return np.round(values).astype(dtype) if dtype is np.int64 else values.astype(dtype)
 
 
 def _sizes(questions: Questions, folder: Path) -> list[dict[str, Any]]:

@@ -42,6 +42,8 @@ class Reference:
     members: tuple[MemberRows, ...] = field(default=())
     adapts: bool = False
     """Whether networks adapt to the other images of a call."""
+    range: tuple[float, float] = (0.0, 255.0)
+    """The values that the platform's arrays of another type than uint8 have for 0 and 255."""
 
 
 def make_reference(
@@ -68,7 +70,14 @@ def make_reference(
         len(prepared.class_names),
         members,
         manifest is not None and any("adapt" in entry for entry in manifest["members"]),
+        _range(manifest),
     )
+
+
+def _range(manifest: Mapping[str, Any] | None) -> tuple[float, float]:
+    images = (manifest or {}).get("images") or {}
+    low, high = images["range"] if images.get("arrays") and images.get("range") else (0.0, 255.0)
+    return float(low), float(high)
 
 
 def _member_rows(

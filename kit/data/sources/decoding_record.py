@@ -14,6 +14,9 @@ from kit.errors import ArtefactError
 from kit.inference.decode import Range, Spec
 from kit.workspace import Workspace
 
+ARRAYS = ("npz", "hdf5", "medmnist")
+"""Kinds of [data] in which contests hand out what a platform then hands to the submission."""
+
 
 @dataclass(frozen=True)
 class DecodingRecord:
@@ -26,13 +29,15 @@ class DecodingRecord:
     """The values that become 0 and 255 in images of more than 8 bits; None where no training image was such."""
     prior: tuple[float, ...]
     """Shares of the classes among the kept rows: what is said of an image that cannot be read."""
+    arrays: bool = False
+    """Whether the training images came as arrays: a platform's arrays of another type than uint8 then span `range`."""
 
     @classmethod
     def of(cls, contest: ContestConfig, bounds: Range | None, labels: np.ndarray) -> DecodingRecord:
         """From the contest, the range of its training data, and the labels (N,) int64 of the kept rows."""
         counts = np.bincount(labels, minlength=len(contest.classes))
         prior = tuple(float(share) for share in counts / counts.sum())
-        return cls(contest.image_size, contest.data.resize, bounds, prior)
+        return cls(contest.image_size, contest.data.resize, bounds, prior, contest.data.kind in ARRAYS)
 
     @classmethod
     def read(cls, workspace: Workspace, contest: ContestConfig) -> DecodingRecord:
@@ -47,7 +52,8 @@ class DecodingRecord:
     def from_dict(cls, value: dict[str, Any]) -> DecodingRecord:
         """The record that `as_dict` gave; KeyError or TypeError for another."""
         bounds = value["range"] and (float(value["range"][0]), float(value["range"][1]))
-        return cls(int(value["size"]), str(value["resize"]), bounds, tuple(map(float, value["prior"])))
+        return cls(int(value["size"]), str(value["resize"]), bounds, tuple(map(float, value["prior"])),
+                   bool(value.get("arrays", False)))  # fmt: skip
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values."""
