@@ -219,6 +219,17 @@ class ContestConfig(Section):
     policy: PolicyConfig = PolicyConfig()
     recipes: RecipeSets = RecipeSets()
 
+    scenario: Literal["contest", "natural", "laboratory"] = "contest"
+    """Which kind of shift selection follows; set by expects = "contest", "natural" or "laboratory"."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _scenario_expected(cls, values: Any) -> Any:
+        """A scenario that `expects` names is a kind of shift."""
+        if isinstance(values, dict) and values.get("expects") in ("contest", "natural", "laboratory"):
+            return values | {"expects": "shifted", "scenario": values["expects"]}
+        return values
+
     @model_validator(mode="after")
     def _distinct_classes(self) -> ContestConfig:
         if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):

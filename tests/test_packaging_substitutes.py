@@ -191,7 +191,10 @@ def test_scores_of_the_platform_move_what_is_expected_of_it_too(store: Workspace
         made = replace(pack(store, both, None), sha256=f"{number}" * 64)
         ledger.record_zip(store, made)
         ledger.append(store, "scored", sha256=made.sha256, score=remote)
-    after = pack(store, both, limit).manifest["expected"]
+    remote = ledger.remote_scores(store, "toy", both.expects)
+    platform, out = toy_platform(max_mb=limit), store.submissions / "toy.zip"
+    after = package(both, toy_contest(), store, platform, out, remote=remote, echo=lambda line: None)
+    after = after.manifest["expected"]
     assert after["note"].startswith("recalibrated on 3 remote scores")
     assert after["point"] < before["point"]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ensemble_toy import make_runs
 
-from kit.config import ShiftConfig
+from kit.config import ContestConfig, ShiftConfig
 from kit.data.practice.contest import hidden_test
 from kit.data.practice.forms import FORMS
 from kit.ensemble.blend import Blend, blend
@@ -14,7 +14,10 @@ from kit.ensemble.scoring.belief import prior, updated
 from kit.ensemble.scoring.scenarios import DAMAGE, scenario_scores
 from kit.ensemble.scoring.shares import with_shares
 from kit.ensemble.tables import scenario_lines, scenario_rows
-from kit.errors import DataError
+from kit.errors import ConfigError, DataError
+from kit.packaging.packed import PackedZip
+from kit.pipeline.stages import named_shares
+from kit.platforms.ledger import append, record_zip, remote_promises
 from kit.shifts.battery import Battery
 from kit.shifts.scenarios import (
     CLAIMS,
@@ -25,6 +28,7 @@ from kit.shifts.scenarios import (
     resemblance,
     scenario_shares,
 )
+from kit.workspace import Workspace
 
 BATTERY = Battery.from_config(ShiftConfig())
 
@@ -160,6 +164,35 @@ def test_without_promises_nothing_is_learnt() -> None:
 def test_test_images_tell_but_are_not_trusted_blindly() -> None:
     found = prior("shifted", {"clean": 1.0, "natural": 0.0, "contest": 0.0, "laboratory": 0.0})
     assert 0.9 < found.shares["clean"] < 1.0
+
+
+def test_the_ledger_learns_which_test_it_is(tmp_path) -> None:
+    workspace, made = Workspace(tmp_path), blend(make_runs(3), "all")
+    packed = PackedZip(tmp_path / "one.zip", "a" * 64, 1.0, {"contest": "toy", "platform": "p"}, made)
+    record_zip(workspace, packed)
+    assert remote_promises(workspace, "toy") == []
+    append(workspace, "scored", sha256="a" * 64, score=0.7)
+    (found,) = remote_promises(workspace, "toy")
+    assert found[1] == 0.7
+    assert found[0]["clean"][0] == made.scenarios["clean"].point
+
+
+@pytest.mark.parametrize(
+    ("expects", "scored", "scenario"),
+    [("clean", "clean", "contest"), ("shifted", "shifted", "contest"), ("contest", "shifted", "contest"),
+     ("natural", "shifted", "natural"), ("laboratory", "shifted", "laboratory")],
+)  # fmt: skip
+def test_expects_names_the_scenario_that_selection_follows(expects: str, scored: str, scenario: str) -> None:
+    contest = ContestConfig.model_validate({"name": "t", "classes": ["a", "b"], "image_size": 8, "expects": expects})
+    assert (contest.expects, contest.scenario) == (scored, scenario)
+    shares = named_shares(contest)
+    assert (shares is None) == (scenario == "contest")
+    if shares is not None:
+        assert shares == scenario_shares(scenario, BATTERY.names)
+    empty = contest.model_copy(update={"shift": ShiftConfig(battery=["noise.shot"])})
+    if shares is not None:
+        with pytest.raises(ConfigError, match=f'expects = "{expects}" needs cells of that kind'):
+            named_shares(empty)
 
 
 # ---------------------------------------------------------------------------------------------- practice's four forms

@@ -14,8 +14,10 @@ from kit.data.folds import VAULT, check_folds, make_folds, split
 from kit.data.vault import draw_vault
 from kit.ensemble.blend import blend
 from kit.ensemble.external import without_shifts
+from kit.ensemble.kinds.combine import equal
 from kit.ensemble.pool import make_pool
 from kit.ensemble.scoring.averaging import averaging_gain
+from kit.ensemble.scoring.expected import with_folds
 from kit.ensemble.view_choice import use_views
 from kit.errors import OofError
 from kit.oof_store import OofRun, VaultRows, load_run
@@ -200,6 +202,21 @@ def test_the_score_to_expect_is_that_of_all_folds_and_its_interval_holds() -> No
     assert 0.5 < off / np.mean(errors) < 1.6, "and it knows how far off it is"
 
 
+def test_fewer_folds_lose_what_the_vault_says_they_do() -> None:
+    run, five = simulated(1, folds=5)
+    made = blend([run], "best1", "clean")
+    gain = made.expected.averaging
+    assert gain is not None
+    three, alone = with_folds(made.expected, 3), with_folds(made.expected, 1)
+    assert alone.point == pytest.approx(made.nested.clean)
+    assert alone.point < three.point < made.expected.point
+    assert three.averaging is not None
+    assert three.averaging.folds == 3
+    really = simulated(1, folds=3)[1] / five  # on 40,000 rows
+    assert three.averaging.gain / gain.gain == pytest.approx(really, abs=0.08)
+    assert with_folds(made.expected, 5) == made.expected
+
+
 def test_networks_that_agree_gain_nothing() -> None:
     run, _ = simulated(0, own=0.0)
     gain = blend([run], "best1", "clean").expected.averaging
@@ -240,8 +257,6 @@ def test_rows_that_no_weight_falls_on_leave_it_to_the_flow() -> None:
     run, truth = simulated(3)
     pool = make_pool([run], "clean")
     assert pool.vault is not None
-    from kit.ensemble.kinds.combine import equal
-
     proba, ones = pool.proba[0], np.ones((len(run.ids), 1))
     gain = averaging_gain(equal("mean", (0,)), pool, pool.vault, proba, ones, np.zeros((120, 1)))
     assert gain.gain == pytest.approx(truth, abs=0.03)

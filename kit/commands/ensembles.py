@@ -76,6 +76,7 @@ def blend(
         runs, more["merges"] = _views(runs, config, console)
     if leave_family_out:
         more["trained"] = {run.recipe: _families(run) for run in runs}
+    more["shares"] = stages.named_shares(config)
     if test or config.data.test:
         prepared = prepare(planned(config, workspace), data, workspace, make_echo(console))
         more["shares"] = stages.shares_expected(config, prepared, workspace, console, test)

@@ -1,10 +1,10 @@
 """The size ladder: what gives way, rung by rung, where a zip would be too big, and what each rung costs.
 
 First what is measured to cost next to nothing: eight bits, then a soup or a student that scores as the blend does, with
-all its folds. Then fewer folds: every out-of-fold row is answered by one network a recipe, so the blend's scores are
-those of one fold, and all that is lost is what averaging more of them adds, which no held-out row can tell. A soup or
-student that scores lower is measured to be worse than one fold of the blend, so it comes after that. Fewer folds of a
-soup or student are last.
+all its folds. Then fewer folds: every out-of-fold row is answered by one network a recipe, so the blend's nested scores
+are those of one fold, and all that is lost is what averaging more of them adds, which the vault tells, where there is
+one. A soup or student that scores lower is measured to be worse than one fold of the blend, so it comes after that.
+Fewer folds of a soup or student are last.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from kit.data.prepared import Prepared
 from kit.echo import Echo
 from kit.ensemble.blend import Blend
 from kit.ensemble.compress.substitute import soups, students
+from kit.ensemble.scoring.averaging import fewer_folds
+from kit.ensemble.scoring.expected import with_folds
 from kit.ensemble.scoring.recalibrate import recalibrated
 from kit.errors import KitError
 from kit.oof_store import load_run
@@ -153,8 +155,22 @@ def _fewer_folds(full: Rung) -> Iterator[Rung]:
     most = max(Counter(member.entry["recipe"] for member in full.members).values())
     for count in range(most - 1, 0, -1):
         kept = _first_folds(full.members, count)
-        costs = f"{len(kept)} networks of {full.blend.name}: its scores are those of one fold, what more add is unknown"
-        yield replace(full, way=f"{count} {'folds' if count > 1 else 'fold'}", members=kept, costs=costs)
+        costs = f"{len(kept)} networks of {full.blend.name}: {_cost_of_folds(full.blend, count)}"
+        less = {name: with_folds(one, count) for name, one in full.blend.scenarios.items()}
+        made = replace(full.blend, expected=with_folds(full.blend.expected, count), scenarios=less)
+        yield replace(full, way=f"{count} {'folds' if count > 1 else 'fold'}", blend=made, members=kept, costs=costs)
+
+
+def _cost_of_folds(blend: Blend, count: int) -> str:
+    """What is lost with the first `count` folds of a blend, in words."""
+    gain = blend.expected.averaging
+    if gain is None:
+        return "its scores are those of one fold, what more add is unknown"
+    less = fewer_folds(gain, count)
+    return (
+        f"{less.gain - gain.gain:+.4f} ± {abs(gain.se - less.se):.4f} against all {gain.folds} folds, by the "
+        f"{gain.rows:,} rows of the vault"
+    )
 
 
 def _first_folds(members: Sequence[Member], count: int) -> list[Member]:

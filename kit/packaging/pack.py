@@ -108,7 +108,7 @@ class Packer:
             try:
                 files, manifest = self.contents(rung)
             except PackagingError as error:
-                if rung.blend is blend:
+                if rung.blend.name == blend.name:
                     raise
                 echo(f"  {rung.name}: left out. {error}")
                 continue

@@ -38,7 +38,7 @@ from kit.rehearsal.rehearse import Rehearsal
 from kit.rehearsal.rehearse import rehearse as make_rehearsal
 from kit.report.page import write_report
 from kit.shifts.battery import Battery
-from kit.shifts.scenarios import resemblance
+from kit.shifts.scenarios import resemblance, scenario_shares
 from kit.situation.recipes import default_recipes
 from kit.situation.situation import find_situation, settled
 from kit.train.device import pick_device
@@ -154,12 +154,30 @@ def train(
 def shares_expected(
     contest: ContestConfig, prepared: Prepared, workspace: Workspace, console: Console, test: Path | None = None
 ) -> dict[str, float] | None:
-    """Shares of the battery's cells in the contest's unlabelled test images; None where it hands out none."""
-    if contest.expects != "shifted" or not (test or contest.data.test):
+    """Shares of the battery's cells in the contest's unlabelled test images, or in the scenario that it names.
+
+    None where it hands out none and expects a contest's mixture.
+    """
+    if contest.expects != "shifted":
         return None
+    if not (test or contest.data.test):
+        return named_shares(contest)
     seen = load_test(contest, test, workspace)
     shares, line = shares_in_test(Battery.from_config(contest.shift), np.asarray(prepared.images), seen.images)
     make_echo(console)(line)
+    return shares
+
+
+def named_shares(contest: ContestConfig) -> dict[str, float] | None:
+    """Shares of the battery's cells in the scenario that the contest expects; None for a contest's mixture."""
+    if contest.expects != "shifted" or contest.scenario == "contest":
+        return None
+    shares = scenario_shares(contest.scenario, Battery.from_config(contest.shift).names)
+    if not shares:
+        raise ConfigError(
+            f'{contest.name}: expects = "{contest.scenario}" needs cells of that kind in [shift] battery, but it '
+            f'holds none. Set battery = "default", or expects = "contest"'
+        )
     return shares
 
 
@@ -197,8 +215,11 @@ def blend(
 def _believed(made: Blend, contest: ContestConfig, workspace: Workspace) -> Blend:
     """The blend with how likely each scenario is: by the test images where they told, and by remote scores."""
     shares = made.options.get("shares")
-    seen = None if shares is None else resemblance(shares, Battery.from_config(contest.shift).names)
-    return replace(made, belief=updated(prior(contest.expects, seen), remote_promises(workspace, contest.name)))
+    if shares is None or shares == named_shares(contest):
+        before = prior(contest.expects if contest.expects == "clean" else contest.scenario)
+    else:
+        before = prior(contest.expects, resemblance(shares, Battery.from_config(contest.shift).names))
+    return replace(made, belief=updated(before, remote_promises(workspace, contest.name)))
 
 
 def _show_scenarios(made: Blend, console: Console, achieved: Mapping[str, float] | None = None) -> None:
@@ -251,7 +272,7 @@ def pack(
         echo=echo,
     )
     record_zip(workspace, packed)
-    if packed.blend is not made:
+    if packed.blend.name != made.name:
         path = workspace.oof(contest.name) / "blends" / f"{packed.blend.name}.json"
         packed.blend.to_json(path)
         echo(f"{made.name} did not fit: {packed.blend.name} was packed in its place, written to {path}")

@@ -8,14 +8,14 @@ nested score is read off for each. Where test images have told the mixture, the 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from kit.ensemble.kinds.combine import Combiner
 from kit.ensemble.pool import Pool
-from kit.ensemble.scoring.averaging import Gain, averaging_gain
+from kit.ensemble.scoring.averaging import Gain, averaging_gain, fewer_folds
 from kit.ensemble.scoring.scores import families, numbered, operators, row_se
 from kit.metrics.registry import get_metric
 
@@ -107,6 +107,17 @@ def _gain(combiner: Combiner, pool: Pool, seen: np.ndarray, shifted: bool) -> Ga
     known = pool.weights() if shifted else None
     weights = np.ones(seen.shape[:2]) if known is None else known
     return averaging_gain(combiner, pool, vault, seen, weights, images)
+
+
+def with_folds(expected: Expected, folds: int) -> Expected:
+    """What is expected of the blend with the first `folds` networks a recipe; as it is where no vault tells."""
+    gain = expected.averaging
+    if gain is None or folds >= gain.folds:
+        return expected
+    less = fewer_folds(gain, folds)
+    keys = ("point", "low", "high") if expected.local is None else ("point", "low", "high", "local")
+    moved = {key: getattr(expected, key) + less.gain - gain.gain for key in keys}
+    return replace(expected, **moved, averaging=less)
 
 
 def read_expected(data: dict[str, Any]) -> Expected:
