@@ -46,7 +46,7 @@ from kit.shifts.battery import Battery
 from kit.train.run import train_recipe
 from kit.workspace import Workspace
 
-HIDDEN_SHARE = 0.35
+HIDDEN_SHARE = 0.28
 """Share of real images that no recipe is trained on."""
 
 

@@ -203,7 +203,7 @@ def test_the_score_to_expect_is_that_of_all_folds_and_its_interval_holds() -> No
 
 
 def test_fewer_folds_lose_what_the_vault_says_they_do() -> None:
-    run, five = simulated(1, folds=5)
+    run, five = simulated(1, folds=5, own=1.0)
     made = blend([run], "best1", "clean")
     gain = made.expected.averaging
     assert gain is not None
@@ -212,8 +212,8 @@ def test_fewer_folds_lose_what_the_vault_says_they_do() -> None:
     assert alone.point < three.point < made.expected.point
     assert three.averaging is not None
     assert three.averaging.folds == 3
-    really = simulated(1, folds=3)[1] / five  # on 40,000 rows
-    assert three.averaging.gain / gain.gain == pytest.approx(really, abs=0.08)
+    really = simulated(1, folds=3, own=1.0)[1] / five  # on 40,000 rows
+    assert three.averaging.gain / gain.gain == pytest.approx(really, abs=0.12)
     assert with_folds(made.expected, 5) == made.expected
 
 
