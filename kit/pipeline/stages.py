@@ -25,7 +25,7 @@ from kit.ensemble.scoring.belief import prior, updated
 from kit.ensemble.scoring.recalibrate import recalibrated
 from kit.ensemble.scoring.shares import shares_in_test
 from kit.ensemble.tables import scenario_lines, scenario_rows, score_lines
-from kit.errors import NetError
+from kit.errors import ConfigError, NetError
 from kit.nets.weights.needs import check_weights
 from kit.oof_store import OofRun, load_runs
 from kit.options import make_echo
