@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -15,6 +16,9 @@ import click
 from kit.config import load_contest, load_platform
 from kit.options import contest_options, json_option, make_console, run_guarded, wide_option, with_common
 from kit.workspace import Workspace
+
+STARTED = time.monotonic()
+"""A budget begins here, before anything slow is imported."""
 
 EXAMPLES = """
 \b
@@ -47,14 +51,15 @@ def main(contest: str, data: Path | None, root: Path, ensemble: str, platform_na
         stages,  # here, because torch takes seconds: Ctrl-C is heeded meanwhile, and --help is quick
     )
 
-    clock = stages.Clock(budget)
+    clock = stages.Clock(budget, STARTED, time.monotonic() - STARTED)
     chosen = stages.choose(config, recipes, ensemble, console)
-    config, prepared = stages.prepare_data(config, data, workspace, chosen, clock, console)
-    trained = stages.train(config, prepared, chosen, workspace, clock, console)
+    with stages.Crew() as crew:
+        config, prepared = stages.prepare_data(config, data, workspace, chosen, clock, crew, console)
+        trained = stages.train(config, prepared, chosen, workspace, clock, crew, console)
     shares = stages.shares_expected(config, prepared, workspace, console)
     blend = stages.blend(config, trained, ensemble, workspace, console, shares=shares)
     packed = stages.pack(config, blend, platform, workspace, out, console, lambda: prepared)
-    rehearsal = stages.rehearse(config, packed, prepared, platform, workspace, console)
+    rehearsal = stages.rehearse(config, packed, prepared, platform, workspace, console, clock)
     stages.conclude(config, packed, rehearsal, workspace, console)
 
     if as_json:

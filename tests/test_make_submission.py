@@ -105,33 +105,51 @@ def test_a_budget_plans_fewer_folds_and_epochs_and_keeps_to_them(
     toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from kit.cli import group
-    from kit.pipeline import budget, stages
+    from kit.pipeline import planned, stages
+    from kit.pipeline.race import Heat
     from kit.train.run import scored_folds
 
     contest = toy.file("contests", "toy")
-    contest.write_text(contest.read_text().replace("n_splits = 2", "n_splits = 4"))
-    cost = budget.Cost(epoch=30.0, scoring=1.0, image=1e-4)
-    monkeypatch.setattr(budget.Budget, "measure", lambda self, recipe, echo: cost)
+    contest.write_text(contest.read_text().replace("n_splits = 2", "n_splits = 10"))
+    heats = {"tiny": [Heat(1000, 60, 0.8, 0.8, 3.0, 1e-4, 0.0, 1.0, "fp32")], "mini": []}
+    monkeypatch.setattr(planned, "run_race", lambda *_: {"tiny": heats["tiny"]})
     monkeypatch.setattr(stages, "pack", interrupt)
-    arguments = ("--contest", "toy", "--budget", "10")
+    arguments = ("--contest", "toy", "--budget", "30")
     assert run_it(monkeypatch, *arguments) == 130
-    assert "budget: 3 folds instead of 4" in capsys.readouterr().out
+    assert "folds instead of 10" in capsys.readouterr().out
     plan = Plan.read(toy.workspace, toy.contest())
     assert plan is not None
-    assert plan.n_splits == 3
-    assert set(plan.epochs) == {"tiny", "mini"}
-    assert all(0 < epochs < 8 for epochs in plan.epochs.values())
+    assert plan.n_splits in (3, 4, 5)
+    assert list(plan.epochs) == ["tiny"], "the other could not be raced"
+    assert 0 < plan.epochs["tiny"] <= 8
+    assert plan.reasons
 
     assert run_it(monkeypatch, *arguments) == 130  # interrupted at the same place, having trained nothing anew
     shown = capsys.readouterr().out
-    assert " steps, " not in shown
+    assert " steps" not in shown
     assert "made anew" not in shown
 
     group.main(["folds", "--contest", "toy"], standalone_mode=False)
     assert "made anew" not in capsys.readouterr().out, "another command keeps to the plan's folds"
 
     assert plan_path(toy.workspace, toy.contest()).exists()
-    assert scored_folds(toy.prepared()) == [0, 1, 2, 3], "without the plan, the contest's own"
+    assert scored_folds(toy.prepared()) == list(range(10)), "without the plan, the contest's own"
+
+
+@pytest.mark.slow
+def test_a_budget_races_plans_trains_and_rehearses_in_its_time(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Up to three minutes on an idle core."""
+    started = time.monotonic()
+    assert run_it(monkeypatch, "--contest", "toy", "--budget", "3") == 0
+    assert time.monotonic() - started < 180
+    shown = capsys.readouterr().out
+    for word in ("race: tiny", "race: mini", "the blend is expected at", "rehearsal"):
+        assert word in shown
+    plan = Plan.read(toy.workspace, toy.contest())
+    assert plan is not None
+    assert all(plan.heats[name][0]["rows"] == 30 for name in ("tiny", "mini"))
 
 
 def interrupt(*_: object) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,13 +9,10 @@ from conftest import Toy
 
 from kit.config import RecipeConfig
 from kit.errors import ConfigError
-from kit.pipeline.budget import REHEARSAL_IMAGES, RESERVE, Budget, Clock, Cost, find_recipe, with_epochs
-from kit.pipeline.plan import Plan, plan_path, with_splits
-from kit.train.run import Trainer
-
-COST = Cost(epoch=6.0, scoring=3.0, image=1e-3)
-"""Of every recipe: with two folds, 12 s an epoch, 3 s of scoring, 9 s of rehearsal."""
-FIXED = COST.scoring + REHEARSAL_IMAGES * 2 * COST.image
+from kit.pipeline.budget import Budget, find_recipe, with_epochs
+from kit.pipeline.clock import IMPORTS, RESERVE, SLOWEST, Clock
+from kit.pipeline.plan import with_splits
+from kit.pipeline.race import Heat
 
 
 class FakeTime:
@@ -36,203 +32,117 @@ def fake_time(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
     return clock
 
 
-@pytest.fixture
-def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Recipes that were measured; all cost COST."""
-    names: list[str] = []
-
-    def measure(self: Budget, recipe: RecipeConfig, echo: Callable[[str], None]) -> Cost:
-        names.append(recipe.name)
-        return COST
-
-    monkeypatch.setattr(Budget, "measure", measure)
-    return names
+def heat(score: float = 0.5, image: float = 0.01, scored: float = 1e-3) -> Heat:
+    return Heat(3000, 500, score, score, image, scored, 1e-3, 1.0, "fp32")
 
 
-def recipes(toy: Toy, count: int, epochs: float = 10) -> list[RecipeConfig]:
+def recipes(toy: Toy, count: int, epochs: float = 100) -> list[RecipeConfig]:
     base = toy.recipe("tiny")
     train = base.train.model_copy(update={"epochs": epochs})
     return [base.model_copy(update={"name": f"r{number}", "train": train}) for number in range(count)]
 
 
-def make(toy: Toy, minutes: float) -> Budget:
-    return Budget(toy.contest(), toy.prepared(), toy.workspace, Clock(minutes, time.monotonic()))
-
-
-def minutes_for(count: int, epochs: float) -> float:
-    """A budget in which `count` recipes can have `epochs` epochs each."""
-    seconds = count * (2 * COST.epoch * epochs + FIXED)
-    return seconds / 60 / (1 - RESERVE)
-
-
-def silent(line: str) -> None:
-    """No echo."""
+def make(toy: Toy, minutes: float, *heats: Heat) -> Budget:
+    return Budget(
+        toy.contest(), toy.prepared(), Clock(minutes), 2, {f"r{number}": [one] for number, one in enumerate(heats)}
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- the clock
 def test_the_clock_keeps_a_reserve(fake_time: FakeTime) -> None:
-    clock = Clock(10, time.monotonic())
+    clock = Clock(10)
     assert clock.remaining() == pytest.approx(600 * (1 - RESERVE))
     fake_time.now += 100
     assert clock.remaining() == pytest.approx(600 * (1 - RESERVE) - 100)
 
 
-# ----------------------------------------------------------------------------------------------------- the plan
-def test_with_time_enough_every_recipe_gets_its_wish(toy: Toy, measured: list[str], fake_time: FakeTime) -> None:
-    planned = list(make(toy, 1000).plan(recipes(toy, 3), silent))
-    assert [recipe.name for recipe in planned] == ["r0-e10", "r1-e10", "r2-e10"]
-    assert all(recipe.train.epochs == 10 for recipe in planned)
-    assert measured == ["r0", "r1", "r2"]
-
-
-def test_with_less_time_all_get_the_same_share(toy: Toy, measured: list[str], fake_time: FakeTime) -> None:
-    planned = []
-    for recipe in make(toy, minutes_for(4, 5)).plan(recipes(toy, 4), silent):
-        planned.append(recipe.train.epochs)
-        fake_time.now += 2 * COST.epoch * recipe.train.epochs + COST.scoring  # it takes what was foreseen
-    assert planned == [5, 5, 5, 5]
-
-
-def test_what_one_takes_too_long_the_next_gives_back(toy: Toy, measured: list[str], fake_time: FakeTime) -> None:
-    budget = make(toy, minutes_for(4, 5))
-    planned = []
-    for recipe in budget.plan(recipes(toy, 4), silent):
-        planned.append(recipe.train.epochs)
-        fake_time.now += 1.2 * (2 * COST.epoch * recipe.train.epochs + COST.scoring)
-    assert planned == sorted(planned, reverse=True)
-    assert planned[-1] < planned[0]
-    assert budget.clock.remaining() > 0.5 * 4 * (FIXED - COST.scoring)  # there is still time to rehearse
-
-
-def test_where_shares_are_too_small_the_last_recipes_are_left_out(
-    toy: Toy, measured: list[str], fake_time: FakeTime
-) -> None:
-    lines: list[str] = []
-    planned = list(make(toy, minutes_for(6, 4)).plan(recipes(toy, 9), lines.append))
-    assert [recipe.name.split("-")[0] for recipe in planned] == [f"r{number}" for number in range(len(planned))]
-    assert 6 <= len(planned) < 9
-    dropped = [line for line in lines if "left out" in line]
-    assert [line.split()[1] for line in dropped] == [f"r{number}" for number in range(8, len(planned) - 1, -1)]
-
-
-def test_few_recipes_are_kept_with_a_smaller_share(toy: Toy, measured: list[str], fake_time: FakeTime) -> None:
-    lines: list[str] = []
-    planned = list(make(toy, minutes_for(5, 1.5)).plan(recipes(toy, 5), lines.append))
-    assert len(planned) == 5
-    assert not any("left out" in line for line in lines)
-
-
-def test_a_budget_too_short_for_anything_is_refused(toy: Toy, measured: list[str], fake_time: FakeTime) -> None:
-    with pytest.raises(ConfigError, match=r"--budget 0.1: scoring and rehearsing r0 alone takes longer. Give more"):
-        list(make(toy, 0.1).plan(recipes(toy, 3), silent))
-
-
-def test_the_plan_never_goes_over_the_budget(toy: Toy, measured: list[str], fake_time: FakeTime) -> None:
-    for count, minutes in ((1, 1.0), (3, 2.0), (8, 5.0), (8, 30.0)):
-        plan_path(toy.workspace, toy.contest()).unlink(missing_ok=True)
-        budget = make(toy, minutes)
-        rehearsal = 0.0
-        for recipe in budget.plan(recipes(toy, count), silent):
-            fake_time.now += 2 * COST.epoch * recipe.train.epochs + COST.scoring
-            rehearsal += FIXED - COST.scoring
-        # Epochs are rounded to halves: the reserve is there for it.
-        assert budget.clock.remaining() + RESERVE * 60 * minutes >= rehearsal
-
-
-# ----------------------------------------------------------------------------------------------------- resuming
-def test_a_resumed_plan_keeps_the_epochs_that_were_planned(
-    toy: Toy, measured: list[str], fake_time: FakeTime
-) -> None:
-    wanted, minutes = recipes(toy, 4), minutes_for(4, 5)
-    first = make(toy, minutes).plan(wanted, silent)
-    before = [next(first), next(first)]
-    fake_time.now += 1000
-    after = list(make(toy, minutes).plan(wanted, silent))
-    assert after[:2] == before
-    assert len(after) == 4
-
-
-def test_a_finished_plan_measures_nothing(toy: Toy, measured: list[str], fake_time: FakeTime) -> None:
-    wanted, minutes = recipes(toy, 2), minutes_for(2, 5)
-    before = list(make(toy, minutes).plan(wanted, silent))
-    measured.clear()
-    assert list(make(toy, minutes).plan(wanted, silent)) == before
-    assert measured == []
-
-
-def test_another_budget_or_other_folds_plan_anew(toy: Toy, measured: list[str], fake_time: FakeTime) -> None:
-    wanted = recipes(toy, 2)
-    list(make(toy, minutes_for(2, 5)).plan(wanted, silent))
-    assert [recipe.train.epochs for recipe in make(toy, 1000).plan(wanted, silent)] == [10, 10]
-    list(make(toy, minutes_for(2, 5)).plan(wanted, silent))
-    other = make(toy, minutes_for(2, 5))
-    other = replace(other, prepared=replace(other.prepared, fold_digest="0" * 64))
-    measured.clear()
-    list(other.plan(wanted, silent))
-    assert measured == ["r0", "r1"]
-
-
-def test_the_plan_is_a_file(toy: Toy, measured: list[str], fake_time: FakeTime) -> None:
-    list(make(toy, 1000).plan(recipes(toy, 2), silent))
-    expected = Plan(1000, 2, toy.prepared().fold_digest, {"r0": 10.0, "r1": 10.0})
-    assert Plan.read(toy.workspace, toy.contest()) == expected
+def test_importing_counts_and_says_how_slow_the_machine_is(fake_time: FakeTime) -> None:
+    begun = fake_time.now - 3 * IMPORTS
+    slow, quick = Clock(10, begun, 3 * IMPORTS), Clock(10, fake_time.now - 1, 1)
+    assert slow.remaining() == pytest.approx(600 * (1 - RESERVE) - 3 * IMPORTS)
+    assert slow.ending(0, False) == pytest.approx(3 * quick.ending(0, False))
+    assert slow.ending(0, True) > slow.ending(0, False)
+    assert slow.ending(1e6, False) > slow.ending(0, False)
+    assert Clock(10, begun, 1000.0).slower == SLOWEST
 
 
 # --------------------------------------------------------------------------------------------------------- folds
-@pytest.mark.parametrize(
-    ("splits", "minutes", "left"), [(5, 1000, 5), (5, 3, 3), (3, 3, 3), (2, 3, 2)]
-)
-def test_a_short_budget_has_fewer_folds(
-    splits: int, minutes: float, left: int, toy: Toy, measured: list[str], fake_time: FakeTime
-) -> None:
-    budget = make(toy, minutes)
-    budget = replace(budget, contest=with_splits(budget.contest, splits))
-    assert budget.splits(recipes(toy, 2), silent) == left
-
-
-def test_folds_that_the_user_gave_are_kept(toy: Toy, measured: list[str], fake_time: FakeTime) -> None:
+def test_folds_that_the_user_gave_are_kept(toy: Toy) -> None:
     contest = toy.contest()
     column = contest.model_copy(update={"folds": contest.folds.model_copy(update={"kind": "column", "n_splits": 5})})
-    assert replace(make(toy, 0.1), contest=column).splits(recipes(toy, 2), silent) == 5
+    budget = replace(make(toy, 10, heat()), contest=column)
+    assert budget.settle(recipes(toy, 1), print).n_splits == 5
 
 
-# ------------------------------------------------------------------------------------------------------ measuring
-def test_costs_follow_the_speeds_of_this_machine(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Trainer, "time_step", lambda self, images: (0.5, "fp32"))
-    monkeypatch.setattr(Trainer, "time_image", lambda self, images: 0.02)
-    monkeypatch.setattr(Budget, "_time_shift", lambda self, images, ids: (0.01, 2))
+@pytest.mark.parametrize(("wanted", "allowed"), [(2, {2}), (3, {3}), (5, {3, 4, 5}), (10, {3, 4, 5, 10})])
+def test_a_plan_never_has_more_folds_than_the_contest(toy: Toy, wanted: int, allowed: set[int]) -> None:
+    budget = make(toy, 10, heat())
+    budget = replace(budget, contest=with_splits(budget.contest, wanted))
+    assert budget.settle(recipes(toy, 1), print).n_splits in allowed
+
+
+def test_with_little_time_there_are_fewer_folds_and_it_is_said(toy: Toy) -> None:
     lines: list[str] = []
-    cost = make(toy, 10).measure(toy.recipe("tiny"), lines.append)
-    assert cost.epoch == pytest.approx(0.5 / 10 * 30)  # batches of 10, 30 training rows a fold
-    assert cost.scoring == pytest.approx(60 * (0.02 * 3 + 0.01 * 2))
-    assert cost.image == 0.02
-    assert lines == ["measured: tiny trains 20 img/s (fp32), scores 50 img/s"]
+    budget = make(toy, 2, heat(image=0.2))
+    budget = replace(budget, contest=with_splits(budget.contest, 10))
+    assert budget.settle(recipes(toy, 1), lines.append).n_splits < 10
+    assert any("folds instead of 10" in line for line in lines)
 
 
-def test_one_held_out_part_has_a_cost(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Trainer, "time_step", lambda self, images: (0.5, "fp32"))
-    monkeypatch.setattr(Trainer, "time_image", lambda self, images: 0.02)
-    monkeypatch.setattr(Budget, "_time_shift", lambda self, images, ids: (0.01, 0))
-    budget = make(toy, 10)
-    holdout = replace(budget.prepared, folds=np.where(np.arange(60) < 45, -1, 0))
-    cost = replace(budget, prepared=holdout).measure(toy.recipe("tiny"), silent)
-    assert cost.epoch == pytest.approx(0.5 / 10 * 45)
-    assert cost.scoring == pytest.approx(15 * 0.02)
+def test_where_scoring_would_take_the_time_rows_are_scored_under_fewer_shifts(toy: Toy) -> None:
+    lines: list[str] = []
+    assert make(toy, 10, heat()).settle(recipes(toy, 1), lines.append).cells_per_row == 2
+    assert lines == []
+    dear = make(toy, 2, heat(scored=0.8)).settle(recipes(toy, 1), lines.append)
+    assert dear.cells_per_row == 1
+    assert any("under 1 shifts instead of 2" in line for line in lines)
 
 
-def test_a_real_measurement_is_plausible(toy: Toy) -> None:
-    cost = make(toy, 10).measure(toy.recipe("mini"), silent)
-    assert 0 < cost.epoch < 30
-    assert 0 < cost.image < 1
-    assert cost.scoring > 60 * cost.image
+# ------------------------------------------------------------------------------------------------------- choosing
+def test_a_hopeless_recipe_is_not_trained_and_the_reason_is_said(toy: Toy, fake_time: FakeTime) -> None:
+    budget, wanted = make(toy, 3, heat(0.9, 0.02), heat(0.34, 0.02)), recipes(toy, 2)
+    room = budget.room_beside([], [])
+    made = budget.choose(wanted, room)
+    assert made is not None
+    assert list(made.epochs) == ["r0"]
+    (line,) = budget.why_not(wanted, made, room)
+    assert line.startswith("r1 is not trained: with it the blend is expected ")
+
+
+def test_no_time_at_all_is_a_clear_error(toy: Toy, fake_time: FakeTime) -> None:
+    budget = make(toy, 0.1, heat())
+    assert budget.choose(recipes(toy, 1), budget.room_beside([], [])) is None
+    error = budget.too_short(recipes(toy, 1)[0])
+    assert isinstance(error, ConfigError)
+    assert "--budget 0.1: training, scoring and rehearsing r0 alone takes longer. Give more minutes" in str(error)
+
+
+def test_slower_fits_than_foreseen_make_the_rest_dearer_within_bounds(toy: Toy) -> None:
+    budget, (recipe,) = make(toy, 10, heat()), recipes(toy, 1)
+    before = budget.candidate(recipe).image
+    budget.observe(20.0, 10.0)
+    assert budget.candidate(recipe).image == pytest.approx(1.5 * before)
+    for _ in range(20):
+        budget.observe(1e6, 1.0)
+    assert budget.slower == pytest.approx(3.0, abs=0.01)
+
+
+def test_the_vault_is_scored_by_every_fold(toy: Toy) -> None:
+    budget = make(toy, 10, heat())
+    prepared = budget.prepared
+    folds = np.array(prepared.folds)
+    with_vault = replace(budget, prepared=prepared.with_folds(np.where(np.arange(60) < 6, -3, folds)))
+    assert len(with_vault.prepared.vault) == 6
+    assert with_vault.scored_rows == 54 + 2 * 6
+    assert budget.scored_rows == 60
 
 
 # --------------------------------------------------------------------------------------------------------- names
 @pytest.mark.parametrize(
     ("asked", "given", "name"),
-    [(12.34, 12.5, "tiny-e12.5"), (1.2, 1, "tiny-e1"), (0.63, 0.6, "tiny-e0.6"), (0.01, 0.1, "tiny-e0.1")],
+    [(12.34, 12, "tiny-e12"), (12.5, 12.5, "tiny-e12.5"), (1.29, 1.2, "tiny-e1.2"), (0.01, 0.1, "tiny-e0.1")],
 )
-def test_epochs_are_round_and_named(asked: float, given: float, name: str, toy: Toy) -> None:
+def test_epochs_are_round_never_up_and_named(asked: float, given: float, name: str, toy: Toy) -> None:
     recipe = with_epochs(toy.recipe("tiny"), asked)
     assert recipe.train.epochs == given
     assert recipe.name == name

@@ -8,6 +8,7 @@ from pathlib import Path
 from kit.cluster.devices import find_devices
 from kit.cluster.fits import FitJob, fit_unit
 from kit.cluster.local import LocalBackend
+from kit.cluster.places import cpu_places
 from kit.cluster.schedule import Scheduler
 from kit.cluster.shared import share
 from kit.cluster.store import store
@@ -33,9 +34,11 @@ def train_all(
 ) -> None:
     """Trains what is missing of `recipes` (or of `folds` of them).
 
-    workers: processes that train at once; None for one a GPU place, and this process alone on a CPU. cluster: the
-    address of a Ray cluster to train on instead. TrainError names the units that failed, after all others are done.
+    workers: processes that train at once; None for one a GPU place, and on a CPU for as many as are fastest. cluster:
+    the address of a Ray cluster to train on instead. TrainError names the units that failed, after all others are done.
     """
+    if cluster is None and workers is None and pick_device().type == "cpu":
+        workers = cpu_places(contest, prepared, recipes, workspace).places
     if cluster is None and sum(device.places for device in find_devices(workers)) == 1:
         for recipe in recipes:
             train_recipe(contest, prepared, recipe, workspace, echo, folds)

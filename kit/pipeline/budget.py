@@ -1,175 +1,196 @@
-"""A journey that ends in time: recipes, folds and epochs planned from speeds measured on this machine.
+"""What the minutes buy: folds, recipes and epochs with the highest expected score of the blend.
 
-A recipe's `epochs` are what it would like. When all of them do not fit, every recipe gets the same share of its
-wish; when that share falls under LEAST, the last recipe of the list is left out. The plan is renewed after every
-recipe, so that what one took too long, the next gives back.
+A race (`kit.pipeline.race`) shows what each recipe costs and makes of its first seconds. Learning curves
+(`kit.pipeline.curves`) say what more would bring, and the plan (`kit.pipeline.value`) gives the time to whatever
+gains most: fewer recipes longer, more folds, or a further recipe where it adds to the others. One that cannot pay for
+itself is not trained, and the reason is said. The plan is renewed whenever a recipe is to begin.
 """
 
 from __future__ import annotations
 
+import math
 import re
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-
-import numpy as np
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from kit.config import ContestConfig, RecipeConfig, list_names, load_recipe
 from kit.data.prepared import Prepared
 from kit.echo import Echo
 from kit.errors import ConfigError
-from kit.pipeline.plan import Plan
+from kit.pipeline.clock import Clock
+from kit.pipeline.curves import Curve, Point, joined, kind_of
+from kit.pipeline.race import Heat
+from kit.pipeline.rehearsed import LEAST_ROWS, least_images
+from kit.pipeline.value import Allocation, Candidate, Room, best, shared
 from kit.shifts.battery import Battery
-from kit.train.device import pick_device, pinned
-from kit.train.images import resized
-from kit.train.run import Trainer, scored_folds
-from kit.workspace import Workspace
+from kit.train.run import scored_folds
 
-LEAST, LEAST_OF_FEW = 0.3, 0.1
-"""Least share of its epochs that a recipe is worth training for; the second, where only FEW are left."""
-FEW = 5
-MIN_FOLDS = 3
-REHEARSAL_IMAGES = 4500
-"""Images that a rehearsal sends through every fold model."""
-RESERVE = 0.06
-"""Share of the budget kept back for what no measurement foresees."""
-SAMPLE = 192
+FOLDS = (3, 4, 5)
+"""Numbers of folds that a plan may choose, up to the contest's own."""
+SCORING = 0.2
+"""Share of the time that scoring may take; where it would take more, fewer shifts of each row are scored."""
+FILL = 0.95
+"""Share of the time that is planned: fits that are a little slower than foreseen are then the same fits."""
+SLOWER = (0.5, 3.0)
+"""Bounds on how much slower than in the race fits are taken to be."""
 
 
 @dataclass(frozen=True)
-class Cost:
-    """Seconds that one recipe takes on this machine."""
+class Settled:
+    """What a plan decides before the first fit."""
 
-    epoch: float
-    """One epoch of one fold."""
-    scoring: float
-    """All held-out rows of all folds, clean and shifted."""
-    image: float
-    """One image through one fold model with its views."""
+    n_splits: int
+    cells_per_row: int
 
 
 @dataclass(frozen=True)
-class Clock:
-    """When a journey began, and the minutes it may take; None for as long as it takes."""
+class Begun:
+    """A recipe whose epochs are settled."""
 
-    minutes: float | None = None
-    started: float = field(default_factory=time.monotonic)
-
-    def remaining(self) -> float:
-        """Seconds left of the budget, RESERVE kept back."""
-        assert self.minutes is not None
-        return self.minutes * 60 * (1 - RESERVE) - (time.monotonic() - self.started)
+    recipe: RecipeConfig
+    """As its file says."""
+    fitted: RecipeConfig
+    """With the epochs that it can have."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Budget:
-    """Plans one contest's recipes against a clock."""
+    """Plans one contest's recipes against a clock, from what the race showed."""
 
     contest: ContestConfig
     prepared: Prepared
-    workspace: Workspace
     clock: Clock
+    places: int
+    heats: Mapping[str, Sequence[Heat]]
+    """By recipe, in the order they were run."""
+    known: Mapping[str, Sequence[Point]] = field(default_factory=dict)
+    """Scores of finished runs of the recipes, for other epochs."""
+    slower: float = 1.0
+    """How much longer fits take than the race said."""
 
     @property
     def folds(self) -> int:
         return len(scored_folds(self.prepared))
 
-    def splits(self, recipes: Sequence[RecipeConfig], echo: Echo) -> int:
-        """The contest's folds where all recipes can then have all their epochs; else MIN_FOLDS, to fit each longer."""
-        wanted = self.contest.folds.n_splits
-        if self.contest.folds.kind != "group_kfold" or wanted <= MIN_FOLDS:
-            return wanted
-        costs = {recipe.name: self.measure(recipe, echo) for recipe in recipes}
-        if self._share(recipes, costs, self._rehearsal(costs)) >= 1:
-            return wanted
-        echo(f"budget: {MIN_FOLDS} folds instead of {wanted}, so that the fits are long enough")
-        return MIN_FOLDS
+    @property
+    def rows(self) -> int:
+        """Rows that are held out in turn; of a single fold, those that train."""
+        if self.folds == 1:
+            return len(self.prepared.split(scored_folds(self.prepared)[0]).train)
+        return int((self.prepared.folds >= 0).sum())
 
-    def _rehearsal(self, costs: dict[str, Cost]) -> float:
-        return REHEARSAL_IMAGES * self.folds * sum(cost.image for cost in costs.values())
+    @property
+    def scored_rows(self) -> int:
+        """Rows that the networks of a recipe predict in all: the held-out ones once, the vault's by every fold."""
+        return int((self.prepared.folds >= 0).sum()) + self.folds * len(self.prepared.vault)
 
-    def plan(self, recipes: Sequence[RecipeConfig], echo: Echo) -> Iterator[RecipeConfig]:
-        """Yields each recipe with the epochs it can have, just before it is to be trained.
+    @property
+    def cells(self) -> int:
+        """Shifts of each row that are scored."""
+        return int(Battery.from_config(self.contest.shift).draw(self.prepared.ids[:1]).shape[1])
 
-        What an interrupted journey of the same budget had planned stays as it was, so that its fits are reused.
-        """
-        planned = self._recorded()
-        yield from (with_epochs(recipe, planned[recipe.name]) for recipe in recipes if recipe.name in planned)
-        waiting = [recipe for recipe in recipes if recipe.name not in planned]
-        costs = {recipe.name: self.measure(recipe, echo) for recipe in recipes if waiting}
-        while waiting:
-            share = self._affordable(waiting, costs, echo)
-            recipe = waiting.pop(0)
-            fitted = with_epochs(recipe, recipe.train.epochs * min(1.0, share))
-            planned[recipe.name] = fitted.train.epochs
-            self._record(planned)
-            left = self.clock.remaining() / 60
-            echo(f"budget: {fitted.name} of {recipe.train.epochs:g} epochs wished, {left:.1f} minutes left")
-            yield fitted
+    @property
+    def expects(self) -> str:
+        return self.contest.expects if self.cells else "clean"
 
-    def _record(self, epochs: dict[str, float]) -> None:
-        assert self.clock.minutes is not None
-        splits = self.contest.folds.n_splits
-        Plan(self.clock.minutes, splits, self.prepared.fold_digest, epochs).write(self.workspace, self.contest)
+    def observe(self, seconds: float, foreseen: float) -> None:
+        """A fit took `seconds` where the race had foreseen others."""
+        ratio = min(max(seconds / max(foreseen, 1e-9), SLOWER[0]), SLOWER[1])
+        self.slower += 0.5 * (ratio - self.slower)
 
-    def _recorded(self) -> dict[str, float]:
-        """Epochs by recipe that were planned for the same minutes and folds."""
-        plan = Plan.read(self.workspace, self.contest)
-        same = plan and (plan.minutes, plan.fold_digest) == (self.clock.minutes, self.prepared.fold_digest)
-        return dict(plan.epochs) if plan and same else {}
+    def candidate(self, recipe: RecipeConfig) -> Candidate:
+        """The recipe as the plan sees it."""
+        heats = self.heats[recipe.name]
+        last = heats[-1]
+        rehearsed = LEAST_ROWS + least_images(self.contest.data.kind == "practice")
+        rows = max(1, self.rows * (self.folds - 1) // self.folds) if self.folds > 1 else self.rows
+        points = joined([heat.point(self.expects) for heat in heats], self.known.get(recipe.name, ()))
+        cells = self.cells
+        return Candidate(
+            name=recipe.name,
+            family=recipe.net.name,
+            epochs=recipe.train.epochs,
+            curve=Curve(kind_of(recipe, self.expects), len(self.prepared.class_names), rows, points),
+            image=last.image * self.slower,
+            load=last.load * self.slower,
+            scoring=self.scored_rows * (last.scored * (1 + cells) + last.shift * cells) * self.slower,
+            after=rehearsed * last.scored * self.slower / max(1.0, 0.7 * self.places),
+        )
 
-    def _affordable(self, waiting: list[RecipeConfig], costs: dict[str, Cost], echo: Echo) -> float:
-        """The share of their epochs that `waiting` can have; takes recipes off its end until it is enough."""
-        share = self._share(waiting, costs, self._rehearsal(costs))
-        while len(waiting) > 1 and share < (LEAST if len(costs) > FEW else LEAST_OF_FEW):
-            dropped = waiting.pop()
-            del costs[dropped.name]
-            echo(f"budget: {dropped.name} is left out: each would have {max(0, share):.0%} of its epochs")
-            share = self._share(waiting, costs, self._rehearsal(costs))
-        if share <= 0:
-            raise ConfigError(
-                f"--budget {self.clock.minutes:g}: scoring and rehearsing {waiting[0].name} alone takes longer. "
-                f"Give more minutes"
-            )
-        return share
+    def room(self, folds: int, recipes: int) -> Room:
+        """The time that there is for training with so many folds."""
+        work = self.scored_rows * (1 + self.cells) * recipes
+        seconds = self.clock.remaining() - self.clock.ending(work, self.contest.data.kind == "practice")
+        return Room(seconds, self.places, folds, self.rows, len(self.prepared.class_names), self.expects)
 
-    def _share(self, waiting: Sequence[RecipeConfig], costs: dict[str, Cost], fixed: float) -> float:
-        wished = sum(costs[r.name].epoch * r.train.epochs * self.folds for r in waiting)
-        scoring = sum(costs[r.name].scoring for r in waiting)
-        free = self.clock.remaining() - fixed - scoring
-        return free / wished
+    def settle(self, recipes: Sequence[RecipeConfig], echo: Echo) -> Settled:
+        """Folds and cells: those of the contest, or fewer of either where the blend then scores higher."""
+        wanted, cells = self.contest.folds.n_splits, self.contest.shift.cells_per_row
+        if self.contest.folds.kind != "group_kfold":
+            return Settled(wanted, self._cells(recipes, cells, echo))
+        options = sorted({min(count, wanted) for count in FOLDS} | {wanted})
+        found = best([self.candidate(one) for one in recipes], [self.room(count, 2) for count in options])
+        splits = found.folds if found is not None else min(options)
+        if splits != wanted:
+            echo(f"budget: {splits} folds instead of {wanted}, which the time is better spent on")
+        return Settled(splits, self._cells(recipes, cells, echo))
 
-    def measure(self, recipe: RecipeConfig, echo: Echo) -> Cost:
-        """Times a few training steps, a scored sample and its shifts."""
-        trainer = Trainer(self.contest, self.prepared, recipe, self.workspace, pick_device())
-        sample = np.arange(min(SAMPLE, len(self.prepared.ids)))
-        images, ids = np.array(self.prepared.images[sample]), self.prepared.ids[sample]
-        with pinned(0):
-            sized = resized(images, recipe.size)
-            step, precision = trainer.time_step(sized)
-            image = trainer.time_image(images)
-        shift, cells = self._time_shift(images, ids)
-        splits = [self.prepared.split(fold) for fold in scored_folds(self.prepared)]
-        rows = np.mean([len(part.train) for part in splits])
-        scored = sum(len(part.held_out) for part in splits) + len(splits) * len(self.prepared.vault)
-        scoring = scored * (image * (1 + cells) + shift * cells)
-        speed = recipe.train.batch_size / step
-        echo(f"measured: {recipe.name} trains {speed:,.0f} img/s ({precision}), scores {1 / image:,.0f} img/s")
-        return Cost(step / recipe.train.batch_size * float(rows), scoring, image)
+    def _cells(self, recipes: Sequence[RecipeConfig], wanted: int, echo: Echo) -> int:
+        """The most shifts of a row that the likely members can be scored under in SCORING of the time."""
+        fewer = wanted
+        while fewer > 1:
+            shift = self.contest.shift.model_copy(update={"cells_per_row": fewer})
+            trial = replace(self, contest=self.contest.model_copy(update={"shift": shift}))
+            room = trial.room(min(self.contest.folds.n_splits, FOLDS[0]), 2)
+            dearest = sorted((trial.candidate(one).scoring for one in recipes), reverse=True)[:2]
+            if sum(dearest) <= SCORING * room.seconds * room.places:
+                break
+            fewer -= 1
+        if fewer < wanted:
+            echo(f"budget: every row is scored under {fewer} shifts instead of {wanted}, which take less time")
+        return fewer
 
-    def _time_shift(self, images: np.ndarray, ids: np.ndarray) -> tuple[float, int]:
-        """Seconds to shift one of `images`, and how often each row is shifted."""
-        battery = Battery.from_config(self.contest.shift)
-        drawn = battery.draw(ids)
-        started = time.perf_counter()
-        for column in drawn.T[:1]:
-            battery.apply(images, ids, column)
-        return (time.perf_counter() - started) / len(ids), drawn.shape[1]
+    def room_beside(self, begun: Sequence[Begun], busy: Sequence[float]) -> Room:
+        """The time that is left beside `begun`, whose fits still take `busy` seconds."""
+        room = self.room(self.folds, max(2, len(begun)))
+        after = sum(self.candidate(one.recipe).after for one in begun) * self.folds
+        scores = tuple((self.promise(one, room), one.recipe.net.name) for one in begun)
+        return replace(room, seconds=room.seconds - after, busy=tuple(busy), begun=scores)
+
+    def promise(self, begun: Begun, room: Room) -> float:
+        """The score that one network of the recipe is expected to have."""
+        rows = room.train_rows
+        return self.candidate(begun.recipe).curve.score(begun.fitted.train.epochs * rows, rows)
+
+    def choose(self, waiting: Sequence[RecipeConfig], room: Room) -> Allocation | None:
+        """Epochs for those of `waiting` that pay for themselves."""
+        return best([self.candidate(one) for one in waiting], [replace(room, seconds=room.seconds * FILL)])
+
+    def why_not(self, waiting: Sequence[RecipeConfig], made: Allocation, room: Room) -> list[str]:
+        """A line for every recipe that `made` leaves out: what the blend would come to with it."""
+        chosen = [self.candidate(one) for one in waiting if one.name in made.epochs]
+        lines = []
+        for one in [one for one in waiting if one.name not in made.epochs]:
+            beside = shared([*chosen, self.candidate(one)], room)
+            if beside is None:
+                lines.append(f"{one.name} is not trained: there is no time for it")
+            else:
+                change = beside.score - made.score
+                lines.append(f"{one.name} is not trained: with it the blend is expected {change:+.4f}")
+        return lines
+
+    def too_short(self, recipe: RecipeConfig) -> ConfigError:
+        """What is said where there is no time even for one recipe."""
+        return ConfigError(
+            f"--budget {self.clock.minutes:g}: training, scoring and rehearsing {recipe.name} alone takes longer. "
+            f"Give more minutes"
+        )
 
 
 def with_epochs(recipe: RecipeConfig, epochs: float) -> RecipeConfig:
     """The recipe for another number of epochs, under a name that says so: `residual-e12.5`."""
-    epochs = round(epochs * 2) / 2 if epochs >= 1 else max(0.1, round(epochs, 1))
+    parts = 2 if epochs >= 5 else 10
+    epochs = max(0.1, math.floor(epochs * parts + 1e-6) / parts)
     train = recipe.train.model_copy(update={"epochs": epochs, "steps": 0})
     return recipe.model_copy(update={"train": train, "name": f"{recipe.name}-e{epochs:g}"})
 

@@ -1,4 +1,4 @@
-"""What a budget decided, kept so that an interrupted journey goes on with the same folds and epochs.
+"""What a budget decided and why, kept so that an interrupted run goes on with the same folds and epochs.
 
 Other commands of the same contest keep to its folds too: `folds.csv` made anew would make every run stale.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kit.artefact import read_json, write_json
 from kit.config import ContestConfig
@@ -27,6 +28,14 @@ class Plan:
     """The folds that `epochs` were planned for."""
     epochs: dict[str, float] = field(default_factory=dict)
     """Epochs of each recipe whose turn has come."""
+    cells_per_row: int = 0
+    """Shifts of every row that are scored; 0: as the contest says."""
+    heats: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """What each recipe did in the race (`kit.pipeline.race.Heat`)."""
+    expected: float | None = None
+    """Score of the blend that the plan expected."""
+    reasons: list[str] = field(default_factory=list)
+    """Why it is so, line by line."""
 
     @classmethod
     def read(cls, workspace: Workspace, contest: ContestConfig) -> Plan | None:
@@ -44,8 +53,13 @@ class Plan:
         write_json(plan_path(workspace, contest), asdict(self))
 
     def applied(self, contest: ContestConfig) -> ContestConfig:
-        """The contest with the plan's folds."""
-        return with_splits(contest, self.n_splits)
+        """The contest with the plan's folds, scored under its number of shifts."""
+        contest = with_splits(contest, self.n_splits)
+        if not self.cells_per_row:
+            return contest
+        return contest.model_copy(
+            update={"shift": contest.shift.model_copy(update={"cells_per_row": self.cells_per_row})}
+        )
 
 
 def plan_path(workspace: Workspace, contest: ContestConfig) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from kit.cluster.crew import Crew
 from kit.cluster.training import train_all
 from kit.config import ContestConfig, PlatformConfig, RecipeConfig
 from kit.data.prepared import Prepared, prepare
@@ -31,8 +32,11 @@ from kit.oof_store import OofRun, load_runs
 from kit.options import make_echo
 from kit.packaging.pack import Notebook, package
 from kit.packaging.packed import PackedZip
-from kit.pipeline.budget import Budget, Clock, find_recipe
+from kit.pipeline.budget import find_recipe
+from kit.pipeline.clock import Clock
 from kit.pipeline.plan import Plan, plan_path
+from kit.pipeline.planned import settle, train_planned
+from kit.pipeline.rehearsed import within
 from kit.platforms.ledger import record_zip, remote_promises, remote_scores
 from kit.rehearsal.rehearse import Rehearsal
 from kit.rehearsal.rehearse import rehearse as make_rehearsal
@@ -45,6 +49,7 @@ from kit.train.device import pick_device
 from kit.train.run import check_names
 from kit.workspace import Workspace
 
+NO_CLOCK = Clock()
 ENOUGH_ROWS = 2000
 """Out-of-fold rows from which a fitted ensemble may replace equal weights; on fewer it looks better than it is."""
 
@@ -92,40 +97,28 @@ def prepare_data(
     workspace: Workspace,
     recipes: Sequence[RecipeConfig],
     clock: Clock,
+    crew: Crew,
     console: Console,
 ) -> tuple[ContestConfig, Prepared]:
-    """Cleaned rows in folds, and the contest as its data tell: clean or shifted, and with a budget too short for its
-    folds with fewer of them.
+    """Cleaned rows in folds, and the contest as its data tell: clean or shifted, and with a budget as many folds and
+    shifts of a row as it allows.
     """
     console.rule("data", align="left")
-    contest, prepared = _in_folds(contest, path, workspace, recipes, clock, make_echo(console))
-    find_situation(contest, prepared, workspace, make_echo(console))
-    return settled(contest, workspace), prepared
-
-
-def _in_folds(
-    contest: ContestConfig,
-    path: Path | None,
-    workspace: Workspace,
-    recipes: Sequence[RecipeConfig],
-    clock: Clock,
-    echo: Echo,
-) -> tuple[ContestConfig, Prepared]:
-    plan = Plan.read(workspace, contest)
-    if plan is not None and plan.minutes == clock.minutes:
+    echo, plan = make_echo(console), Plan.read(workspace, contest)
+    if plan is not None and plan.minutes == clock.minutes and all(recipe.name in plan.heats for recipe in recipes):
         as_planned = plan.applied(contest)
-        return as_planned, prepare(as_planned, path, workspace, echo)
+        prepared = prepare(as_planned, path, workspace, echo)
+        find_situation(as_planned, prepared, workspace, echo)
+        return settled(as_planned, workspace), prepared
     plan_path(workspace, contest).unlink(missing_ok=True)
     prepared = prepare(contest, path, workspace, echo)
+    find_situation(contest, prepared, workspace, echo)
+    contest = settled(contest, workspace)
     if clock.minutes is None:
         return contest, prepared
-    budget = Budget(contest, prepared, workspace, clock)
-    plan = Plan(clock.minutes, budget.splits(recipes, echo))
-    plan.write(workspace, contest)
-    if plan.n_splits == contest.folds.n_splits:
-        return contest, prepared
-    fewer = plan.applied(contest)
-    return fewer, prepare(fewer, path, workspace, echo)
+    console.rule("race", align="left")
+    fewer = settle(contest, prepared, recipes, workspace, clock, crew, echo).applied(contest)
+    return fewer, prepared if fewer.folds == contest.folds else prepare(fewer, path, workspace, echo)
 
 
 def train(
@@ -134,18 +127,18 @@ def train(
     recipes: Sequence[RecipeConfig],
     workspace: Workspace,
     clock: Clock,
+    crew: Crew,
     console: Console,
 ) -> list[OofRun]:
     """Every recipe in play, trained on every fold and scored; the leaderboard of all of them."""
     console.rule("train", align="left")
     echo = make_echo(console)
-    together: Iterable[Sequence[RecipeConfig]] = [recipes]
-    if clock.minutes is not None:
-        together = ([recipe] for recipe in Budget(contest, prepared, workspace, clock).plan(recipes, echo))
-    names = []
-    for some in together:
-        train_all(contest, prepared, some, workspace, echo)
-        names += [recipe.name for recipe in some]
+    if clock.minutes is None:
+        train_all(contest, prepared, recipes, workspace, echo)
+        names = [recipe.name for recipe in recipes]
+    else:
+        names = train_planned(contest, prepared, recipes, workspace, clock, crew, echo)
+    crew.close()
     runs = load_runs(workspace, contest.name, names)
     console.print(leaderboard.table(leaderboard.rows(runs, contest), contest.expects, contest.metric))
     return runs
@@ -287,10 +280,20 @@ def rehearse(
     platform: PlatformConfig,
     workspace: Workspace,
     console: Console,
+    clock: Clock = NO_CLOCK,
 ) -> Rehearsal:
-    """The zip run as the platform runs it, every check with its figure."""
+    """The zip run as the platform runs it, every check with its figure; on fewer rows where the clock asks for it."""
     console.rule("rehearse", align="left")
-    result = make_rehearsal(packed.path, platform, contest=contest, prepared=prepared, workspace=workspace)
+    rows, many_seconds = within(clock, contest, packed, platform, workspace, make_echo(console))
+    shorter = platform.model_copy(update={"rehearsal_rows": rows})
+    result = make_rehearsal(
+        packed.path,
+        shorter,
+        contest=contest,
+        prepared=prepared,
+        workspace=workspace,
+        many_seconds=many_seconds,
+    )
     console.print(result.table())
     return result
 

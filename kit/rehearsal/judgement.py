@@ -11,7 +11,7 @@ from kit.config import PlatformConfig
 from kit.inference.model import softmax
 from kit.rehearsal.answers import LABELS_AGREE, Answers
 from kit.rehearsal.checks import Check, failed, judge, passed
-from kit.rehearsal.questions import MANY_SECONDS, Questions
+from kit.rehearsal.questions import Questions
 
 LOGITS_TOLERANCE = 2e-2
 
@@ -132,7 +132,7 @@ def _sizes(answers: Answers, questions: Questions) -> Iterator[Check]:
     yield answers.same("none", "N = 0", some[:0], WRONG["none"])
     repeated = whole[np.arange(questions.many) % len(whole)]
     if answers.results.get("many", {}).get("left_out"):
-        yield passed(f"N = {questions.many:,}", f"left out: it would take more than {MANY_SECONDS:.0f} s")
+        yield passed(f"N = {questions.many:,}", f"left out: it would take more than {questions.many_seconds:.0f} s")
     else:
         yield answers.same("many", f"N = {questions.many:,}", repeated, WRONG["size"])
 

@@ -36,14 +36,18 @@ class Questions:
     """(S,) the permutation of `some` in question "permuted"."""
     many: int
     """Images of the largest call: the reference's over and over."""
+    many_seconds: float = MANY_SECONDS
+    """It is left out where it would take longer."""
 
 
-def ask(reference: Reference, platform: PlatformConfig, folder: Path) -> Questions:
+def ask(
+    reference: Reference, platform: PlatformConfig, folder: Path, many_seconds: float = MANY_SECONDS
+) -> Questions:
     """Write the driver's plan and its inputs into `folder`, seen as /app/input_data."""
     rng = np.random.default_rng(1)
     count = min(SOME, len(reference.images))
     some = np.sort(rng.permutation(len(reference.images))[:count])
-    questions = Questions(reference, some, rng.permutation(count), MANY)
+    questions = Questions(reference, some, rng.permutation(count), MANY, many_seconds)
     jobs = [
         _job(folder, "first", reference.images[:1], within=FIRST_SECONDS),
         *_forms(questions, folder),
@@ -102,7 +106,7 @@ def _sizes(questions: Questions, folder: Path) -> list[dict[str, Any]]:
         _job(folder, "one", images[questions.some[:1]]),
         _job(folder, "seven", images[questions.some[:7]]),
         _job(folder, "none", images[:0]),
-        _job(folder, "many", many, like="all", at_most_seconds=MANY_SECONDS),
+        _job(folder, "many", many, like="all", at_most_seconds=questions.many_seconds),
     ]
 
 

@@ -31,7 +31,7 @@ from kit.rehearsal.jail import Mount
 from kit.rehearsal.judgement import judge_answers
 from kit.rehearsal.notebook import try_notebook
 from kit.rehearsal.programs import driver
-from kit.rehearsal.questions import Questions, ask
+from kit.rehearsal.questions import MANY_SECONDS, Questions, ask
 from kit.rehearsal.reference import Reference, make_reference
 from kit.rehearsal.sandbox import SUBMISSION, Interpreter, Job, Limits, Outcome, run_isolated
 from kit.rehearsal.static import check_zip
@@ -107,11 +107,13 @@ def rehearse(
     workspace: Workspace,
     level: str | None = None,
     echo: Echo = print,
+    many_seconds: float = MANY_SECONDS,
 ) -> Rehearsal:
     """Rehearse any zip that answers `contest`, and write the report beside it.
 
     level: "run" in this Python with the platform's other packages hidden, or "platform" in an environment
     with exactly its packages, made where it is missing; by default "run" where this Python has all of them.
+    many_seconds: the call with thousands of images is left out, and said to be, where it would take longer.
 
     A zip that the kit made is also held against the out-of-fold store in `workspace`; the practice
     contest's are scored on its hidden test. RehearsalError when the zip cannot be opened or leads outside
@@ -129,7 +131,7 @@ def rehearse(
         archive.unpack(zip_path, submission)
         manifest = _manifest(submission, platform)
         reference = _reference(manifest, platform, contest, prepared, workspace)
-        checks, outcome = _run(submission, reference, platform, python, scratch)
+        checks, outcome = _run(submission, reference, platform, python, scratch, many_seconds)
         checks = [*static, *checks, *_conduct(outcome)]
         if platform.artefact == "notebook":
             checks += try_notebook(
@@ -207,14 +209,19 @@ def _reference(
 
 
 def _run(
-    submission: Path, reference: Reference, platform: PlatformConfig, python: Interpreter, scratch: Path
+    submission: Path,
+    reference: Reference,
+    platform: PlatformConfig,
+    python: Interpreter,
+    scratch: Path,
+    many_seconds: float,
 ) -> tuple[list[Check], Outcome]:
     """Put all questions to the submission in one process, and judge what came back."""
     folders = {name: scratch / name for name in ("program", "input", "output")}
     for folder in folders.values():
         folder.mkdir()
     shutil.copy(driver.__file__, folders["program"])
-    questions = ask(reference, platform, folders["input"])
+    questions = ask(reference, platform, folders["input"], many_seconds)
     mounts = (
         Mount(submission, SUBMISSION),
         Mount(folders["program"], "/app/program"),

@@ -13,7 +13,7 @@ from kit.cluster.unit import Talk, Unit
 from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
 from kit.echo import Echo
-from kit.pipeline.budget import Budget, Clock
+from kit.pipeline.cost import measure
 from kit.sweep.config import LEFT_OUT, FidelityConfig, SweepConfig
 from kit.sweep.leave_out import left_out
 from kit.sweep.material import refolded, subset
@@ -103,7 +103,7 @@ class FitMaker:
     def seconds(self, recipe: RecipeConfig, stage: str, echo: Echo) -> float:
         prepared = self.stage(stage).prepared
         recipe = recipe if stage == "full" else self.cheap(recipe)
-        cost = Budget(self.contest, prepared, self.workspace, Clock(None)).measure(recipe, echo)
+        cost = measure(self.contest, prepared, recipe, self.workspace, echo)
         return cost.epoch * recipe.train.epochs + cost.scoring / len(scored_folds(prepared))
 
     def cheap(self, recipe: RecipeConfig) -> RecipeConfig:

@@ -216,8 +216,10 @@ class Trainer:
         load_pretrained(built, net.pretrained, net.name, args)
         return built
 
-    def time_step(self, images: torch.Tensor) -> tuple[float, str]:
+    def time_step(self, images: torch.Tensor, steps: int = 6) -> tuple[float, str]:
         """Seconds of one training step, augmentation included, and the precision; from a few of `images`.
+
+        The median of `steps`, the first of which does not count.
 
         No rows are made up for it: SMOTE would ask for images beyond these few.
         """
@@ -227,11 +229,11 @@ class Trainer:
         fit.step = fit.total // 2  # where layers that are frozen at first have been let go
         rows = torch.arange(self.recipe.train.batch_size) % len(images)
         seconds = []
-        for _ in range(6):
+        for _ in range(steps):
             started = time.perf_counter()
             fit.train_step(rows)
             seconds.append(time.perf_counter() - started)
-        return sorted(seconds[1:])[2], fit.precision.name
+        return sorted(seconds[1:])[(steps - 1) // 2], fit.precision.name
 
     def time_image(self, images: np.ndarray) -> float:
         """Seconds for one of `images` (n, H, W, 3) through the network as it is scored, with all views."""

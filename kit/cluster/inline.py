@@ -1,0 +1,62 @@
+"""Units in this process, one after the other: for a machine of one core, and for work too short for processes."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from kit.cluster.peak import peak_mb, reset_peak
+from kit.cluster.unit import Device, Done, Event, Unit
+from kit.cluster.worker import failure
+
+
+class InlineBackend:
+    """A unit is done when `start` returns; what it said waits for `events`."""
+
+    forgives = 0
+
+    def __init__(self, device: Device) -> None:
+        self.devices = (device,)
+        self._said: list[Event] = []
+
+    def start(self, device: Device, key: int, unit: Unit, share: float) -> None:
+        reset_peak()
+        started = time.perf_counter()
+        try:
+            value = unit.job(_Heard(self._said, key), share)
+        except Exception as error:
+            self._said.append(Event(key, "failed", failure(error)))
+        else:
+            self._said.append(Event(key, "done", Done(value, time.perf_counter() - started, peak_mb())))
+
+    def answer(self, key: int, go_on: bool) -> None:
+        """Nothing waits for it."""
+
+    def events(self, timeout: float) -> list[Event]:
+        said = list(self._said)
+        self._said.clear()
+        return said
+
+    def cancel(self) -> None:
+        self._said.clear()
+
+    def close(self) -> None:
+        self.cancel()
+
+
+class _Heard:
+    """A Talk that is listened to when the unit is done."""
+
+    def __init__(self, said: list[Event], key: int) -> None:
+        self.said, self.key = said, key
+
+    def line(self, text: str) -> None:
+        self.said.append(Event(self.key, "line", text))
+
+    def report(self, step: int, value: Any) -> bool:
+        """Nobody can stop it meanwhile."""
+        self.said.append(Event(self.key, "report", (step, value)))
+        return True
+
+    def keep(self, name: str, data: bytes) -> None:
+        self.said.append(Event(self.key, "keep", (name, data)))

@@ -1,0 +1,137 @@
+"""Learning curves: what a recipe's score will be after so many training images, from little evidence.
+
+The error of a network that was trained on n images, its schedule annealed to the end, is taken to be
+
+    floor + (guess - floor) / (1 + n / half)
+
+guess is the error of guessing, half the images after which the way to the floor is half gone. What a recipe's floor
+and half may be is known beforehand (`PRIORS`, by how it starts) and from every score seen: those of the race, and
+those of finished runs in the store. `Curve.error` is the mean over all pairs, each as likely as its scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from kit.config import RecipeConfig
+
+ROWS = 10_000
+"""Training rows that the priors' floors are of."""
+FLOORS = np.geomspace(0.003, 0.75, 28)
+HALVES = np.geomspace(20, 300_000, 40)
+MISFIT = 0.3
+"""Standard deviation of a true score around its curve, in log odds: no network follows a formula."""
+
+
+BROAD = ("strong", "auto")
+"""Presets whose operators are of many kinds."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is known of a kind of recipe before it is tried: medians, and spreads of their logarithms."""
+
+    floor: float
+    half: float
+    rows: float
+    """Exponent with which the floor falls as training rows grow."""
+    floor_spread: float = 0.8
+    half_spread: float = 0.6
+
+
+PRIORS = {
+    "pretrained": Prior(floor=0.08, half=3_500, rows=0.25),
+    "frozen": Prior(floor=0.18, half=2_000, rows=0.15),
+    "scratch": Prior(floor=0.10, half=16_000, rows=0.40),
+}
+"""From recorded runs: blood cells under shifts and clean, ten classes of natural photographs."""
+NARROW = 4.0
+"""Factor on the floor under shifts of recipes that only flip, turn or crop: they learn fastest, and stay behind."""
+PRIORS |= {
+    f"{kind}, narrow": replace(prior, floor=prior.floor * NARROW, floor_spread=0.35) for kind, prior in PRIORS.items()
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """A score that was seen."""
+
+    images: float
+    """Training images that the network had seen, repetitions counted."""
+    score: float
+    rows: int
+    """Rows that it was scored on."""
+
+
+def kind_of(recipe: RecipeConfig, expects: str = "clean") -> str:
+    """How the recipe starts, and whether its augmentation is too narrow for what is expected: a key of PRIORS."""
+    tune = recipe.finetune
+    kind = "frozen" if tune.frozen == 1 or tune.blocks == 0 else "pretrained"
+    kind = kind if recipe.net.pretrained else "scratch"
+    broad = expects == "clean" or recipe.augment.preset in BROAD or bool(recipe.augment.policy)
+    return kind if broad else f"{kind}, narrow"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What one recipe can be expected to reach."""
+
+    kind: str
+    classes: int
+    train_rows: int
+    """Rows that the networks behind `points` were trained on."""
+    points: tuple[Point, ...] = ()
+    _weights: np.ndarray = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_weights", self._posterior())
+
+    @property
+    def guess(self) -> float:
+        """The error of guessing."""
+        return 1 - 1 / self.classes
+
+    def score(self, images: float, train_rows: int | None = None) -> float:
+        """Expected score (0..1) after `images` training images, of `train_rows` different rows."""
+        floors = FLOORS * self._fewer_rows(train_rows)
+        return float(1 - (self._weights * self._errors(images, floors)).sum())
+
+    def _fewer_rows(self, train_rows: int | None) -> float:
+        """Factor on the floors for another number of training rows."""
+        return ((train_rows or self.train_rows) / self.train_rows) ** -PRIORS[self.kind].rows
+
+    def _errors(self, images: float, floors: np.ndarray) -> np.ndarray:
+        """(F, H) errors for all pairs."""
+        floors = np.minimum(floors, self.guess)[:, None]
+        return floors + (self.guess - floors) / (1 + images / HALVES[None, :])
+
+    def _posterior(self) -> np.ndarray:
+        prior = PRIORS[self.kind]
+        floor = min(prior.floor * (max(self.train_rows, 1) / ROWS) ** -prior.rows, 0.65 * self.guess)
+        log = -0.5 * (np.log(FLOORS / floor) / prior.floor_spread)[:, None] ** 2
+        log = log - 0.5 * (np.log(HALVES / prior.half) / prior.half_spread)[None, :] ** 2
+        for point in self.points:
+            right = np.clip((point.score * point.rows + 0.5) / (point.rows + 1), 1e-3, 1 - 1e-3)
+            spread = MISFIT**2 + 1 / (point.rows * right * (1 - right))
+            expected = _log_odds(1 - self._errors(point.images, FLOORS))
+            log = log - 0.5 * (_log_odds(np.array(right)) - expected) ** 2 / spread
+        weights = np.exp(log - log.max())
+        return np.asarray(weights / weights.sum())
+
+
+def _log_odds(score: np.ndarray) -> np.ndarray:
+    score = np.clip(score, 1e-3, 1 - 1e-3)
+    return np.asarray(np.log(score / (1 - score)))
+
+
+def point_of(images: float, score: float | None, rows: int) -> tuple[Point, ...]:
+    """The point as a tuple; empty where there is no score."""
+    return () if score is None else (Point(images, score, rows),)
+
+
+def joined(*points: Sequence[Point]) -> tuple[Point, ...]:
+    """All of them, each once."""
+    return tuple(dict.fromkeys(point for some in points for point in some))

@@ -1,0 +1,59 @@
+"""What finished runs in the store say about the learning curves of their recipes, whatever their epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kit.artefact import read_json
+from kit.config import ContestConfig, RecipeConfig
+from kit.data.prepared import Prepared
+from kit.errors import ArtefactError
+from kit.pipeline.curves import Point
+from kit.train.run import RUN
+from kit.workspace import Workspace
+
+SHARES = ("accuracy", "balanced_accuracy", "macro_f1")
+"""Metrics in which a curve's scores are."""
+
+
+def known_points(
+    contest: ContestConfig, prepared: Prepared, recipes: Sequence[RecipeConfig], workspace: Workspace
+) -> dict[str, list[Point]]:
+    """By recipe, the scores of its complete runs on the same data; none under a metric that is no share."""
+    if contest.metric not in SHARES:
+        return {}
+    folder = workspace.oof(contest.name)
+    infos = [_read(path) for path in sorted(folder.glob(f"*/{RUN}"))] if folder.exists() else []
+    rows = int((prepared.folds >= 0).sum())
+    found: dict[str, list[Point]] = {}
+    for recipe in recipes:
+        for info in infos:
+            if not _same(info, recipe, prepared):
+                continue
+            folds = len(info["folds_done"])
+            scores = info["fold_shifted"] if contest.expects == "shifted" else info["fold_clean"]
+            scores = [score for score in scores if score is not None] or info["fold_clean"]
+            images = info["config"]["train"]["epochs"] * rows * (folds - 1) / max(1, folds)
+            found.setdefault(recipe.name, []).append(Point(images, sum(scores) / len(scores), rows))
+    return found
+
+
+def _read(path: Any) -> dict[str, Any]:
+    try:
+        return dict(read_json(path))
+    except ArtefactError:  # whoever uses the run says so; a plan can do without it
+        return {}
+
+
+def _same(info: dict[str, Any], recipe: RecipeConfig, prepared: Prepared) -> bool:
+    if info.get("digests", {}).get("data") != prepared.data_digest:
+        return False
+    mine = recipe.model_dump(mode="json")
+    theirs = dict(info["config"])
+    return _without_epochs(mine) == _without_epochs(theirs)
+
+
+def _without_epochs(config: dict[str, Any]) -> dict[str, Any]:
+    train = {key: value for key, value in config["train"].items() if key != "epochs"}
+    return config | {"name": "", "train": train}

@@ -1,0 +1,154 @@
+"""A short race among recipes: each is trained for seconds on part of one fold, the better half for longer.
+
+It measures what a plan needs under the conditions of the fits themselves, in the same places with the same threads,
+and shows what each recipe makes of its seconds. Losers cost little, and their scores are printed with the others'.
+The networks are thrown away. Fold 0's held-out rows take part as what they are, rows that the networks have not seen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from kit.cluster.fits import FitJob, alone
+from kit.cluster.unit import Talk
+from kit.config import RecipeConfig
+from kit.data.prepared import Prepared
+from kit.inference.model import net_logits
+from kit.pipeline.curves import Point
+from kit.shifts.battery import Battery
+from kit.train.device import pinned
+from kit.train.images import resized, steps_per_epoch
+from kit.train.material import fold_rows
+from kit.train.progress import FitDisplay
+from kit.train.run import Trainer
+
+MOST_ROWS = 4096
+"""Training rows that a heat draws from."""
+LEAST_STEPS = 4
+
+
+@dataclass(frozen=True)
+class Heat:
+    """What a recipe did in one heat, and what it costs on this machine, in one place."""
+
+    images: float
+    """Training images that it saw."""
+    rows: int
+    """Rows that it was scored on."""
+    clean: float
+    shifted: float | None
+    """None where the battery is clean."""
+    image: float
+    """Seconds for one training image, augmentation included."""
+    scored: float
+    """Seconds for one image as it is scored, with all views."""
+    shift: float
+    """Seconds to shift one image."""
+    load: float
+    """Seconds of a fit beside its steps and its scoring."""
+    precision: str
+
+    def point(self, expects: str) -> Point:
+        """Its score as a point of a learning curve."""
+        score = self.shifted if expects == "shifted" and self.shifted is not None else self.clean
+        return Point(self.images, score, self.rows)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class HeatJob:
+    """Trains for about `seconds` on part of fold `fit.fold`, its schedule annealed, and scores `rows` held-out rows."""
+
+    fit: FitJob
+    seconds: float
+    rows: int
+
+    def __call__(self, talk: Talk, share: float) -> Heat:
+        prepared = self.fit.data.load()
+        recipe = without_watching(self.fit.recipe)
+        some = sample(prepared, self.fit.fold, self.rows)
+        trainer = replace(self.fit, recipe=recipe).trainer(some, share)
+        started = time.perf_counter()
+        images = resized(some.images, recipe.size)
+        resizing = (time.perf_counter() - started) / len(images)
+        batch = recipe.train.batch_size
+        with alone(self.fit.cache / "precision.lock"):
+            trainer.precision(images[:batch])
+        with pinned(recipe.train.seed):
+            started = time.perf_counter()
+            trainer.new_net()
+            building = time.perf_counter() - started
+            step, precision = trainer.time_step(images, 4)
+            fit_rows, _ = fold_rows(some, recipe, self.fit.fold)
+            steps = max(LEAST_STEPS, round(self.seconds / step))
+            short = with_steps(recipe, steps, len(fit_rows))
+            started = time.perf_counter()
+            fit = replace(trainer, recipe=short).new_fit(self.fit.fold, images)
+            beginning = max(0.0, time.perf_counter() - started - building)  # a head may start from all rows' features
+            net = fit.run(lambda state: None, FitDisplay(recipe.name, 1, 0, None, lambda line: None))
+            scores = _scored(trainer, net, some)
+        seen = fit.step * batch
+        every = len(prepared.split(self.fit.fold).train) / max(1, len(fit_rows))
+        load = building + resizing * len(prepared.ids) + beginning * every
+        return Heat(seen, image=fit.seconds / seen, load=load, precision=precision, **scores)
+
+
+def _scored(trainer: Trainer, net: Any, some: Prepared) -> dict[str, Any]:
+    """Scores on the held-out rows of `some`, and seconds for one image and one shift."""
+    held = np.flatnonzero(some.folds >= 0)
+    images, ids, labels = np.array(some.images[held]), some.ids[held], some.labels[held]
+    spec = trainer.spec()
+    net = net.to(trainer.device)
+    started = time.perf_counter()
+    clean = _right(net_logits(net, images, spec), labels)
+    scored = (time.perf_counter() - started) / len(held)
+    drawn = Battery.from_config(trainer.contest.shift).draw(ids)
+    if not drawn.shape[1]:
+        return {"rows": len(held), "clean": clean, "shifted": None, "scored": scored, "shift": 0.0}
+    started = time.perf_counter()
+    images = Battery.from_config(trainer.contest.shift).apply(images, ids, drawn[:, 0])
+    shift = (time.perf_counter() - started) / len(held)
+    shifted = _right(net_logits(net, images, spec), labels)
+    return {"rows": len(held), "clean": clean, "shifted": shifted, "scored": scored, "shift": shift}
+
+
+def _right(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Accuracy of logits (n, V, C)."""
+    return float((logits.mean(1).argmax(1) == labels).mean())
+
+
+def sample(prepared: Prepared, fold: int, held_out: int, seed: int = 0) -> Prepared:
+    """Some training rows of `fold` and at most `held_out` of its held-out rows, in memory."""
+    rng = np.random.default_rng(seed)
+    part = prepared.split(fold)
+    train = np.sort(rng.permutation(part.train)[:MOST_ROWS])
+    held = np.sort(rng.permutation(part.held_out)[: max(1, held_out)])
+    some = prepared.take(np.concatenate([train, held]))
+    return some.with_folds(np.repeat([-1, fold], [len(train), len(held)]))
+
+
+def without_watching(recipe: RecipeConfig) -> RecipeConfig:
+    """The recipe with nothing that needs all rows: no rows made up or watched, no soup chosen on these."""
+    train = recipe.train.model_copy(update={"sampling": "natural", "soup": "none"})
+    stopping = recipe.stopping.model_copy(update={"share": 0.0})
+    return recipe.model_copy(update={"train": train, "stopping": stopping})
+
+
+def with_steps(recipe: RecipeConfig, steps: int, rows: int) -> RecipeConfig:
+    """The recipe with a fit of so many steps on `rows` training rows."""
+    epochs = steps / steps_per_epoch(rows, recipe.train.batch_size)
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"epochs": epochs})})
+
+
+def survivors(names: Sequence[str], promise: dict[str, float]) -> list[str]:
+    """The better half, rounded up, by what each promises."""
+    ranked = sorted(names, key=lambda name: -promise[name])
+    return ranked[: (len(ranked) + 1) // 2]

@@ -1,0 +1,65 @@
+"""How much of a rehearsal the minutes that are left allow: every check is made, on fewer rows where it must be."""
+
+from __future__ import annotations
+
+from kit.config import ContestConfig, PlatformConfig
+from kit.echo import Echo
+from kit.packaging.packed import PackedZip
+from kit.pipeline.clock import STAGES, Clock
+from kit.pipeline.plan import Plan
+from kit.rehearsal.questions import MANY, MANY_SECONDS, SOME
+from kit.rehearsal.reference import MEMBER_ROWS
+from kit.train.device import usable_cores
+from kit.workspace import Workspace
+
+FORMS = 14
+"""Questions about SOME images each."""
+HIDDEN = 1_000
+"""Images of the practice contest's hidden test."""
+LEAST_ROWS = 200
+
+
+def within(
+    clock: Clock,
+    contest: ContestConfig,
+    packed: PackedZip,
+    platform: PlatformConfig,
+    workspace: Workspace,
+    echo: Echo,
+) -> tuple[int, float]:
+    """Rows of a rehearsal, and the most seconds of its largest call, with which it ends in time."""
+    wanted = platform.rehearsal_rows
+    image = seconds_an_image(contest, packed, workspace) if clock.minutes is not None else 0.0
+    if not image:
+        return wanted, MANY_SECONDS
+    practice = contest.data.kind == "practice"
+    free = clock.remaining() - clock.starting(practice) - STAGES / 2
+    rows, many = fitting(free / image, wanted, practice)
+    if rows < wanted or not many:
+        without = "" if many else f", and no call of {MANY:,} images"
+        echo(f"budget: the rehearsal asks for {rows:,} rows instead of {wanted:,}{without}, to end in time")
+    return rows, min(MANY_SECONDS, many * image)
+
+
+def fitting(images: float, wanted: int, practice: bool = False) -> tuple[int, float]:
+    """Rows, and the images of the largest call, of a rehearsal that may send `images` through all networks."""
+    spare = images - least_images(practice)
+    rows = int(min(wanted, max(min(LEAST_ROWS, wanted), spare)))
+    left = spare - rows
+    return rows, left if left >= MANY else 0.0
+
+
+def least_images(practice: bool) -> int:
+    """Images that a rehearsal sends through all networks beside its rows and its largest call."""
+    return FORMS * SOME + MEMBER_ROWS + (HIDDEN if practice else 0)
+
+
+def seconds_an_image(contest: ContestConfig, packed: PackedZip, workspace: Workspace) -> float:
+    """Seconds of one image through all networks of the zip, as the race measured them; 0 where there was none."""
+    plan = Plan.read(workspace, contest)
+    if plan is None:
+        return 0.0
+    scored = {f"{name}-e{epochs:g}": plan.heats[name][-1]["scored"] for name, epochs in plan.epochs.items()}
+    members = [member.recipe for member in packed.blend.members]
+    together = sum(scored.get(name, 0.0) for name in members) * plan.n_splits
+    return float(together / max(1.0, 0.7 * usable_cores()))
