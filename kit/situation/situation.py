@@ -15,6 +15,7 @@ from kit.config import ContestConfig
 from kit.data.prepared import Prepared
 from kit.echo import Echo
 from kit.errors import ArtefactError
+from kit.situation.changes import TESTED
 from kit.situation.expectation import Expects, expectation, has_test
 from kit.situation.probe import Evidence, Probe, probe
 from kit.situation.verdict import Allowed, allowed, verdict
@@ -88,6 +89,9 @@ def lines(found: Situation, class_names: tuple[str, ...]) -> list[str]:
 def _told(seen: Probe, class_names: tuple[str, ...]) -> str:
     told = []
     for one in seen.evidence:
+        if one.change not in TESTED:
+            told.append(f"{one.change} {one.retained:.2f}")
+            continue
         cost = f", {class_names[one.collapsed]} lost" if one.collapsed is not None else ""
         told.append(f"{one.change} {verdict(one)} ({one.retained:.2f} +- {one.retained_se:.2f}{cost})")
     who = f"a simple classifier, {seen.accuracy:.2f} right on {seen.rows:,} rows"
