@@ -48,7 +48,7 @@ def test_a_teacher_answers_as_the_folds_own_networks_blended(trained):
         spec = read_json(folder / "member.json")
         logits = net_logits(load_net(spec, str(folder)), np.array(pupil.prepared.images[rows]), spec)
         expected += merge_views(logits, entry.temperature) / 2
-    np.testing.assert_allclose(pupil.answers(0, rows), expected, atol=1e-5)
+    np.testing.assert_allclose(pupil.predictions(0, rows), expected, atol=1e-5)
 
 
 def replace_rows(run, chosen):
@@ -59,7 +59,7 @@ def replace_rows(run, chosen):
 def test_nothing_of_the_held_out_fold_teaches(trained):
     """Other networks, labels and predictions of fold 0's rows: what teaches fold 0's student stays the same."""
     rows = np.flatnonzero(trained.prepared().folds != 0)
-    before = student(trained).answers(0, rows)
+    before = student(trained).predictions(0, rows)
     spoil(trained, "tiny", 1)
     pupil = student(trained, share=0.6)  # another identity: nothing stored is reused
     held = pupil.teacher.runs[0].folds == 0
@@ -69,9 +69,9 @@ def test_nothing_of_the_held_out_fold_teaches(trained):
         labels[held], logits[held] = (labels[held] + 1) % 3, logits[held] * -3
         runs.append(replace(run, labels=labels, logits=logits))
     changed = replace(pupil, teacher=replace(pupil.teacher, runs=tuple(runs)))
-    np.testing.assert_array_equal(changed.answers(0, rows), before)
+    np.testing.assert_array_equal(changed.predictions(0, rows), before)
     spoil(trained, "tiny", 0)
-    assert np.abs(student(trained, share=0.5).answers(0, rows) - before).max() > 0.01
+    assert np.abs(student(trained, share=0.5).predictions(0, rows) - before).max() > 0.01
 
 
 def test_targets_are_the_share_of_answers_and_labels(trained):
@@ -80,7 +80,7 @@ def test_targets_are_the_share_of_answers_and_labels(trained):
     material = pupil.material(1, torch.from_numpy(images))
     plain = make_material(pupil.prepared, pupil.recipe, 1, torch.from_numpy(images), (0,) * 3, (1,) * 3)
     rows = material.rows.numpy()
-    said = pupil.answers(1, np.unique(rows))
+    said = pupil.predictions(1, np.unique(rows))
     mixed = 0.25 * said + 0.75 * np.eye(3)[pupil.prepared.labels[np.unique(rows)]]
     np.testing.assert_allclose(material.targets[np.unique(rows)], mixed, atol=1e-6)
     np.testing.assert_allclose(material.targets.sum(dim=1), 1, atol=1e-5)

@@ -146,9 +146,9 @@ def soup(recipes: tuple[str, ...], contest: str, data: Path | None, root: Path, 
 @click.argument("recipe")
 @contest_options
 @click.option("--share", type=click.FloatRange(0, 1), default=0.7, show_default=True,
-              help="Share of the target that is the blend's answer; the rest is the label.")
+              help="Share of the target that is the blend's prediction; the rest is the label.")
 def distill(name: str, recipe: str, contest: str, data: Path | None, root: Path, share: float) -> None:
-    """Train RECIPE on what the blend NAME answers: one network in place of many."""
+    """Train RECIPE on what the blend NAME predicts: one network in place of many."""
     workspace, console = Workspace(root.resolve()), make_console()
     config, echo = planned(load_contest(contest), workspace), make_echo(console)
     made = Blend.from_json(workspace.oof(config.name) / "blends" / f"{name}.json")

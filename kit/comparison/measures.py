@@ -1,4 +1,4 @@
-"""What is said of one recipe, and of two that differ in one technique."""
+"""What is known of one recipe, and of two that differ in one technique."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Difference:
 
 
 def answers(run: OofRun) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (N,) said of the clean and (N, K) of the shifted images: the mean over views decides."""
+    """Labels (N,) predicted for the clean and (N, K) for the shifted images: the mean over views decides."""
     return merge_views(run.logits, 1.0).argmax(-1), merge_views(run.shifted, 1.0).argmax(-1)
 
 
@@ -105,9 +105,9 @@ def describe_net(net: dict[str, Any]) -> str:
     return f"{name}, pretrained" if net["pretrained"] else name
 
 
-def by_class(labels: np.ndarray, said: np.ndarray, num_classes: int) -> tuple[np.ndarray, ...]:
-    """Precision, recall, F1 and rows (C,) of each class; 0 where a class is never said or has no rows."""
-    return tuple(precision_recall_fscore_support(labels, said, labels=range(num_classes), zero_division=0))
+def by_class(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> tuple[np.ndarray, ...]:
+    """Precision, recall, F1 and rows (C,) of each class; 0 where a class is never predicted or has no rows."""
+    return tuple(precision_recall_fscore_support(labels, predicted, labels=range(num_classes), zero_division=0))
 
 
 def difference(technique: str, used: OofRun, without: OofRun, num_classes: int) -> Difference:
@@ -115,14 +115,14 @@ def difference(technique: str, used: OofRun, without: OofRun, num_classes: int) 
     assert np.array_equal(used.ids, without.ids), "a pair is compared on the same rows"
     (clean, shifted), (bare, bare_shifted) = answers(used), answers(without)
     gap = (clean == used.labels).astype(float) - (bare == used.labels)
-    f1 = [float(by_class(used.labels, said, num_classes)[2].mean()) for said in (clean, bare)]
+    f1 = [float(by_class(used.labels, predicted, num_classes)[2].mean()) for predicted in (clean, bare)]
     far: tuple[float | None, float | None] = (None, None)
     if shifted.size:
         far = _shifted(shifted, bare_shifted, used)
     return Difference(technique, without.recipe, used.recipe, float(gap.mean()), row_se(gap), *far, f1[0] - f1[1])
 
 
-def _shifted(said: np.ndarray, bare: np.ndarray, run: OofRun) -> tuple[float, float]:
+def _shifted(predicted: np.ndarray, bare: np.ndarray, run: OofRun) -> tuple[float, float]:
     truth = run.labels[:, None]
-    gap = (said == truth).astype(float) - (bare == truth)
+    gap = (predicted == truth).astype(float) - (bare == truth)
     return float(gap.mean()), shifted_se(gap, numbered(operators(run.cell_names))[run.cells])

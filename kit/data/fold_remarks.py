@@ -1,4 +1,4 @@
-"""What is to be said of folds: uneven classes, classes that are too rare, how much scores over them are worth."""
+"""What there is to know of folds: uneven classes, classes that are too rare, how much scores over them are worth."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ IMAGES = 64
 def measure_costs(
     runs: Sequence[OofRun], workspace: Workspace, contest: str, image_size: int, rows: int = 2000
 ) -> dict[str, Cost]:
-    """Cost by recipe of answering `rows` images of that height and width through all folds and views.
+    """Cost by recipe of predicting `rows` images of that height and width through all folds and views.
 
     Predictions made elsewhere cost nothing: no submission runs them. Timed on the CPU, the slowest machine that
     a platform may have.

@@ -13,8 +13,8 @@ def macro_f1(labels: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.n
     size = (true + found) / 2
     there = size > 0
     rate = ratio(hits, size)
-    hit, said = _hit(labels, proba)
-    change = (hit - rate[labels] / 2) / size[labels] - rate[said] / 2 / size[said]
+    hit, predicted = _hit(labels, proba)
+    change = (hit - rate[labels] / 2) / size[labels] - rate[predicted] / 2 / size[predicted]
     return (rate.sum() + change) / there.sum()
 
 
@@ -23,19 +23,19 @@ def weighted_f1(labels: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> n
     true, found, hits = _shares(labels, proba, weights)
     size = (true + found) / 2
     rate, part = ratio(hits, size), ratio(true, size)
-    hit, said = _hit(labels, proba)
-    return rate[labels] + part[labels] * (hit - rate[labels] / 2) - part[said] * rate[said] / 2
+    hit, predicted = _hit(labels, proba)
+    return rate[labels] + part[labels] * (hit - rate[labels] / 2) - part[predicted] * rate[predicted] / 2
 
 
 def _hit(labels: np.ndarray, proba: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    said = proba.argmax(-1)
-    return (said == labels).astype(np.float64), said
+    predicted = proba.argmax(-1)
+    return (predicted == labels).astype(np.float64), predicted
 
 
 def _shares(labels: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """By class (C,): the shares of rows that are of it, that are predicted as it, and both."""
-    hit, said = _hit(labels, proba)
-    counted = [(labels, weights), (said, weights), (labels, weights * hit)]
+    hit, predicted = _hit(labels, proba)
+    counted = [(labels, weights), (predicted, weights), (labels, weights * hit)]
     true, found, hits = (np.bincount(code, part, minlength=proba.shape[1]) for code, part in counted)
     total = weights.sum()
     return true / total, found / total, hits / total

@@ -28,7 +28,7 @@ MAY_LOSE = 0.003
 
 @dataclass(frozen=True)
 class Loss:
-    """What eight bits did to a recipe's held-out answers."""
+    """What eight bits did to a recipe's held-out predictions."""
 
     rows: int
     agree: float

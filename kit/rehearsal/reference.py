@@ -18,7 +18,7 @@ MEMBER_ROWS = 200
 
 @dataclass(frozen=True)
 class MemberRows:
-    """What one network said of rows it was not trained on."""
+    """What one network predicted for rows it was not trained on."""
 
     member: int
     """Its place in the manifest."""

@@ -44,11 +44,11 @@ class Album:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong answer: confidence in it, and in the true class."""
+    """A wrong prediction: confidence in it, and in the true class."""
 
     id: str
     true: str
-    answered: str
+    predicted: str
     confidence: float
     of_true: float
     uri: str
@@ -57,13 +57,13 @@ class Mistake:
 def mistakes(
     ids: np.ndarray, proba: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], album: Album | None
 ) -> list[Mistake]:
-    """The most confident wrong answers of proba (R, C) on rows ids (R,), labels (R,)."""
+    """The most confident wrong predictions of proba (R, C) on rows ids (R,), labels (R,)."""
     rows = confident_mistakes(proba, labels)[:MOST_MISTAKES]
     return [
         Mistake(
             id=str(ids[row]),
             true=classes[labels[row]],
-            answered=classes[int(proba[row].argmax())],
+            predicted=classes[int(proba[row].argmax())],
             confidence=float(proba[row].max()),
             of_true=float(proba[row, labels[row]]),
             uri=album.uri(str(ids[row])) if album else "",

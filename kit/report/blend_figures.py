@@ -32,24 +32,24 @@ def parts(proba: np.ndarray, labels: np.ndarray) -> Parts:
     return clean | ({"shifted": shifted_rows(proba, labels)} if proba.shape[1] > 1 else {})
 
 
-def confusion_matrices(answers: Parts, classes: tuple[str, ...]) -> Markup:
-    """One matrix a part: rows are true classes, columns answers, in per cent of the true class."""
+def confusion_matrices(predictions: Parts, classes: tuple[str, ...]) -> Markup:
+    """One matrix a part: rows are true classes, columns predictions, in per cent of the true class."""
 
     def draw(figure: Figure) -> None:
-        panels = figure.subplots(1, len(answers), squeeze=False)[0]
-        for axes, (name, (proba, labels)) in zip(panels, answers.items()):
+        panels = figure.subplots(1, len(predictions), squeeze=False)[0]
+        for axes, (name, (proba, labels)) in zip(panels, predictions.items()):
             _matrix(axes, confusion(proba, labels), classes)
-            axes.set(title=name, xlabel="answered")
+            axes.set(title=name, xlabel="predicted")
         panels[0].set_ylabel("true")
         panels[0].set_yticks(np.arange(len(classes)) + 0.5, [short(name, 18) for name in classes])
 
     side = min(max(0.47 * len(classes), 2.6), 6.0)
-    return drawn("confusion", (1.2 + (side + 0.2) * len(answers), side + 1.2), draw)
+    return drawn("confusion", (1.2 + (side + 0.2) * len(predictions), side + 1.2), draw)
 
 
 def _matrix(axes: Axes, counts: np.ndarray, classes: tuple[str, ...]) -> None:
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    # Right answers towards blue; wrong ones towards red, fully so from 40 % on.
+    # Right predictions towards blue; wrong ones towards red, fully so from 40 % on.
     diagonal = np.eye(len(share), dtype=bool)
     fills = FAILS_TO_HOLDS(np.where(diagonal, 0.5 + 0.5 * share, 0.5 - 0.5 * np.minimum(share / 0.4, 1.0)))
     texts = None
@@ -65,9 +65,9 @@ def _per_cent(share: float, some: bool) -> str:
     return f"{100 * share:.0f}" if share >= 0.005 else "·" if some else ""
 
 
-def recalls(answers: Parts, classes: tuple[str, ...]) -> Markup:
+def recalls(predictions: Parts, classes: tuple[str, ...]) -> Markup:
     """A line a class, worst on top: recall on clean and on shifted rows, and how many rows it has."""
-    counts = {name: confusion(proba, labels) for name, (proba, labels) in answers.items()}
+    counts = {name: confusion(proba, labels) for name, (proba, labels) in predictions.items()}
     found = {name: recall(count) for name, count in counts.items()}
     rows = counts["clean"].sum(axis=1)
     order = [place for place in np.argsort(list(found.values())[-1]) if rows[place]][:MOST_CLASSES]
@@ -87,9 +87,9 @@ def recalls(answers: Parts, classes: tuple[str, ...]) -> Markup:
     return drawn("recalls", (5.2, max(4.6, 1.2 + 0.25 * len(order))), draw)
 
 
-def reliabilities(answers: Parts) -> Markup:
+def reliabilities(predictions: Parts) -> Markup:
     """Accuracy by confidence, against the line of honesty; below, how many rows have that confidence."""
-    curves = {name: reliability(proba, labels) for name, (proba, labels) in answers.items()}
+    curves = {name: reliability(proba, labels) for name, (proba, labels) in predictions.items()}
 
     def draw(figure: Figure) -> None:
         upper, lower = figure.subplots(2, sharex=True, height_ratios=(3, 1))
@@ -97,7 +97,7 @@ def reliabilities(answers: Parts) -> Markup:
         for (name, curve), fill in zip(curves.items(), (CLEAN, SHIFTED)):
             _curve(upper, lower, curve, fill, f"{name}, off by {100 * curve.error:.1f} ± {100 * curve.se:.1f} points")
         upper.set(xlim=(0, 1.02), ylim=(0, 1.02), ylabel="share that is right")
-        lower.set(xlabel="confidence of the answer", ylabel="rows")
+        lower.set(xlabel="confidence of the prediction", ylabel="rows")
         lower.yaxis.set_major_formatter("{x:.0%}")
         upper.legend(loc="upper left")
 

@@ -31,7 +31,7 @@ def shifted_rows(proba: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def confusion(proba: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Counts (C, C) int64 of true class, answered class; proba (R, C), labels (R,)."""
+    """Counts (C, C) int64 of true class, predicted class; proba (R, C), labels (R,)."""
     classes = np.arange(proba.shape[-1])
     return confusion_matrix(labels, proba.argmax(-1), labels=classes)
 
@@ -43,6 +43,6 @@ def recall(counts: np.ndarray) -> np.ndarray:
 
 
 def confident_mistakes(proba: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Row numbers of the wrong answers of proba (R, C), most confident first."""
+    """Row numbers of the wrong predictions of proba (R, C), most confident first."""
     wrong = np.flatnonzero(proba.argmax(-1) != labels)
     return wrong[np.argsort(-proba[wrong].max(axis=-1), kind="stable")]

@@ -56,7 +56,7 @@ class Material:
     board: Board | None
     blend: Blend | None
     proba: np.ndarray | None
-    """(N, 1 + K, C): the blend's answers on the out-of-fold rows of `board.pool`."""
+    """(N, 1 + K, C): the blend's predictions on the out-of-fold rows of `board.pool`."""
     submission: Submission | None
     rehearsal: dict[str, Any] | None
     remote: list[dict[str, Any]]

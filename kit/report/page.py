@@ -53,7 +53,7 @@ def render(material: Material) -> str:
         "leaderboard": _leaderboard(material.board) if material.board else None,
         "shifts": _shifts(material.board, material.proba) if material.board else None,
         "blend": _blend(material),
-        "answers": _answers(material, album),
+        "predictions": _predictions(material, album),
         "sweeps": material.sweeps,
         "cleaning": _cleaning(material, album),
         "submission": material.submission,
@@ -122,8 +122,8 @@ def _members(blend: Blend, board: Board | None) -> list[dict[str, Any]]:
     ]
 
 
-def _answers(material: Material, album: Album | None) -> dict[str, Any] | None:
-    """How the blend answered on the out-of-fold rows."""
+def _predictions(material: Material, album: Album | None) -> dict[str, Any] | None:
+    """What the blend predicted for the out-of-fold rows."""
     if material.board is None or material.proba is None:
         return None
     pool, classes = material.board.pool, material.contest.classes

@@ -4,7 +4,7 @@ What keeps the student's out-of-fold score honest: the student of fold k learns 
 k, combined by a blend whose temperatures and weights were fitted without the rows of fold k. Nothing that teaches
 it has seen a label of the rows it is scored on. (The stored out-of-fold probabilities of its training rows would
 not do: they come from the other folds' networks, and those were trained on fold k.) The price is that a teacher
-answers on images that it was trained on; the temperatures, fitted on held-out rows, are those of the blend.
+predicts images that it was trained on; the temperatures, fitted on held-out rows, are those of the blend.
 Which recipes teach was chosen on all rows, as for any blend.
 """
 
@@ -41,9 +41,9 @@ ROW_FIELDS = ("ids", "folds", "labels", "logits", "shifted", "cells")
 
 @dataclass(frozen=True)
 class Teacher:
-    """A blend whose answers are learned: its kind, its members' runs through their views, and how those merge.
+    """A blend whose predictions are learned: its kind, its members' runs through their views, and how those merge.
 
-    share: of the target that is the teacher's answer; the rest is the label.
+    share: of the target that is the teacher's prediction; the rest is the label.
     """
 
     kind: str
@@ -71,8 +71,8 @@ def is_student(info: Mapping[str, Any], blend: Blend) -> bool:
     views = {member.recipe: list(member.views) for member in blend.members}
     merges = {member.recipe: member.merge for member in blend.members}
     wanted = {"kind": blend.kind, "views": views, "merges": merges}
-    said = info.get("teacher")
-    return said is not None and "soup" not in info and {key: said.get(key) for key in wanted} == wanted
+    known = info.get("teacher")
+    return known is not None and "soup" not in info and {key: known.get(key) for key in wanted} == wanted
 
 
 def _rows(run: OofRun, chosen: np.ndarray) -> OofRun:
@@ -81,7 +81,7 @@ def _rows(run: OofRun, chosen: np.ndarray) -> OofRun:
 
 @dataclass(frozen=True)
 class Student(Trainer):
-    """A recipe whose training rows have the teacher's answers for labels."""
+    """A recipe whose training rows have the teacher's predictions for labels."""
 
     teacher: Teacher = field(kw_only=True)
 
@@ -97,11 +97,11 @@ class Student(Trainer):
         rows = np.unique(material.rows.numpy())
         targets = material.targets.clone()
         share = self.teacher.share
-        said = torch.from_numpy(self.answers(fold, rows)).to(targets.dtype)
-        targets[rows] = share * said + (1 - share) * targets[rows]
+        taught = torch.from_numpy(self.predictions(fold, rows)).to(targets.dtype)
+        targets[rows] = share * taught + (1 - share) * targets[rows]
         return replace(material, targets=targets)
 
-    def answers(self, fold: int, rows: np.ndarray) -> np.ndarray:
+    def predictions(self, fold: int, rows: np.ndarray) -> np.ndarray:
         """The teacher's probabilities (n, C) for training rows of `fold`; stored, so that a resumed fit goes on."""
         what = [self.identity(), fold, sha256_bytes(rows.astype(np.int64).tobytes())]
         path = self.fold_folder(fold) / f"teacher-{sha256_bytes(json.dumps(what).encode())[:12]}.npz"
@@ -131,7 +131,7 @@ def distill(
     share: float = 0.7,
     echo: Echo = print,
 ) -> OofRun:
-    """Trains every fold of `recipe` on what `blend` answers; the run `<recipe>-of-<blend>`, scored like any other.
+    """Trains every fold of `recipe` on what `blend` predicts; the run `<recipe>-of-<blend>`, scored like any other.
 
     EnsembleError where a member has no network, or the recipe makes up rows that no teacher has seen.
     """
@@ -152,7 +152,7 @@ def _check(blend: Blend, recipe: RecipeConfig) -> None:
                 f"Blend without it"
             )
     if recipe.train.sampling == "smote":
-        raise EnsembleError(f'{recipe.name}: train.sampling = "smote" makes up rows without an answer. Choose another')
+        raise EnsembleError(f'{recipe.name}: train.sampling = "smote" makes rows without a prediction. Choose another')
 
 
 def _check_folds(runs: Sequence[OofRun], prepared: Prepared) -> None:

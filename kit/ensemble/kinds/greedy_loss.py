@@ -116,10 +116,10 @@ class LabelLoss:
         """Loss (M,) after one more vote for each member."""
         before = self.total.argmax(axis=1)
         contested = np.flatnonzero(self._lead(before) <= 1.0)
-        said = (self.proba[:, contested] + self.total[contested]).argmax(axis=-1)
+        predicted = (self.proba[:, contested] + self.total[contested]).argmax(axis=-1)
         if self.metric == "macro_f1":
-            return 1.0 - self._macro_f1(before, contested, said)
-        gained = (said == self.labels[contested]) @ self.hit_weight[contested]
+            return 1.0 - self._macro_f1(before, contested, predicted)
+        gained = (predicted == self.labels[contested]) @ self.hit_weight[contested]
         settled = (before == self.labels) * self.hit_weight
         return 1.0 - (settled.sum() - settled[contested].sum() + gained)
 
@@ -130,12 +130,12 @@ class LabelLoss:
         others[rows, before] = -np.inf
         return self.total[rows, before] - others.max(axis=1)
 
-    def _macro_f1(self, before: np.ndarray, contested: np.ndarray, said: np.ndarray) -> np.ndarray:
-        """(M,) from labels before the vote (R,), and said (M, S) on the contested rows (S,)."""
+    def _macro_f1(self, before: np.ndarray, contested: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        """(M,) from labels before the vote (R,), and predicted (M, S) on the contested rows (S,)."""
         classes = len(self.true)
         settled = np.ones(len(before), dtype=bool)
         settled[contested] = False
-        hits, counts = _tally(said, self.labels[contested], classes)
+        hits, counts = _tally(predicted, self.labels[contested], classes)
         more = _tally(before[None, settled], self.labels[settled], classes)
         counts += more[1] + self.true
         rates = 2.0 * (hits + more[0]) / np.maximum(counts, 1)
@@ -187,12 +187,12 @@ class MetricLoss:
         self.count = int(votes.sum())
 
 
-def _tally(said: np.ndarray, labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Hits and answers by class, both (M, C), of said (M, R) against labels (R,)."""
-    hits = np.zeros((len(said), classes), dtype=np.int64)
+def _tally(predicted: np.ndarray, labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Hits and predictions by class, both (M, C), of predicted (M, R) against labels (R,)."""
+    hits = np.zeros((len(predicted), classes), dtype=np.int64)
     counts = np.zeros_like(hits)
     for label in range(classes):
-        answered = said == label
-        counts[:, label] = answered.sum(axis=1)
-        hits[:, label] = answered[:, labels == label].sum(axis=1)
+        chosen = predicted == label
+        counts[:, label] = chosen.sum(axis=1)
+        hits[:, label] = chosen[:, labels == label].sum(axis=1)
     return hits, counts

@@ -1,4 +1,4 @@
-"""What the platform said about earlier submissions, turned on the next one's expected score."""
+"""What the platform reported of earlier submissions, turned on the next one's expected score."""
 
 from __future__ import annotations
 

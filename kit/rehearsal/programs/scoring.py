@@ -16,8 +16,8 @@ import numpy as np
 def score(y_true: np.ndarray, y_pred: np.ndarray) -> dict[str, float]:
     """Every metric of labels, over the classes that occur in the truth or, F1, among the predictions."""
     classes = np.union1d(y_true, y_pred)
-    true, said = y_true == classes[:, None], y_pred == classes[:, None]
-    hits, size, found = ((true & said).sum(1), true.sum(1), said.sum(1))
+    true, predicted = y_true == classes[:, None], y_pred == classes[:, None]
+    hits, size, found = ((true & predicted).sum(1), true.sum(1), predicted.sum(1))
     f1_scores = 2 * hits / (size + found)
     accuracy = float(np.mean(y_pred == y_true))
     share, guess = size / len(y_true), found / len(y_true)
