@@ -1,8 +1,8 @@
 """Soups and students that may stand for a blend's members, where a zip is too small for all of those.
 
 Each makes another blend, fitted and scored as any other from its own held-out predictions. A student's nested score
-pays for its being the best of several. A blend that was chosen from many runs paid for that choice; refitted on the chosen
-alone it would not, so what the choice cost the blend is taken off the scores of one with a soup too.
+pays for its being the best of several. A blend that was chosen from many runs paid for that choice; refitted on the
+chosen alone it would not, so what the choice cost the blend is taken off the scores of one with a soup too.
 """
 
 from __future__ import annotations
