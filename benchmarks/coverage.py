@@ -187,7 +187,7 @@ def say(form: str, name: str, expected: Sequence[Expected], scores: np.ndarray, 
     outside = np.maximum(low - scores, 0) + np.maximum(scores - high, 0)
     penalty = float((high - low + 2 / (1 - LEVEL) * outside).mean())
     gain = expected[0].averaging
-    vault = f"{gain.averaged:6.3f}" if gain is not None and np.isfinite(gain.averaged_se) else "     -"
+    vault = f"{gain.averaged:6.3f}" if gain is not None and gain.averaged is not None else "     -"
     print(
         f"{form:11} {name:9} {point.mean():8.3f} {f'{low.mean():.3f} to {high.mean():.3f}':>15} {scores.mean():7.3f} "
         f"{miss.mean():+7.3f} {np.abs(miss).mean():7.3f} {inside.mean():8.2f} {(high - low).mean():6.3f} "

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -260,6 +261,13 @@ def test_rows_that_no_weight_falls_on_leave_it_to_the_flow() -> None:
     proba, ones = pool.proba[0], np.ones((len(run.ids), 1))
     gain = averaging_gain(equal("mean", (0,)), pool, pool.vault, proba, ones, np.zeros((120, 1)))
     assert gain.gain == pytest.approx(truth, abs=0.03)
+    assert (gain.single, gain.averaged, gain.averaged_se) == (None, None, None)
+    json.dumps(asdict(gain), allow_nan=False)
+    few = np.zeros((120, 1))
+    few[:4] = 30.0
+    told = averaging_gain(equal("mean", (0,)), pool, pool.vault, proba, ones, few)
+    assert told.averaged_se is not None
+    assert told.averaged_se >= 0.5 / 4
 
 
 def test_the_vault_is_scored_again_with_the_rest_where_the_shifts_change(with_vault: Toy) -> None:

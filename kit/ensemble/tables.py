@@ -67,9 +67,7 @@ def scenario_rows(blend: Blend, achieved: Mapping[str, float] | None = None) -> 
         gain = found.averaging
         row = {"scenario": name, "hidden test": CLAIMS[name], "expect": found.point, "low": found.low}
         row |= {"high": found.high, "averaging": None if gain is None else gain.gain}
-        known = gain is not None and gain.averaged_se < float("inf") and name != "laboratory"
-        row |= {"vault": gain.averaged if known and gain else None}
-        row |= {"vault_se": gain.averaged_se if known and gain else None}
+        row |= {"vault": gain and gain.averaged, "vault_se": gain and gain.averaged_se}
         row |= {"achieved": achieved.get(name)} if achieved else {}
         rows.append(row | {"belief": None if blend.belief is None else blend.belief.shares.get(name)})
     return rows
@@ -89,10 +87,12 @@ def scenario_lines(rows: Sequence[Row]) -> list[str]:
 
 def averaging_line(gain: Gain) -> str:
     """What averaging the folds adds, and how the blend as it is sent does on the vault."""
+    line = f"averaging {gain.folds} folds adds {gain.gain:+.4f} ± {gain.se:.4f}, in the score to expect"
+    if gain.averaged is None:
+        return line
     return (
-        f"averaging {gain.folds} folds adds {gain.gain:+.4f} ± {gain.se:.4f}, in the score to expect; the vault's "
-        f"{gain.rows:,} rows, which no network trained on, score {gain.averaged:.4f} ± {gain.averaged_se:.4f} (one "
-        f"network a recipe {gain.single:.4f})"
+        f"{line}; the vault's {gain.rows:,} rows, which no network trained on, score {gain.averaged:.4f} ± "
+        f"{gain.averaged_se:.4f} (one network a recipe {gain.single:.4f})"
     )
 
 

@@ -36,14 +36,15 @@ OF_HITS = ("accuracy", "micro_f1", "macro_f1", "weighted_f1", "balanced_accuracy
 class Gain:
     """What averaging adds to a score, with its standard error; and the score of the average on the vault itself.
 
-    rows: of the vault. folds: networks a recipe that are averaged. single: score of one network a recipe there.
+    rows: of the vault. folds: networks a recipe that are averaged. single: score of one network a recipe there. The
+    scores there are None where the vault holds no such image.
     """
 
     gain: float
     se: float
-    single: float
-    averaged: float
-    averaged_se: float
+    single: float | None
+    averaged: float | None
+    averaged_se: float | None
     rows: int
     folds: int
 
@@ -66,13 +67,14 @@ def averaging_gain(
     se = np.sqrt(share) * flow_se
     if pool.metric not in OF_HITS:
         share, se = 0.0, 0.0 if np.isinf(direct_se) else direct_se
+    there = bool(on_vault.any())
     score, score_se = _mean(average, on_vault)
     return Gain(
         gain=float(share * flow + (1 - share) * direct),
         se=float(se),
-        single=_mean(each.mean(axis=0), on_vault)[0],
-        averaged=score,
-        averaged_se=score_se,
+        single=_mean(each.mean(axis=0), on_vault)[0] if there else None,
+        averaged=score if there else None,
+        averaged_se=score_se if there else None,
         rows=len(vault.labels),
         folds=vault.folds,
     )
@@ -84,7 +86,7 @@ def fewer_folds(gain: Gain, folds: int) -> Gain:
     The score of the average on the vault is moved as the gain is.
     """
     kept = (1 - 1 / folds) / (1 - 1 / gain.folds)
-    averaged = gain.averaged + (kept - 1) * gain.gain
+    averaged = None if gain.averaged is None else gain.averaged + (kept - 1) * gain.gain
     return replace(gain, gain=kept * gain.gain, se=kept * gain.se, averaged=averaged, folds=folds)
 
 
@@ -116,11 +118,11 @@ def _flow(
 
 
 def _mean(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    """Weighted mean of values (n, J), and its standard error over rows: no less than half an image's change makes."""
+    """Weighted mean of values (n, J), and its standard error over rows: no less than half a row's change makes."""
     total = weights.sum()
     if total == 0:
         return 0.0, float("inf")
     mean = float((weights * values).sum() / total)
     by_row = (weights * (values - mean)).sum(axis=1)
-    least = 0.5 * np.sqrt((weights.sum(axis=1) ** 2).sum()) / np.sqrt(len(values))
+    least = 0.5 * (weights.sum(axis=1) ** 2).sum() / total
     return mean, float(max(np.sqrt((by_row**2).sum()), least) / total)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -213,7 +214,8 @@ def _moved(contest: Expected, point: float) -> Gain | None:
     step = log_odds(contest.point) - log_odds(before)
     here = 1 / (1 + np.exp(-(log_odds(point) + step))) - point
     scale = point * (1 - point) / max(before * (1 - before), SURE)
-    return replace(gain, gain=float(here), se=gain.se * scale)
+    unseen: dict[str, Any] = dict.fromkeys(("single", "averaged", "averaged_se"))
+    return replace(gain, gain=float(here), se=gain.se * scale, **unseen)  # no image of the vault is of a laboratory
 
 
 def log_odds(score: float) -> float:
