@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import contextlib
+import io
+
 import numpy as np
 import pytest
 from ensemble_toy import make_runs
 
+from kit.commands.submissions import _show_ledger
 from kit.config import ContestConfig, ShiftConfig
 from kit.data.practice.contest import hidden_test
 from kit.data.practice.forms import FORMS
@@ -175,6 +179,11 @@ def test_the_ledger_learns_which_test_it_is(tmp_path) -> None:
     (found,) = remote_promises(workspace, "toy")
     assert found[1] == 0.7
     assert found[0]["clean"][0] == made.scenarios["clean"].point
+    contest = ContestConfig.model_validate({"name": "toy", "classes": ["a", "b"], "image_size": 8})
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        _show_ledger(workspace, contest, False)
+    assert "told by remote scores" in " ".join(said.getvalue().split())
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,12 @@ from kit.api import load_contest as open_contest
 from kit.api import package as make_zip
 from kit.api import rehearse as run_rehearsal
 from kit.commands.printing import print_json, print_rows
-from kit.config import list_names, load_contest, load_platform
+from kit.config import ContestConfig, list_names, load_contest, load_platform
 from kit.ensemble.blend import Blend
+from kit.ensemble.scoring.belief import updated
 from kit.options import contest_option, contest_options, json_option, make_console, make_echo, root_option, wide_option
 from kit.packaging.pack import Notebook
+from kit.pipeline.stages import named_prior
 from kit.platforms import ledger as book
 from kit.platforms.profiles import explain, overview
 from kit.rehearsal.rehearse_predictions import hidden_images, rehearse_predictions
@@ -126,7 +128,7 @@ def ledger(context: click.Context, contest: str, root: Path, as_json: bool) -> N
     config = load_contest(contest)
     context.obj = Workspace(root.resolve()), config.metric
     if context.invoked_subcommand is None:
-        _show_ledger(context.obj[0], config.name, as_json)
+        _show_ledger(context.obj[0], config, as_json)
 
 
 @ledger.command("add-score")
@@ -141,7 +143,7 @@ def add_score(ledger_of: tuple[Workspace, str], zip_path: Path, score: float, ph
     make_console().print(f"{zip_path.name}: {score:.4f} in phase {phase}", markup=False)
 
 
-def _show_ledger(workspace: Workspace, contest: str, as_json: bool) -> None:
+def _show_ledger(workspace: Workspace, contest: ContestConfig, as_json: bool) -> None:
     table = book.read(workspace)
     if as_json:
         print(table.to_json(orient="records"))
@@ -150,6 +152,8 @@ def _show_ledger(workspace: Workspace, contest: str, as_json: bool) -> None:
     columns = ["time", "event", "zip", "clean", "shifted", "expected", "phase", "score", "quota_left"]
     rows = [{str(key): value for key, value in row.items()} for row in table[columns].to_dict("records")]
     print_rows(console, rows)
-    if (table["contest"] == contest).any():
-        advice = book.recommend(workspace, contest)
+    if scored := book.remote_promises(workspace, contest.name):
+        make_echo(console)(updated(named_prior(contest), scored).line())
+    if (table["contest"] == contest.name).any():
+        advice = book.recommend(workspace, contest.name)
         make_echo(console)(f"final phase: send {advice.zip} ({advice.sha256[:12]}). {advice.reason}")

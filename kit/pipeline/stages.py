@@ -22,7 +22,7 @@ from kit.ensemble.blend import blend as make_blend
 from kit.ensemble.kinds.registry import kind
 from kit.ensemble.pool import Pool
 from kit.ensemble.scoring import leaderboard
-from kit.ensemble.scoring.belief import prior, updated
+from kit.ensemble.scoring.belief import Belief, prior, updated
 from kit.ensemble.scoring.recalibrate import recalibrated
 from kit.ensemble.scoring.shares import shares_in_test
 from kit.ensemble.tables import scenario_lines, scenario_rows, score_lines
@@ -205,11 +205,16 @@ def blend(
     return made
 
 
+def named_prior(contest: ContestConfig) -> Belief:
+    """How likely each scenario is by what the contest file expects alone."""
+    return prior(contest.expects if contest.expects == "clean" else contest.scenario)
+
+
 def _believed(made: Blend, contest: ContestConfig, workspace: Workspace) -> Blend:
     """The blend with how likely each scenario is: by the test images where they told, and by remote scores."""
     shares = made.options.get("shares")
     if shares is None or shares == named_shares(contest):
-        before = prior(contest.expects if contest.expects == "clean" else contest.scenario)
+        before = named_prior(contest)
     else:
         before = prior(contest.expects, resemblance(shares, Battery.from_config(contest.shift).names))
     return replace(made, belief=updated(before, remote_promises(workspace, contest.name)))
