@@ -76,7 +76,8 @@ def is_student(info: Mapping[str, Any], blend: Blend) -> bool:
 
 
 def _rows(run: OofRun, chosen: np.ndarray) -> OofRun:
-    return replace(run, **{key: getattr(run, key)[chosen] for key in ROW_FIELDS})
+    groups = None if run.groups is None else run.groups[chosen]
+    return replace(run, groups=groups, **{key: getattr(run, key)[chosen] for key in ROW_FIELDS})
 
 
 @dataclass(frozen=True)
