@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from conftest import Toy
+from safetensors.torch import save_file
 
 from kit.config import AugmentConfig, PolicyConfig, RecipeConfig, load_recipe
 from kit.data.prepared import prepare
@@ -211,3 +214,15 @@ def test_every_situation_has_recipes_that_exist_and_one_that_needs_no_weights(si
         recipes = [load_recipe(name) for name in default_recipes(size, expects, device)]  # type: ignore[arg-type]
         assert any(not recipe.net.pretrained for recipe in recipes)
         assert recipes[0].net.pretrained
+
+
+def test_the_trunk_whose_weights_are_here_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("kit.nets.weights.search.PACKAGES", {})
+    monkeypatch.setattr("kit.nets.weights.search.hub.cached", lambda name: None)
+    monkeypatch.setattr("kit.nets.weights.search.folders", lambda: [tmp_path])
+    assert default_recipes(32)[0] == "finetune_mobilenetv2_128"
+    save_file({"x": torch.zeros(1)}, tmp_path / "tf_efficientnet_lite0.safetensors")
+    assert default_recipes(32)[0] == "finetune_lite0_128"
+    save_file({"x": torch.zeros(1)}, tmp_path / "mobilenetv2_100.safetensors")
+    assert default_recipes(32)[0] == "finetune_mobilenetv2_128"
