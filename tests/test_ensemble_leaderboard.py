@@ -13,6 +13,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from kit.config import ContestConfig, RecipeSets
 from kit.ensemble.scoring import leaderboard
+from kit.inference.model import merge_views
 from kit.oof_store import OofRun
 
 
@@ -73,11 +74,15 @@ def test_a_network_that_fails_under_shifts_leads_by_clean_score_alone(runs: list
 
 def test_the_spread_over_folds_is_a_sample_deviation(runs: list[OofRun]) -> None:
     row = leaderboard.rows(runs[:1], contest())[0]
-    assert row["fold_spread"] == pytest.approx(0.1)
+    hit = merge_views(runs[0].logits, 1.0).argmax(-1) == runs[0].labels
+    wanted = np.std([hit[runs[0].folds == fold].mean() for fold in np.unique(runs[0].folds)], ddof=1)
+    assert row["fold_spread"] == pytest.approx(wanted, abs=1e-6)
+    losses = leaderboard.rows(runs[:1], contest(metric="log_loss"))[0]
+    assert losses["fold_spread"] != pytest.approx(wanted, abs=1e-3), "in the contest's metric"
 
 
 def test_one_fold_has_no_spread(runs: list[OofRun]) -> None:
-    rows = leaderboard.rows([informed(run, clean=[0.8]) for run in runs], contest())
+    rows = leaderboard.rows([replace(run, folds=np.zeros_like(run.folds)) for run in runs], contest())
     assert [row["fold_spread"] for row in rows] == [None, None, None]
     assert json.loads(json.dumps(rows, allow_nan=False)) == rows
     assert "nan" not in rendered(rows)

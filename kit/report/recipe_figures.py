@@ -123,7 +123,7 @@ def fold_spread(board: Board) -> Markup:
         panels = figure.subplots(1, 2 if board.shifted else 1, sharey=True, squeeze=False)[0]
         for axes, key in zip(panels, ("clean", "shifted")):
             for place in range(len(rows)):
-                _folds(axes, by_fold(board.pool, board.pool.proba[place])[key], place)
+                _folds(axes, by_fold(board.pool, board.pool.proba[place], board.runs[0].folds)[key], place)
             axes.set(title=key, xlabel=f"{board.metric} of each fold")
         panels[0].set_yticks(range(len(rows)), [short(row["recipe"]) for row in rows])
         panels[0].invert_yaxis()

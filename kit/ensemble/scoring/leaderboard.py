@@ -36,17 +36,20 @@ def rows(runs: Sequence[OofRun], contest: ContestConfig, pool: Pool | None = Non
     `pool` is that of `runs` in their order, where the caller has it already.
     """
     pool = pool or make_pool(runs, contest.expects, contest.metric)
-    scored = zip(runs, pool.member_scores(), pool.proba)
-    made = [(found.gain(contest.expects), _row(run, found, by_fold(pool, proba))) for run, found, proba in scored]
+    scored = zip(runs, pool.member_scores(), (by_fold(pool, proba, runs[0].folds) for proba in pool.proba))
+    made = [(found.gain(contest.expects), _row(run, found, folds)) for run, found, folds in scored]
     return [row for _, row in sorted(made, key=lambda pair: pair[0], reverse=True)]
 
 
-def by_fold(pool: Pool, proba: np.ndarray) -> dict[str, list[float]]:
-    """The metric of every fold's rows, "clean" and, where there are any, "shifted"; proba (N, 1 + K, C)."""
-    metric, folds = get_metric(pool.metric), np.unique(pool.folds)
+def by_fold(pool: Pool, proba: np.ndarray, folds: np.ndarray) -> dict[str, list[float]]:
+    """The metric of the rows of each of `folds` (N,), "clean" and, where there are any, "shifted"; proba (N, 1 + K, C).
+
+    folds: the run's. Those of a pool of one fold are parts of it, to nest fits in.
+    """
+    metric = get_metric(pool.metric)
     parts = {"clean": proba[:, :1]} | ({"shifted": proba[:, 1:]} if proba.shape[1] > 1 else {})
     return {
-        name: [metric.score(pool.labels[pool.folds == fold], part[pool.folds == fold]) for fold in folds]
+        name: [metric.score(pool.labels[folds == fold], part[folds == fold]) for fold in np.unique(folds)]
         for name, part in parts.items()
     }
 
