@@ -64,4 +64,6 @@ def filled(columns: Sequence[str], answers: np.ndarray, spec: Spec) -> Dict[str,
     places = class_of_columns(columns, spec["classes"])
     if holds == "one_hot":
         return {name: (labels == label).astype(np.int64).tolist() for name, label in zip(columns, places)}
-    return {name: answers[:, label].astype(np.float64).tolist() for name, label in zip(columns, places)}
+    # In float64, to the last digit: scoring programs warn of, or refuse, rows whose sum is 1 in float32 alone.
+    whole = answers.astype(np.float64) / answers.astype(np.float64).sum(axis=1, keepdims=True)
+    return {name: whole[:, label].tolist() for name, label in zip(columns, places)}
