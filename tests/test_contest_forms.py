@@ -44,9 +44,10 @@ args = { width = 8, depth = [1, 1] }
 [augment]
 preset = "none"
 [train]
-epochs = 6
+epochs = 20
 batch_size = 16
 lr = 0.01
+label_smoothing = 0.0
 """
 PLATFORM = """
 python = "3.9"

@@ -74,7 +74,8 @@ def test_the_zip_answers_as_its_blend_is_defined(packed: PackedZip, tmp_path: Pa
 
 def test_the_rehearsal_passes_with_parity_and_leaves_a_report(packed: PackedZip, rehearsed: Rehearsal) -> None:
     assert [check for check in rehearsed.checks if not check.passed] == []
-    assert {"parity: logits", "parity: labels", "order", "X untouched"} <= {c.name for c in rehearsed.checks}
+    wanted = {"parity: logits", "parity: labels", "parity: blend", "order", "X untouched"}
+    assert wanted <= {check.name for check in rehearsed.checks}
     report = json.loads(report_path(packed.path).read_text())
     assert report["passed"]
     assert report["sha256"] == packed.sha256
@@ -100,6 +101,25 @@ def test_other_weights_fail_parity(workspace: Workspace, packed: PackedZip, tmp_
         workspace=workspace,
     )
     assert [check.name for check in found.checks if not check.passed] == ["parity: logits"]
+
+
+def test_post_processing_is_part_of_parity(workspace: Workspace, both: Blend, tmp_path: Path) -> None:
+    post = {"kind": "grades", "cuts": [0.4, 1.6]}
+    graded = replace(both, combiner=both.combiner | {"post": post}, metric="quadratic_kappa")
+    made = package(graded, toy_contest(), workspace, toy_platform(), tmp_path / "g.zip")
+    assert made.manifest["combiner"]["post"] == post
+    archive.unpack(made.path, tmp_path / "other")
+    code = (tmp_path / "other" / "model.py").read_text()
+    files = {path.name: path.read_bytes() for path in (tmp_path / "other").iterdir()}
+    unlike = code.replace("(expected > np.asarray", "(expected + 1 > np.asarray")
+    assert unlike != code
+    archive.write_zip(tmp_path / "bad.zip", files | {"model.py": unlike.encode()})
+    wanted = {"g.zip": True, "bad.zip": False}
+    for name, holds in wanted.items():
+        found = rehearse(
+            tmp_path / name, toy_platform(), contest=toy_contest(), prepared=toy_prepared(), workspace=workspace
+        )
+        assert next(check.passed for check in found.checks if check.name == "parity: blend") is holds, name
 
 
 def test_a_zip_of_other_folds_is_refused_with_both_digests(workspace: Workspace, packed: PackedZip) -> None:

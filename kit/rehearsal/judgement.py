@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from kit.config import PlatformConfig
-from kit.inference.model import softmax
+from kit.inference.model import contribution, finish, merge_views, softmax
 from kit.rehearsal.answers import LABELS_AGREE, Answers
 from kit.rehearsal.checks import Check, failed, judge, passed
 from kit.rehearsal.questions import Questions
 
 LOGITS_TOLERANCE = 2e-2
+
+BLEND_TOLERANCE = 1e-3
+"""How far probabilities may be apart that are made of the same logits."""
 
 EIGHT_BITS_AGREE = 0.97
 """Share of labels that must be the same where weights were rounded to eight bits; packing measured what that costs."""
@@ -65,7 +69,7 @@ def judge_answers(answers: Answers, questions: Questions, platform: PlatformConf
     checks = [passed("loads", f"{answers.results['load']['seconds']:.1f} s"), *kind(answers, questions)]
     if all(check.passed for check in checks):
         checks += [*_forms(answers, questions), *_sizes(answers, questions), *_values(answers, questions)]
-        checks += _members(answers, questions)
+        checks += [*_members(answers, questions), *_blend(answers, questions)]
     return [*checks, *_costs(answers, platform)]
 
 
@@ -186,6 +190,44 @@ def _members(answers: Answers, questions: Questions) -> list[Check]:
         checks.append(judge("parity: logits", near, figure, WRONG["parity"], "another score"))
         checks.append(exact.labels("parity: labels", LABELS_AGREE))
     return [*checks, eight.labels("parity: labels, int8", EIGHT_BITS_AGREE)] if eight.total else checks
+
+
+def _blend(answers: Answers, questions: Questions) -> Iterator[Check]:
+    """The zip's probabilities against those that its networks' logits make by the kit's own arithmetic.
+
+    Temperatures, weights and the metric's post-processing included.
+    """
+    manifest = questions.reference.manifest
+    if manifest is None or questions.reference.adapts:
+        return
+    count = len(manifest["members"])
+    found = [answers.raw(f"blend{member}") for member in range(count)]
+    logits, said = [one for one in found if one is not None], answers.raw("blend")
+    if len(logits) < count or said is None:
+        problem = answers.error("blend")
+        yield failed("parity: blend", "not answered", problem[1] if problem else WRONG["parity"])
+        return
+    try:
+        wanted = _blended(manifest, logits)
+    except (KeyError, IndexError, TypeError, ValueError, AssertionError) as error:
+        wrong = f"its manifest does not say how networks are blended ({type(error).__name__}: {error}). Pack again"
+        yield failed("parity: blend", "cannot be computed", wrong)
+        return
+    apart = float(np.abs(wanted - said).max()) if said.shape == wanted.shape else float("inf")
+    figure = f"probabilities of {len(wanted)} images at most {apart:.1e} apart"
+    yield judge("parity: blend", apart <= BLEND_TOLERANCE, figure, WRONG["parity"], "another score")
+
+
+def _blended(manifest: Mapping[str, Any], logits: Sequence[np.ndarray]) -> np.ndarray:
+    """Probabilities (n, C) of the logits (n, V, C) of every network of a manifest."""
+    by_recipe: dict[str, list[np.ndarray]] = {}
+    for entry, one in zip(manifest["members"], logits):
+        proba = merge_views(one.astype(np.float64), entry["temperature"], entry.get("merge", "mean"))
+        by_recipe.setdefault(entry["recipe"], []).append(proba)
+    total = np.zeros(1)
+    for place, recipe in enumerate(manifest["recipes"]):
+        total = total + contribution(manifest["combiner"], place, np.mean(by_recipe[recipe], axis=0))
+    return finish(manifest["combiner"], total)
 
 
 @dataclass

@@ -16,6 +16,8 @@ from kit.rehearsal.sandbox import SUBMISSION
 SOME = 96
 """Rows of the questions that are asked in many forms."""
 
+BLENDED = 16
+
 MANY, MANY_SECONDS = 5000, 150.0
 """Images of the largest call, and the seconds beyond which it is left out."""
 
@@ -39,6 +41,11 @@ class Questions:
     many_seconds: float = MANY_SECONDS
     """It is left out where it would take longer."""
 
+    @property
+    def blended(self) -> np.ndarray:
+        """(B,) rows of the reference on which the blend is computed again from its networks' logits."""
+        return self.some[:BLENDED]
+
 
 def ask(
     reference: Reference, platform: PlatformConfig, folder: Path, many_seconds: float = MANY_SECONDS
@@ -54,6 +61,7 @@ def ask(
         *_sizes(questions, folder),
         *_brightness(questions, folder),
         *_members(reference, folder),
+        *_blend(questions, folder),
     ]
     plan = {
         "submission": SUBMISSION,
@@ -126,6 +134,19 @@ def _brightness(questions: Questions, folder: Path) -> list[dict[str, Any]]:
         _job(folder, "dark_and_bright", np.concatenate([dark, some[:8]])),
         _job(folder, "divided", scaled / 255),
         _job(folder, "multiplied", scaled * 255),
+    ]
+
+
+def _blend(questions: Questions, folder: Path) -> list[dict[str, Any]]:
+    """What a zip of the kit's makes of a few images, and the logits of every network that it makes it from."""
+    manifest = questions.reference.manifest
+    if manifest is None or questions.reference.adapts:
+        return []
+    images = questions.reference.images[questions.blended]
+    members = range(len(manifest["members"]))
+    return [
+        _job(folder, "blend", images, call="predict_proba"),
+        *(_job(folder, f"blend{m}", images, call="member_logits", arguments={"member": m}) for m in members),
     ]
 
 

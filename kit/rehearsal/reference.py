@@ -44,6 +44,8 @@ class Reference:
     """Whether networks adapt to the other images of a call."""
     range: tuple[float, float] = (0.0, 255.0)
     """The values that the platform's arrays of another type than uint8 have for 0 and 255."""
+    manifest: Mapping[str, Any] | None = None
+    """Of a zip that the kit made: how its networks are blended."""
 
 
 def make_reference(
@@ -71,6 +73,7 @@ def make_reference(
         members,
         manifest is not None and any("adapt" in entry for entry in manifest["members"]),
         _range(manifest),
+        manifest,
     )
 
 
