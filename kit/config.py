@@ -112,12 +112,25 @@ class CleanConfig(Section):
     """What becomes of further copies of an image under one label; kept ones stay in the first one's fold."""
     near_duplicates: bool = True
     """Whether re-encoded, resized, cropped, shifted, brighter, turned copies are looked for, and grouped."""
-    likeness: Share = 0.94
-    """Correlation after alignment from which two images count as one."""
+    similarity: Share | Literal["learned"] = "learned"
+    """What makes two images one: learned from the data, or a correlation after alignment of one's own choice."""
+    likeness: Share | None = None
+    """The old name of `similarity`, taken for one version more."""
     outliers: bool = True
     """Whether images unlike the rest are suspected."""
     max_share: Share = 0.02
-    """Largest share of the rows that suspicions (outliers, blank, dark, bright, shape) drop without `--yes`."""
+    """Largest share of the images that is dropped without `kit clean --accept REASON`; 0 drops nothing."""
+
+    @model_validator(mode="after")
+    def _one_name(self) -> CleanConfig:
+        if self.likeness is not None and self.similarity != "learned":
+            raise ValueError("similarity and likeness are two names of one thing: give similarity alone")
+        return self
+
+    @property
+    def chosen_similarity(self) -> float | None:
+        """The correlation that a person chose; None where it is learned."""
+        return self.likeness if self.similarity == "learned" else self.similarity
 
 
 class FoldsConfig(Section):

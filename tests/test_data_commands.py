@@ -27,19 +27,28 @@ def with_blanks(toy: Toy, count: int) -> None:
     np.savez(toy.data, **arrays)
 
 
-def test_suspicions_over_the_share_are_dropped_with_yes(toy: Toy) -> None:
+def test_suspicions_over_the_share_are_listed_and_dropped_once_accepted(toy: Toy) -> None:
     with_blanks(toy, 4)
-    run("clean", "--contest", "toy")
-    table = decisions.read(toy.workspace.oof("toy") / "clean.csv")
+    said = run("clean", "--contest", "toy")
+    file = toy.workspace.oof("toy") / "clean.csv"
+    table = decisions.read(file)
     assert (table["reason"][:4] == "blank").all()
-    assert table["keep"].sum() == 59  # 2 % of 60 rows is one
-    run("clean", "--contest", "toy", "--yes")
-    table = decisions.read(toy.workspace.oof("toy") / "clean.csv")
+    assert table["keep"].all()
+    assert "blank: 4 rows are suspected but kept" in said
+    assert "4 of 60 images would go (over [clean] max_share = 0.02)" in said
+    command = "kit clean --contest toy --accept blank"
+    assert command in said
+    assert command in run("folds", "--contest", "toy")
+    run(*command.split()[1:])
+    table = decisions.read(file)
     assert not table["keep"][:4].any()
     assert table["keep"].sum() == 56
     assert not table["overruled"].any()
     said = run("clean", "--contest", "toy")
     assert "4 dropped (4 blank), 56 kept" in said
+    assert "suspected" not in said
+    run("clean", "--contest", "toy", "--accept", "outlier")
+    assert decisions.read(file)["keep"].sum() == 56
 
 
 def test_a_repeat_of_k_fold_is_trained_beside_the_first(toy: Toy) -> None:

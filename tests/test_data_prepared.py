@@ -8,7 +8,7 @@ import pytest
 from conftest import Toy
 from data_toy import contest, some_images
 
-from kit.data.prepared import prepare
+from kit.data.prepared import cleaned, prepare
 from kit.errors import DataError
 from kit.workspace import Workspace
 
@@ -125,3 +125,39 @@ def test_rows_that_are_taken_keep_their_fold_and_weight(toy: Toy) -> None:
     assert some.repeats == ()
     assert some.fold_digest != whole.fold_digest
     assert whole.take(np.arange(len(whole.ids))).fold_digest == whole.with_folds(whole.folds).fold_digest
+
+
+def test_a_class_that_cleaning_would_empty_stops_the_run_by_name(tmp_path):
+    images = np.concatenate([some_images(60), np.repeat(some_images(1, seed=9), 6, axis=0)])
+    labels = np.append(np.arange(60) % 2, [0, 0, 1, 1, 2, 2])
+    np.savez(tmp_path / "set.npz", images=images, labels=labels)
+    config = contest(kind="npz", clean={"near_duplicates": False, "outliers": False})
+    said: list[str] = []
+    cleaned(config, tmp_path / "set.npz", Workspace(tmp_path), said.append)
+    assert "1 of 1 images of class 'emu' would go (over 5%)" in "\n".join(said)
+    with pytest.raises(DataError, match=r"all 2 of 'emu' are dropped \(2 junk\). Set their keep to True"):
+        prepare(config, tmp_path / "set.npz", Workspace(tmp_path), said.append, accepted=["junk"])
+
+
+def test_a_declared_class_without_an_image_stops_the_run_by_name(tmp_path):
+    np.savez(tmp_path / "set.npz", images=some_images(60), labels=np.arange(60) % 2)
+    with pytest.raises(DataError, match="'emu' has none in the data. Take it out of classes"):
+        prepare(contest(kind="npz"), tmp_path / "set.npz", Workspace(tmp_path), lambda _: None)
+
+
+def test_a_large_group_is_reported_as_doubtful(tmp_path):
+    images = np.concatenate([some_images(60), np.repeat(some_images(1, seed=9), 5, axis=0)])
+    np.savez(tmp_path / "set.npz", images=images, labels=np.append(np.arange(60) % 3, [1] * 5))
+    said: list[str] = []
+    config = contest(kind="npz", clean={"near_duplicates": False})
+    prepare(config, tmp_path / "set.npz", Workspace(tmp_path), said.append)
+    assert re.search(r"group \d+ is doubtful: 5 rows \(7.7%\) like", "\n".join(said))
+
+
+def test_the_old_name_of_similarity_is_taken_with_a_notice(given):
+    path, workspace = given
+    said: list[str] = []
+    prepare(contest(kind="npz", clean={"likeness": 0.94}), path, workspace, said.append)
+    assert "[clean] likeness is now called similarity" in "\n".join(said)
+    with pytest.raises(ValueError, match="two names of one thing"):
+        contest(clean={"likeness": 0.94, "similarity": 0.9})

@@ -38,14 +38,19 @@ def test_odd_shapes_only_where_one_shape_is_usual():
     assert "shape" not in found(bright_images(60), sizes)
 
 
-def test_suspicions_drop_no_more_than_their_share_without_yes():
+def test_a_rule_that_would_drop_too_much_drops_nothing_until_it_is_accepted():
     images = bright_images(100)
-    images[:6] = np.arange(6)[:, None, None, None] * 40
+    images[:6] = 60 + np.arange(6)[:, None, None, None] * 20
     given = image_set(images, np.arange(100) % 2)
     config = CleanConfig(max_share=0.04, near_duplicates=False, outliers=False)
     table = clean(given, config)
     assert (table["reason"][:6] == "blank").all()
-    assert (~table["keep"]).sum() == 4
-    kept = table[table["keep"] & (table["reason"] == "blank")]
-    assert kept["evidence"].str.contains("kept, since over 4% of the rows would go: kit clean --yes").all()
-    assert (~clean(given, config, yes=True)["keep"][:6]).all()
+    assert table["keep"].all()
+    assert table["evidence"][:6].str.contains("kept, since 6 of 100 images would go").all()
+    assert (~clean(given, config, accepted=["blank"])["keep"][:6]).all()
+    assert clean(given, config, accepted=["outlier"])["keep"].all()
+    assert (~clean(given, CleanConfig(max_share=0.06, near_duplicates=False, outliers=False))["keep"]).sum() == 0
+    labels = np.append(np.arange(6) % 2, np.arange(94) % 2)
+    larger = np.concatenate([images, bright_images(100)[20:]])
+    given = image_set(larger, np.append(labels, np.arange(80) % 2))
+    assert (~clean(given, CleanConfig(max_share=0.06, near_duplicates=False, outliers=False))["keep"][:6]).all()

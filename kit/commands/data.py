@@ -10,6 +10,7 @@ import pandas as pd
 
 from kit.commands.printing import print_rows, records
 from kit.config import load_contest
+from kit.data.cleaning.outcome import SUSPICIONS
 from kit.data.folds import PART_NAMES
 from kit.data.prepared import prepare
 from kit.options import contest_options, json_option, make_console, make_echo, wide_option
@@ -19,13 +20,22 @@ from kit.workspace import Workspace
 
 @click.command()
 @contest_options
-@click.option("--yes", is_flag=True, help="Drop all that is suspected, also over [clean] max_share of the rows.")
+@click.option(
+    "--accept",
+    multiple=True,
+    metavar="REASON",
+    type=click.Choice(SUSPICIONS),
+    help=f"Drop all that is suspected for this reason, however much it is: {', '.join(SUSPICIONS)}. May be repeated.",
+)
+@click.option("--yes", is_flag=True, help="Accept every reason.")
 @wide_option
 @json_option
-def clean(contest: str, data: Path | None, root: Path, yes: bool, as_json: bool) -> None:
+def clean(
+    contest: str, data: Path | None, root: Path, accept: tuple[str, ...], yes: bool, as_json: bool
+) -> None:
     """Decide which rows to keep, and say why. Edit `keep` in clean.csv to overrule a decision."""
     config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console(as_json)
-    prepare(planned(config, workspace), data, workspace, make_echo(console), yes)
+    prepare(planned(config, workspace), data, workspace, make_echo(console), SUSPICIONS if yes else accept)
     table = pd.read_csv(workspace.oof(config.name) / "clean.csv", keep_default_na=False)
     counts = table.groupby(["keep", "reason"]).size().reset_index(name="rows")
     if as_json:

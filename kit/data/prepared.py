@@ -7,6 +7,8 @@ says so.
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,10 +17,12 @@ import pandas as pd
 
 from kit import artefact
 from kit.config import ContestConfig
-from kit.data.cleaning.clean import SUSPICIONS, clean, decisions
+from kit.data.cleaning import decisions
+from kit.data.cleaning.clean import clean
 from kit.data.cleaning.cleaning_sheet import cleaning_blocks
 from kit.data.cleaning.contact_sheet import write_sheet
 from kit.data.cleaning.grouping import merge_keys
+from kit.data.cleaning.outcome import accepted_before, need_every_class, remarks, summary
 from kit.data.fold_remarks import worth
 from kit.data.folds import VAULT, Split, check_folds, fold_digest, fold_summary, make_folds, split
 from kit.data.sources.decoding_record import DecodingRecord
@@ -98,17 +102,22 @@ class Prepared:
 
 
 def prepare(
-    contest: ContestConfig, path: Path | None, workspace: Workspace, echo: Echo = print, yes: bool = False
+    contest: ContestConfig,
+    path: Path | None,
+    workspace: Workspace,
+    echo: Echo = print,
+    accepted: Collection[str] = (),
 ) -> Prepared:
     """Load, clean and split, reusing `clean.csv` and `folds.csv` where they still fit; `echo` gets lines to read.
 
-    `yes` is that of `cleaned`.
+    `accepted` is that of `cleaned`. DataError where a class has no row left.
     """
-    image_set, decided = cleaned(contest, path, workspace, echo, yes)
+    image_set, decided = cleaned(contest, path, workspace, echo, accepted)
     folder = workspace.oof(contest.name)
     keep = np.flatnonzero(decided["keep"].to_numpy())
     if not len(keep):
         raise DataError(f"{folder / 'clean.csv'}: at least one row must be kept, but none is. Fix the file.")
+    need_every_class(decided, contest.classes, folder / "clean.csv")
     table = _folds(image_set, decided, keep, contest, folder, echo)
     prepared = _aligned(image_set, decided, keep, table)
     seen = prepared.labels[prepared.folds != VAULT]
@@ -121,12 +130,17 @@ def prepare(
 
 
 def cleaned(
-    contest: ContestConfig, path: Path | None, workspace: Workspace, echo: Echo = print, yes: bool = False
+    contest: ContestConfig,
+    path: Path | None,
+    workspace: Workspace,
+    echo: Echo = print,
+    accepted: Collection[str] = (),
 ) -> tuple[ImageSet, pd.DataFrame]:
     """All rows of the source and the decision about each, in one order; `clean.csv` is made where it is
     missing or stale, with `clean.png` beside it.
 
-    `yes`: decide anew, and let suspicions drop more than [clean] max_share of the rows.
+    `accepted`: decide anew, and drop all rows that are suspected for one of these reasons; reasons that were
+    accepted before stay so while the data are the same.
     """
     image_set = load(contest, path, workspace)
     echo(f"{contest.name}: {len(image_set):,} images of {image_set.images.shape[1]}x{image_set.images.shape[2]}")
@@ -137,25 +151,37 @@ def cleaned(
     record = Record.read(folder / "prepared.json")
     now = record.with_clean(image_set.digest, contest.clean)
     previous = decisions.read(file) if file.exists() else None
-    if previous is not None and now.clean == record.clean and not yes:
+    if previous is not None and now.clean == record.clean:
         _same_rows(previous, image_set, file)
-        echo(f"  {file}: {_summary(previous)}")
-        return image_set, previous
+        accepted = {*accepted, *accepted_before(previous)} if accepted else ()
+        if not accepted:
+            echo(f"  {file}: {summary(previous)}")
+            _tell(previous, contest, path, echo)
+            return image_set, previous
     if previous is not None and (changed := record.changes(now)):
         echo(f"  {file}: made anew, because of a change in {changed}")
-    table = _decided(image_set, contest, previous, yes, echo)
+    if contest.clean.likeness is not None:
+        echo("  [clean] likeness is now called similarity; the old name goes with the next version. Rename it.")
+    table = _decided(image_set, contest, previous, accepted, echo)
     artefact.write_csv(file, table)
     write_sheet(folder / "clean.png", cleaning_blocks(image_set, table))
     now.write(folder / "prepared.json")
-    echo(f"  {file}: {_summary(table)}; images in {folder / 'clean.png'}")
+    echo(f"  {file}: {summary(table)}; images in {folder / 'clean.png'}")
+    _tell(table, contest, path, echo)
     return image_set, table
 
 
+def _tell(table: pd.DataFrame, contest: ContestConfig, path: Path | None, echo: Echo) -> None:
+    command = f"kit clean --contest {contest.name}" + (f" --data {shlex.quote(str(path))}" if path else "")
+    for line in remarks(table, contest.classes, command):
+        echo(f"  {line}")
+
+
 def _decided(
-    image_set: ImageSet, contest: ContestConfig, previous: pd.DataFrame | None, yes: bool, echo: Echo
+    image_set: ImageSet, contest: ContestConfig, previous: pd.DataFrame | None, accepted: Collection[str], echo: Echo
 ) -> pd.DataFrame:
     """Fresh decisions with a person's earlier ones, as far as they still apply."""
-    fresh = clean(image_set, contest.clean, yes=yes)
+    fresh = clean(image_set, contest.clean, accepted=accepted, echo=lambda line: echo(f"  {line}"))
     if previous is None:
         return fresh
     table, lost = decisions.carry_over(fresh, previous)
@@ -170,19 +196,6 @@ def _same_rows(table: pd.DataFrame, image_set: ImageSet, file: Path) -> None:
             f"{file}: must have one row an image in the order of the source, but has {len(table):,} rows for "
             f"{len(image_set):,} images, or others. Put them back, or delete the file and run: kit clean"
         )
-
-
-def _summary(table: pd.DataFrame) -> str:
-    dropped = table[~table["keep"]]
-    reasons = dropped["reason"].replace("", "by hand").value_counts()
-    named = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
-    suspected = int((table["keep"] & table["reason"].isin(SUSPICIONS) & ~table["overruled"]).sum())
-    overruled = int(table["overruled"].sum())
-    parts = [f"{len(dropped):,} dropped{f' ({named})' if named else ''}, {int(table['keep'].sum()):,} kept"]
-    parts += [f"{int(table['conflict'].sum()):,} in conflict"]
-    parts += [f"{suspected:,} suspected but kept, being over [clean] max_share (kit clean --yes)"] if suspected else []
-    parts += [f"{overruled:,} overruled by hand"] if overruled else []
-    return ", ".join(parts)
 
 
 def _folds(

@@ -1,9 +1,9 @@
-"""Whether two images show the same thing: one is turned, shifted and stretched onto the other, then
-compared.
+"""One image is turned, shifted and stretched onto another, so that the two can be compared pixel by pixel.
 
-The orientation comes from template matching on small thumbnails; shift, scale and shear from maximising the
-enhanced correlation coefficient (Evangelidis and Psarakis 2008), small first, then larger; the likeness is
-the correlation of the two in the band that carries shape and texture, away from the borders.
+The orientation and a first shift come from template matching on thumbnails; shift and scale of either axis from
+Gauss-Newton steps on the squared difference, brightness and contrast left free (Lucas and Kanade 1981; Baker and
+Matthews 2004), blurred first, then sharp. Shear and rotation are left out on purpose: copies have none, and images
+that are merely alike become liker with them. All pairs of a chunk are aligned at once.
 """
 
 from __future__ import annotations
@@ -15,101 +15,127 @@ import numpy as np
 
 from kit.data.cleaning.perturb import oriented
 
-TINY, SMALL, LARGE = 24, 32, 64
-"""Pixels a side of the thumbnails for orientation, first and second alignment."""
-_REACH = 3
-"""Largest shift in pixels of the tiny thumbnail."""
-_COARSE, _ALIGNED = 0.7, 0.85
-"""Correlations below which a pair is dropped before the next, dearer step."""
+SIDE = 32
+"""Pixels a side of the thumbnails."""
+BORDER = 4
+"""Pixels left out along the border, where shifted copies may be black."""
+_REACH = 4
+"""Largest shift in pixels that template matching looks for."""
+_CHUNK = 256
+_STEPS = ((1.5, 8), (0.0, 6))
+"""Blur in pixels and number of steps."""
+_LIMITS = np.array([0.2, 0.2, _REACH + 1, _REACH + 1], np.float32)
+_LARGEST_STEP = np.array([0.08, 0.08, 1.5, 1.5], np.float32)
+_AXIS = np.arange(SIDE, dtype=np.float32)
+_CENTRE = (SIDE - 1) / 2
+INNER = slice(BORDER, SIDE - BORDER)
 
 
-def likeness(images: np.ndarray, pairs: np.ndarray, threads: int = 2) -> np.ndarray:
-    """(M,) float32 in 0..1 for pairs (M, 2) of rows of `images` (N, S, S, 3) uint8; 1 is the same image."""
-    rows, places = np.unique(pairs, return_inverse=True)
-    grey = _Thumbnails(images, rows)
-    places = places.reshape(-1, 2)
+def thumbnails(images: np.ndarray) -> np.ndarray:
+    """(N, SIDE, SIDE) uint8 grey thumbnails of images (N, S, S, 3) uint8."""
+    small = np.empty((len(images), SIDE, SIDE), np.uint8)
+    how = cv2.INTER_AREA if images.shape[1] >= SIDE else cv2.INTER_CUBIC
+    for row, image in enumerate(images):
+        grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+        small[row] = cv2.resize(grey, (SIDE, SIDE), interpolation=how)
+    return small
 
-    def one(pair: np.ndarray) -> float:
-        return _likeness(grey, int(pair[0]), int(pair[1]))
+
+def aligned(one: np.ndarray, other: np.ndarray, threads: int = 2) -> np.ndarray:
+    """The images `other` (M, SIDE, SIDE) uint8 as they lie on `one`, of the same shape: (M, SIDE, SIDE) float32."""
+    starts = range(0, len(one), _CHUNK)
+
+    def part(start: int) -> np.ndarray:
+        return _aligned(one[start : start + _CHUNK], other[start : start + _CHUNK])
 
     with ThreadPoolExecutor(threads) as pool:
-        return np.fromiter(pool.map(one, places, chunksize=64), np.float32, len(places))
+        parts = list(pool.map(part, starts))
+    return np.concatenate([np.zeros((0, SIDE, SIDE), np.float32), *parts])
 
 
-class _Thumbnails:
-    """Grey thumbnails (rows, s, s) uint8 of three sizes."""
-
-    def __init__(self, images: np.ndarray, rows: np.ndarray) -> None:
-        self.large_side = min(LARGE, images.shape[1])
-        self.tiny = np.empty((len(rows), TINY, TINY), np.uint8)
-        self.small = np.empty((len(rows), SMALL, SMALL), np.uint8)
-        self.large = np.empty((len(rows), self.large_side, self.large_side), np.uint8)
-        for place, row in enumerate(rows):
-            grey = cv2.cvtColor(np.ascontiguousarray(images[row]), cv2.COLOR_RGB2GRAY)
-            for out in (self.tiny, self.small, self.large):
-                side = out.shape[1]
-                out[place] = cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA)
+def correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(M,) float32 in 0..1: of images (M, SIDE, SIDE), away from the border, in the band of shape and texture."""
+    found = [_correlations(_band(first)[None], _band(second)[None])[0] for first, second in zip(one, other)]
+    return np.clip(np.array(found, np.float32), 0, 1)
 
 
-def _likeness(grey: _Thumbnails, one: int, other: int) -> float:
-    orientation, warp, coarse = _orientation(grey.tiny[one], grey.tiny[other])
-    if coarse < _COARSE:
-        return 0.0
-    warp[:, 2] *= SMALL / TINY
-    found, warp = _align(grey.small[one], oriented(grey.small[other], orientation), warp, 20)
-    if found < _ALIGNED:
-        return 0.0
-    fixed, moving = grey.large[one], oriented(grey.large[other], orientation)
-    warp[:, 2] *= grey.large_side / SMALL
-    found, warp = _align(fixed, moving, warp, 12)
-    return max(0.0, _band_correlation(fixed, moving, warp)) if found > _ALIGNED else 0.0
+def _aligned(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    moving = np.empty(other.shape, np.float32)
+    warp = np.zeros((len(one), 4), np.float32)
+    for row, (fixed, image) in enumerate(zip(one, other)):
+        moving[row], warp[row, 2:] = _orientation(fixed, image)
+    fixed = one.astype(np.float32)
+    for blur, steps in _STEPS:
+        first, second = _blurred(fixed, blur), _blurred(moving, blur)
+        best, score = warp, _correlations(first, _warped(second, warp))
+        for _ in range(steps):
+            warp = _step(first, second, warp)
+            now = _correlations(first, _warped(second, warp))
+            better = now > score
+            best, score = np.where(better[:, None], warp, best), np.where(better, now, score)
+        warp = best
+    return _warped(moving, warp, cubic=True)
 
 
-def _orientation(one: np.ndarray, other: np.ndarray) -> tuple[int, np.ndarray, float]:
-    """Orientation of `other` that fits `one` best, the shift as a warp (2, 3) float32, and their
-    correlation.
-    """
-    template = one[_REACH:-_REACH, _REACH:-_REACH]
-    best, orientation, place = -1.0, 0, (0, 0)
+def _orientation(fixed: np.ndarray, image: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
+    """`image` in the orientation that fits `fixed` best, and its shift along height and width."""
+    template = fixed[_REACH:-_REACH, _REACH:-_REACH]
+    best, chosen, place = -2.0, image, (0, 0)
     for number in range(8):
-        scores = cv2.matchTemplate(oriented(other, number), template, cv2.TM_CCOEFF_NORMED)
-        _, score, _, at = cv2.minMaxLoc(scores)
-        if score > best and np.isfinite(score):
-            best, orientation, place = score, number, (at[0] - _REACH, at[1] - _REACH)
-    return orientation, np.array([[1, 0, place[0]], [0, 1, place[1]]], np.float32), best
+        turned = oriented(image, number)
+        _, score, _, at = cv2.minMaxLoc(cv2.matchTemplate(turned, template, cv2.TM_CCOEFF_NORMED))
+        if np.isfinite(score) and score > best:
+            best, chosen, place = score, turned, (at[1] - _REACH, at[0] - _REACH)
+    return chosen, place
 
 
-def _align(fixed: np.ndarray, moving: np.ndarray, warp: np.ndarray, steps: int) -> tuple[float, np.ndarray]:
-    """Correlation after alignment, and the affine warp (2, 3) that takes places in `fixed` to places in
-    `moving`.
-    """
-    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, steps, 1e-4)
-    try:
-        found, warp = cv2.findTransformECC(fixed, moving, warp, cv2.MOTION_AFFINE, criteria, _inside(len(fixed)), 3)
-    except cv2.error:  # it does not converge: the images have nothing in common
-        return 0.0, warp
-    return float(found), warp
+def _step(fixed: np.ndarray, moving: np.ndarray, warp: np.ndarray) -> np.ndarray:
+    """The warps (M, 4) after one Gauss-Newton step: scales less 1 and shifts, of height and width."""
+    now = _warped(moving, warp)
+    down, right = np.gradient(now, axis=1)[:, INNER, INNER], np.gradient(now, axis=2)[:, INNER, INNER]
+    place = (_AXIS - _CENTRE)[INNER]
+    columns = [down * place[:, None], right * place, down, right, now[:, INNER, INNER]]
+    slopes = np.stack(columns, axis=1).reshape(len(now), 5, -1)
+    slopes = slopes - slopes.mean(axis=2, keepdims=True)
+    wanted = fixed[:, INNER, INNER].reshape(len(now), -1, 1)
+    normal = slopes @ slopes.transpose(0, 2, 1)
+    # A little ridge: in flat images nothing says where they lie.
+    diagonal = np.einsum("kii->ki", normal)
+    diagonal += 1e-3 * diagonal + 0.01 * slopes.shape[2] * np.array([10, 10, 0.1, 0.1, 1e-3], np.float32)
+    found = np.linalg.solve(normal, slopes @ (wanted - wanted.mean(axis=1, keepdims=True)))[..., 0]
+    change = found[:, :4] / np.maximum(found[:, 4:], 0.2)
+    moved = warp + np.clip(change, -_LARGEST_STEP, _LARGEST_STEP)
+    return np.clip(moved, -_LIMITS, _LIMITS).astype(np.float32)
 
 
-def _inside(side: int) -> np.ndarray:
-    """Mask (side, side) uint8 without the border, where shifted copies may be black."""
-    mask = np.zeros((side, side), np.uint8)
-    border = round(0.07 * side)
-    mask[border : side - border, border : side - border] = 1
-    return mask
+def _warped(images: np.ndarray, warp: np.ndarray, cubic: bool = False) -> np.ndarray:
+    """Each image, stretched and shifted; both axes apart, since nothing is turned. Borders are repeated."""
+    down, right = (_interpolation(warp[:, axis, None], warp[:, 2 + axis, None], cubic) for axis in (0, 1))
+    return down @ images @ right.transpose(0, 2, 1)
 
 
-def _band_correlation(fixed: np.ndarray, moving: np.ndarray, warp: np.ndarray) -> float:
-    side = len(fixed)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    warped = cv2.warpAffine(moving, warp, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    border = max(1, round(0.1 * side))
-    one, other = (_band(image)[border:-border, border:-border] for image in (fixed, warped))
-    one, other = one - one.mean(), other - other.mean()
-    return float((one * other).sum() / (np.sqrt((one**2).sum() * (other**2).sum()) + 1e-6))
+def _interpolation(scale: np.ndarray, shift: np.ndarray, cubic: bool) -> np.ndarray:
+    """(M, SIDE, SIDE) float32: what each place takes of each pixel along one axis."""
+    places = np.clip(_CENTRE + (1 + scale) * (_AXIS - _CENTRE) + shift, 0, SIDE - 1)
+    away = np.abs(places[..., None] - _AXIS)
+    if not cubic:
+        return np.maximum(0, 1 - away)
+    near, far = 1.5 * away**3 - 2.5 * away**2 + 1, -0.5 * away**3 + 2.5 * away**2 - 4 * away + 2
+    weights = np.where(away < 1, near, np.where(away < 2, far, 0))
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def _blurred(images: np.ndarray, sigma: float) -> np.ndarray:
+    return images if sigma == 0 else np.stack([cv2.GaussianBlur(image, (0, 0), sigma) for image in images])
+
+
+def _correlations(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    first, second = (part[:, INNER, INNER].reshape(len(part), -1) for part in (one, other))
+    first, second = (part - part.mean(axis=1, keepdims=True) for part in (first, second))
+    return (first * second).sum(axis=1) / (np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1)) + 1e-6)
 
 
 def _band(image: np.ndarray) -> np.ndarray:
-    """Differences of Gaussians of 1 and 4 pixels: neither noise nor slow shading."""
+    """Differences of Gaussians: neither noise nor slow shading."""
     values = image.astype(np.float32)
-    return cv2.GaussianBlur(values, (0, 0), 1) - cv2.GaussianBlur(values, (0, 0), 4)
+    return cv2.GaussianBlur(values, (0, 0), 0.7) - cv2.GaussianBlur(values, (0, 0), 4)

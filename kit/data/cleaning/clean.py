@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 
 from kit.config import CleanConfig
-from kit.data.cleaning import copies, decisions, descriptors, near_duplicates, outliers, quality
+from kit.data.cleaning import clusters, copies, decisions, descriptors, near_duplicates, outliers, quality
+from kit.data.cleaning.bounds import Bounds, Charge
 from kit.data.cleaning.decisions import Verdicts
-from kit.data.cleaning.grouping import by_key, image_keys, merge
+from kit.data.cleaning.grouping import by_key, image_keys, stars
 from kit.data.cleaning.near_duplicates import NearDuplicates
-from kit.data.cleaning.quality import Suspicion
+from kit.data.cleaning.reencoding import reencoded
 from kit.data.sources.imageset import ImageSet
+from kit.echo import Echo
 
-SUSPICIONS = ("outlier", "blank", "dark", "bright", "shape")
-"""Reasons that drop no more than [clean] max_share of the rows."""
+VERIFIED = 500
+"""Linked pairs of different labels, at most, of which it is verified that one is the other saved anew."""
 
 
 def clean(
-    image_set: ImageSet, config: CleanConfig, previous: pd.DataFrame | None = None, yes: bool = False
+    image_set: ImageSet,
+    config: CleanConfig,
+    previous: pd.DataFrame | None = None,
+    accepted: Collection[str] = (),
+    echo: Echo = lambda _: None,
 ) -> pd.DataFrame:
     """The table of decisions (`kit.data.cleaning.decisions` explains its columns).
 
-    `previous` is the table of an earlier run: what a person overruled there stays overruled. Suspicions drop
-    at most the share [clean] max_share of the rows, the worst first, unless `yes`.
+    `previous` is the table of an earlier run: what a person overruled there stays overruled. A rule that would drop
+    more than its bounds (`kit.data.cleaning.bounds`) drops nothing, unless its reason is `accepted`. `echo` gets what
+    was learned of the data.
     """
     labels = image_set.need_labels()
     keys = image_keys(image_set.images)
@@ -32,21 +41,38 @@ def clean(
     images = image_set.images[first]
     described = descriptors.describe(images)
     near = _near(images, described, config)
-    groups = merge(distinct, first[near.pairs])
+    if near.remark:
+        echo(near.remark)
+    groups = stars(len(first), near.pairs)[distinct]
+    certain = stars(len(first), _saved_anew(images, labels[first], near.pairs))[distinct]
     verdicts = Verdicts.none(len(labels))
-    copies.judge(image_set.ids, labels, distinct, groups, config, verdicts)
+    bounds = Bounds(certain, labels, image_set.class_names, config.max_share, accepted)
+    copies.judge(image_set.ids, labels, distinct, certain, groups, config, bounds, verdicts)
     _note_pairs(image_set.ids, first[near.pairs], near.scores, verdicts)
     sizes = None if image_set.sizes is None else image_set.sizes[first]
-    _suspect(_suspicions(images, described, sizes, config), first, distinct, config.max_share, yes, verdicts)
+    for charge in _suspicions(images, labels[first], described, sizes, config):
+        bounds.apply(_all_rows(charge, distinct), verdicts)
     fresh = decisions.table(image_set.ids, labels, groups, keys, verdicts)
     return fresh if previous is None else decisions.carry_over(fresh, previous)[0]
 
 
 def _near(images: np.ndarray, described: np.ndarray, config: CleanConfig) -> NearDuplicates:
     if not config.near_duplicates or len(images) < 2:
-        return NearDuplicates(np.zeros((0, 2), np.int64), np.zeros(0, np.float32), 0)
+        return NearDuplicates.none()
     metric = descriptors.learn_metric(images, described)
-    return near_duplicates.find(images, described, metric, config.likeness)
+    chosen = config.chosen_similarity
+    if chosen is None:
+        return near_duplicates.find(images, described, metric)
+    return near_duplicates.find_similar(images, described, metric, chosen)
+
+
+def _saved_anew(images: np.ndarray, labels: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Those of the linked `pairs` (M, 2) of which one is the other's re-encoding, in groups of several labels."""
+    groups = stars(len(images), pairs)
+    differ = np.zeros(len(images), bool)
+    differ[groups[pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]].ravel()]] = True
+    asked = pairs[differ[groups[pairs[:, 0]]]][:VERIFIED]
+    return asked[np.array([reencoded(images[one], images[other]) for one, other in asked.tolist()], dtype=bool)]
 
 
 def _note_pairs(ids: np.ndarray, pairs: np.ndarray, scores: np.ndarray, verdicts: Verdicts) -> None:
@@ -56,40 +82,26 @@ def _note_pairs(ids: np.ndarray, pairs: np.ndarray, scores: np.ndarray, verdicts
         for row, mate in ((one, other), (other, one)):
             best[row] = max(best.get(row, (0.0, 0)), (score, mate))
     rows = np.array(sorted(best), dtype=np.int64)
-    text = [f"nearly {ids[best[row][1]]} (likeness {best[row][0]:.3f})" for row in rows.tolist()]
+    text = [f"nearly {ids[best[row][1]]} (similarity {best[row][0]:.3f})" for row in rows.tolist()]
     verdicts.note(rows, np.array(text, dtype=object))
 
 
 def _suspicions(
-    images: np.ndarray, described: np.ndarray, sizes: np.ndarray | None, config: CleanConfig
-) -> list[Suspicion]:
+    images: np.ndarray, labels: np.ndarray, described: np.ndarray, sizes: np.ndarray | None, config: CleanConfig
+) -> list[Charge]:
     """What is held against the images; one that is blank, say, is not called an outlier as well."""
-    found = quality.suspicions(images, sizes)
-    if not config.outliers:
+    found = [Charge(one.reason, one.rows, one.evidence) for one in quality.suspicions(images, sizes)]
+    if not config.outliers or len(images) < outliers.FEWEST:
         return found
     known = np.concatenate([np.zeros(0, np.int64), *(one.rows for one in found)])
-    return [*found, outliers.suspicion(images, described).without(known)]
+    distances, rows = outliers.neighbours(images, described)
+    unlike = outliers.suspicion(distances).without(known)
+    return [*found, Charge(unlike.reason, unlike.rows, unlike.evidence), clusters.charge(rows, labels)]
 
 
-def _suspect(
-    found: list[Suspicion],
-    first: np.ndarray,
-    distinct: np.ndarray,
-    max_share: float,
-    yes: bool,
-    verdicts: Verdicts,
-) -> None:
-    """Hold suspicions about distinct images against all rows that show them, dropping up to the share."""
-    listed = [(one.excess[place], one, place) for one in found for place in range(len(one.rows))]
-    listed.sort(key=lambda entry: -entry[0])
-    room = len(distinct) if yes else int(max_share * len(distinct))
-    order = np.argsort(distinct, kind="stable")
-    ends = np.cumsum(np.bincount(distinct))
-    for _, one, place in listed:
-        number = distinct[first[one.rows[place]]]
-        rows = order[ends[number - 1] if number else 0 : ends[number]]
-        rows = rows[~verdicts.drop[rows]]
-        fits = len(rows) <= room
-        room -= len(rows) if fits else 0
-        kept = "" if fits else f"; kept, since over {max_share:.0%} of the rows would go: kit clean --yes"
-        verdicts.against(rows, one.reason, f"{one.evidence[place]}{kept}", drop=fits)
+def _all_rows(charge: Charge, distinct: np.ndarray) -> Charge:
+    """The charge against distinct images, held against all rows that show them."""
+    place = np.full(int(distinct.max()) + 1, -1)
+    place[charge.rows] = np.arange(len(charge.rows))
+    rows = np.flatnonzero(place[distinct] >= 0)
+    return Charge(charge.reason, rows, charge.evidence[place[distinct[rows]]], charge.asks)

@@ -18,6 +18,7 @@ LEADS = {
     "duplicate": "identical to an earlier image of the same label",
     "conflict": "identical images, outvoted by the label of the others",
     "outlier": "unlike all other images",
+    "cluster": "many images that lie together, apart from the rest, under random labels",
     "blank": "nearly one colour",
     "dark": "far darker than the rest",
     "bright": "far brighter than the rest",

@@ -1,9 +1,9 @@
 """What to do with images that occur more than once.
 
 The rule:
-- junk: an image, identical or nearly so, in at least `junk_copies` rows whose labels contradict (the
-  commonest has under 80 %); or identical in rows of three or more labels. Nobody labels one image in three
-  ways by mistake: all rows are dropped.
+- junk: one image in at least `junk_copies` rows whose labels contradict (the commonest has under 80 %), or identical
+  in rows of three or more labels. Nobody labels one image in three ways by mistake. Only identical pixels and
+  re-encodings that were verified count as one image here: near copies alone never drop a row.
 - conflict: other images under several labels are flagged. Where the copies are identical and one label has
   at least two thirds of them, it wins, and the rows of the others are dropped. Without such a majority all
   rows are kept, in one fold: which label is wrong is for a person to say, or for the recipes' out-of-fold
@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from kit.config import CleanConfig
+from kit.data.cleaning.bounds import Bounds, Charge
 from kit.data.cleaning.decisions import Verdicts
 from kit.data.cleaning.grouping import label_counts
 
@@ -30,34 +31,42 @@ def judge(
     ids: np.ndarray,
     labels: np.ndarray,
     images: np.ndarray,
+    certain: np.ndarray,
     groups: np.ndarray,
     config: CleanConfig,
+    bounds: Bounds,
     verdicts: Verdicts,
 ) -> None:
     """Apply the rule above to `verdicts`.
 
-    `images` (N,) int64 are equal for identical images, `groups` (N,) int64 for near duplicates as well.
+    Rows of one image have equal numbers: `images` (N,) int64 for identical pixels, `certain` for verified re-encodings
+    as well, `groups` for near duplicates as well.
     """
-    counts = label_counts(groups, labels, int(labels.max()) + 1)
-    rows, kinds, commonest = counts.sum(axis=1), (counts > 0).sum(axis=1), counts.max(axis=1)
-    same = label_counts(images, labels, counts.shape[1])
-    contradictory = (rows >= config.junk_copies) & (kinds > 1) & (commonest < CONTRADICTORY * rows)
-    junk = contradictory[groups] | ((same > 0).sum(axis=1) >= 3)[images]
-    verdicts.conflict |= (kinds > 1)[groups]
-    text = [f"{rows[g]} copies under {kinds[g]} labels" for g in groups[junk]]
-    verdicts.against(np.flatnonzero(junk), "junk", np.array(text, dtype=object))
-    _outvoted(labels, images, same, verdicts)
+    count = int(labels.max()) + 1
+    verdicts.conflict |= ((label_counts(groups, labels, count) > 0).sum(axis=1) > 1)[groups]
+    bounds.apply(_junk(labels, images, certain, config.junk_copies, count), verdicts)
+    bounds.apply(_outvoted(labels, images, label_counts(images, labels, count), verdicts), verdicts)
     _open_conflicts(ids, labels, groups, verdicts)
     _duplicates(ids, labels, images, config.duplicates == "drop", verdicts)
 
 
-def _outvoted(labels: np.ndarray, images: np.ndarray, same: np.ndarray, verdicts: Verdicts) -> None:
+def _junk(labels: np.ndarray, images: np.ndarray, certain: np.ndarray, least: int, count: int) -> Charge:
+    counts = label_counts(certain, labels, count)
+    rows, kinds, commonest = counts.sum(axis=1), (counts > 0).sum(axis=1), counts.max(axis=1)
+    contradictory = (rows >= least) & (kinds > 1) & (commonest < CONTRADICTORY * rows)
+    thrice = (label_counts(images, labels, count) > 0).sum(axis=1) >= 3
+    junk = np.flatnonzero(contradictory[certain] | thrice[images])
+    text = [f"{rows[number]} copies under {kinds[number]} labels" for number in certain[junk]]
+    return Charge("junk", junk, np.array(text, dtype=object), proved=True)
+
+
+def _outvoted(labels: np.ndarray, images: np.ndarray, same: np.ndarray, verdicts: Verdicts) -> Charge:
     """Identical copies under a label that a majority contradicts."""
     rows, winner = same.sum(axis=1), same.argmax(axis=1)
     settled = (same.max(axis=1) < rows) & (same.max(axis=1) >= MAJORITY * rows)
-    losers = np.flatnonzero(settled[images] & (labels != winner[images]) & ~verdicts.drop)
+    losers = np.flatnonzero(settled[images] & (labels != winner[images]) & (verdicts.reason == ""))
     text = [f"{same[p].max()} of {rows[p]} copies have label {winner[p]}" for p in images[losers]]
-    verdicts.against(losers, "conflict", np.array(text, dtype=object))
+    return Charge("conflict", losers, np.array(text, dtype=object), proved=True)
 
 
 def _open_conflicts(ids: np.ndarray, labels: np.ndarray, groups: np.ndarray, verdicts: Verdicts) -> None:

@@ -22,6 +22,25 @@ def by_key(keys: np.ndarray) -> np.ndarray:
     return rank[inverse.reshape(-1)]
 
 
+def stars(count: int, pairs: np.ndarray) -> np.ndarray:
+    """Group numbers (count,) int64: each group is one row and those linked to it by `pairs` (M, 2) int64.
+
+    The row with most links comes first, and takes what is linked to it. So no two rows of a group are further apart
+    than two links; a chain of links is cut, where a connected component would run through look-alikes without end.
+    """
+    groups = np.full(count, -1, dtype=np.int64)
+    both = np.concatenate([pairs, pairs[:, ::-1]]).reshape(-1, 2)
+    both = both[np.argsort(both[:, 0], kind="stable")]
+    degrees = np.bincount(both[:, 0], minlength=count)
+    ends = np.cumsum(degrees)
+    for row in np.argsort(-degrees, kind="stable")[: int((degrees > 0).sum())].tolist():
+        if groups[row] < 0:
+            linked = both[ends[row] - degrees[row] : ends[row], 1]
+            groups[linked[groups[linked] < 0]] = row
+            groups[row] = row
+    return by_key(np.where(groups < 0, np.arange(count), groups))
+
+
 def merge(groups: np.ndarray, links: np.ndarray) -> np.ndarray:
     """Group numbers (N,) int64 after joining, for each of `links` (M, 2) int64, the groups of its two
     rows.

@@ -26,16 +26,20 @@ FEWEST = 50
 _CLIP = 20.0
 
 
-def suspicion(images: np.ndarray, described: np.ndarray) -> Suspicion:
-    """The outliers among images (N, S, S, 3) uint8, described (N, D) by `kit.data.cleaning.descriptors.describe`."""
-    if len(images) < FEWEST:
-        empty = np.zeros(0)
-        return Suspicion("outlier", empty.astype(np.int64), empty.astype(object), empty)
-    distances = _neighbour_distances(_main_directions(images, described))
-    z = robust_z(np.log(distances + 1e-9), floor=LEAST_SPREAD)
+def neighbours(images: np.ndarray, described: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distances (N, NEIGHBOURS) float32 and rows of the nearest of each image (N, S, S, 3) uint8, described (N, D) by
+    `kit.data.cleaning.descriptors.describe`.
+    """
+    return nearest(_main_directions(images, described), NEIGHBOURS)
+
+
+def suspicion(distances: np.ndarray) -> Suspicion:
+    """The outliers, given the distances that `neighbours` found."""
+    mean = distances.mean(axis=1, dtype=np.float64)
+    z = robust_z(np.log(mean + 1e-9), floor=LEAST_SPREAD)
     rows = np.flatnonzero(z > FAR)
     rows = rows[np.argsort(-z[rows], kind="stable")]
-    ratio = distances / np.median(distances)
+    ratio = mean / np.median(mean)
     text = [
         f"{ratio[row]:.1f} times as far from its {NEIGHBOURS} nearest as usual, {z[row]:.1f} spreads (over {FAR:g})"
         for row in rows
@@ -52,8 +56,3 @@ def _main_directions(images: np.ndarray, described: np.ndarray) -> np.ndarray:
     spread = 1.4826 * np.median(np.abs(features - middle), axis=0) + 0.05 * features.std(axis=0) + 1e-3
     scaled = np.clip((features - middle) / spread, -_CLIP, _CLIP)
     return PCA(min(DIMENSIONS, *scaled.shape), random_state=0).fit_transform(scaled).astype(np.float32)
-
-
-def _neighbour_distances(points: np.ndarray) -> np.ndarray:
-    """(N,) float64 mean distance of each point to its nearest ones."""
-    return nearest(points, NEIGHBOURS)[0].mean(axis=1, dtype=np.float64)

@@ -77,3 +77,9 @@ def several(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     for kind in rng.choice(list(KINDS), int(rng.integers(2, 4)), replace=False):
         image = KINDS[kind](image, rng)
     return image
+
+
+def simulated(images: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A copy of each of `rows` of the images, of all kinds in turn; crops, hardest to see through, are a third."""
+    kinds = [*KINDS.values(), cropped, several, cropped]
+    return np.stack([kinds[number % len(kinds)](images[row], rng) for number, row in enumerate(rows)])
