@@ -77,12 +77,13 @@ def _listed(table: pd.DataFrame, command: str) -> Iterator[str]:
 
 
 def _losses(table: pd.DataFrame, class_names: tuple[str, ...]) -> Iterator[str]:
-    for label, rows in table.groupby("label"):
+    for label, name in enumerate(class_names):
+        rows = table[table["label"] == label]
         lost = int((~rows["keep"]).sum())
         if lost > CLASS_SHARE * len(rows):
             reasons = rows.loc[~rows["keep"], "reason"].replace("", "by hand").value_counts()
             named = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
-            yield f"class {class_names[label]!r} loses {lost:,} of {len(rows):,} rows ({named})"
+            yield f"class {name!r} loses {lost:,} of {len(rows):,} rows ({named})"
 
 
 def _doubtful(table: pd.DataFrame) -> Iterator[str]:
