@@ -11,6 +11,7 @@ from kit.config import CleanConfig, FoldsConfig
 from kit.data.cleaning import alignment, chance, comparison, descriptors, near_duplicates, perturb
 from kit.data.cleaning.clean import clean
 from kit.data.cleaning.grouping import stars
+from kit.data.cleaning.reencoding import reencoded
 from kit.data.folds import make_folds
 
 
@@ -190,6 +191,13 @@ def test_by_chance_hardly_a_row_is_linked_in_few_dimensions():
         assert linked[1000:2000].mean() <= 3 * chance.CHANCE
         if dimensions >= 10:
             assert linked[2000:].mean() >= 0.98
+
+
+def test_images_without_content_are_copies_of_nothing(detailed):
+    images = detailed[:100].copy()
+    images[:4] = np.arange(100, 104)[:, None, None, None]
+    assert clean(image_set(images, np.arange(100) % 3), CleanConfig())["group"].nunique() == 100
+    assert not reencoded(images[0], images[1])
 
 
 def test_groups_are_stars_and_never_chains():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kit.data.cleaning import chance, comparison
-from kit.data.cleaning.alignment import aligned, correlation, thumbnails
+from kit.data.cleaning.alignment import INNER, aligned, correlation, thumbnails
 from kit.data.cleaning.chance import Threshold
 from kit.data.cleaning.descriptors import Metric
 from kit.data.cleaning.neighbours import nearest
@@ -23,6 +23,8 @@ SAMPLE = 1000
 """Rows from which the threshold is learned."""
 VERIFIED = 20_000
 """Pairs that are saved anew, at most, to see whether one is the other's re-encoding."""
+EMPTY = 3.0
+"""Grey levels of contrast below which an image has no content that could be another's: it is linked with none."""
 FEWEST = 30
 """Images below which nothing is learned and nothing linked but identical ones."""
 
@@ -50,7 +52,10 @@ def find(images: np.ndarray, described: np.ndarray, metric: Metric) -> NearDupli
         return NearDuplicates.none()
     search = _Search(images, metric.project(described), metric.radius)
     threshold = search.threshold()
-    pairs = search.linked(threshold) if threshold.apart else _verified(images, search.nearest_pairs(threshold))
+    pairs = search.linked(threshold) if threshold.apart else search.nearest_pairs(threshold)
+    pairs = pairs[(search.small[:, INNER, INNER].std(axis=(1, 2)) >= EMPTY)[pairs].all(axis=1)]
+    if not threshold.apart:
+        pairs = _verified(images, pairs)
     return NearDuplicates(pairs, _similarity(search.small, pairs), _remark(threshold))
 
 

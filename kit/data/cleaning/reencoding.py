@@ -8,9 +8,9 @@ import numpy as np
 QUALITIES = (*range(30, 100, 5), 98)
 """Of JPEG; between two of them the files differ by less than `CLOSE`."""
 CLOSE, FAINT = 1.0, 0.1
-"""Grey levels that the two may differ by, on average, and as a share of the image's own contrast: images without
-content prove nothing.
-"""
+"""Grey levels that the two may differ by, on average, and as a share of the image's own contrast."""
+EMPTY = 3.0
+"""Grey levels of contrast below which an image proves nothing."""
 NEAR = 12.0
 """Grey levels beyond which no quality is tried."""
 
@@ -19,7 +19,10 @@ def reencoded(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether one of the images (S, S, 3) uint8, saved as JPEG at some quality, is the other."""
     if _differ(one, other) > NEAR:
         return False
-    close = min(CLOSE, FAINT * float(one.std()), FAINT * float(other.std()))
+    contrast = min(float(one.std()), float(other.std()))
+    if contrast < EMPTY:
+        return False
+    close = min(CLOSE, FAINT * contrast)
     return any(
         _differ(_saved(first, quality), second) <= close
         for first, second in ((one, other), (other, one))
