@@ -133,7 +133,8 @@ def _harmless(title: str, table: pd.DataFrame, labels: np.ndarray, genuine: int)
     worst = float((lost / np.maximum(np.bincount(labels[:genuine]), 1)).max())
     kept = table[keep]
     folds = make_folds(kept["id"].to_numpy(), labels[keep], kept["group"].to_numpy(), FoldsConfig(), 0)["fold"]
-    counts = pd.crosstab(labels[keep], folds.to_numpy()).to_numpy()
+    held = (folds >= 0).to_numpy()  # the vault is no fold
+    counts = pd.crosstab(labels[keep][held], folds.to_numpy()[held]).to_numpy()
     even = counts.mean(axis=1, keepdims=True)
     off = np.abs(counts - even)
     reasons = table.loc[table["reason"].isin(SUSPICIONS), "reason"].value_counts().to_dict()

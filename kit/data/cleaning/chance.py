@@ -19,7 +19,7 @@ APART = 0.5
 """Share of simulated copies below which copies and look-alikes count as the same to the eye of the kit."""
 LEAST = 0.5
 """Distance that is added before ratios are taken: among images without content all distances are rounding."""
-_COPIES, _BEYOND = 0.99, 1.2
+_COPIES, _BEYOND = 0.99, 1.5
 _CERTAIN = 2.0
 """Ratio from which a neighbour is taken for a copy while the others are looked at."""
 _TAIL = 0.97
