@@ -30,6 +30,12 @@ def test_a_dark_data_set_is_not_dark():
     assert found((some_images(60) // 8).astype(np.uint8)) == {}
 
 
+def test_flat_images_are_no_suspects_where_many_are_nearly_flat():
+    images = bright_images(60).astype(float)
+    images = 120 + (images - 120) * np.geomspace(0.01, 1, 60)[:, None, None, None]
+    assert "blank" not in found(images.astype(np.uint8))
+
+
 def test_odd_shapes_only_where_one_shape_is_usual():
     sizes = np.full((60, 2), 100)
     sizes[5] = (100, 300)

@@ -1,7 +1,7 @@
 """Images that cannot show what they should: blank, far too dark or bright, of an odd shape.
 
-Brightness is judged twice: by itself, and against the rest, because whole data sets are dark (X-rays,
-digits).
+Brightness and contrast are judged twice: by themselves, and against the rest, because whole data sets are dark
+(X-rays, digits) or hold many images of plain ground.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def robust_z(values: np.ndarray, floor: float = 1e-9) -> np.ndarray:
 
 def _blank(low: np.ndarray, high: np.ndarray) -> Suspicion:
     span = high - low
-    rows = np.flatnonzero(span < BLANK_RANGE)
+    rows = np.flatnonzero((span < BLANK_RANGE) & (robust_z(np.log(span + 1), floor=0.2) < -SPREADS))
     text = [f"grey levels span {span[row]:.0f} of 255 (under {BLANK_RANGE})" for row in rows]
     return Suspicion("blank", rows, np.array(text, dtype=object), BLANK_RANGE / (span[rows] + 0.5))
 
