@@ -74,15 +74,15 @@ def test_shares_of_cells_tell_which_scenario_they_are(truth: str) -> None:
 
 # ----------------------------------------------------------------------------------------------------- the scores
 def world(seed: int, rows: int = 3000) -> tuple[Pool, np.ndarray, dict[str, float]]:
-    """A predictor whose log-odds fall by a slope an operator times the damage of the severity; its true scores."""
+    """A predictor whose log-odds above chance fall by slope times damage, a slope an operator; its true scores."""
     rng = np.random.default_rng(seed)
     names = BATTERY.names
     slope = {name.partition("@")[0]: rng.uniform(0.5, 3.0) for name in names}
     odds = np.array([2.5 - slope[name.partition("@")[0]] * DAMAGE[int(name[-1]) - 1] for name in names])
-    chance = 1 / (1 + np.exp(-odds))
+    chance = 0.5 + 0.5 / (1 + np.exp(-odds))
     ids = np.array([f"{row:05d}" for row in range(rows)])
     cells, labels = BATTERY.draw(ids), rng.integers(2, size=rows)
-    clean = 1 / (1 + np.exp(-2.5))
+    clean = 0.5 + 0.5 / (1 + np.exp(-2.5))
     rates = np.concatenate([np.full((rows, 1), clean), chance[cells]], axis=1)
     right = rng.random(rates.shape) < rates
     proba = np.eye(2)[np.where(right, labels[:, None], 1 - labels[:, None])] * 0.8 + 0.1
@@ -95,7 +95,7 @@ def world(seed: int, rows: int = 3000) -> tuple[Pool, np.ndarray, dict[str, floa
     labs = []
     for _ in range(400):
         fall = [slope[rng.choice(kinds)] * DAMAGE[rng.choice(FOREIGN) - 1] for kinds in LABORATORY.values()]
-        labs.append(1 / (1 + np.exp(sum(fall) - 2.5)))
+        labs.append(0.5 + 0.5 / (1 + np.exp(sum(fall) - 2.5)))
     return pool, proba, truth | {"laboratory": float(rng.choice(labs))}
 
 
@@ -114,6 +114,14 @@ def test_each_scenario_is_expected_where_it_is() -> None:
     assert abs(np.mean(misses["contest"])) < 0.03
     assert abs(np.mean(misses["laboratory"])) < 0.1
     assert all(count >= 7 for count in inside.values()), inside
+
+
+def test_no_laboratory_is_expected_below_chance() -> None:
+    pool, proba, _ = world(0)
+    hopeless = proba.copy()
+    hopeless[:, 1:] = 0.5 + 0.1 * np.random.default_rng(0).normal(size=(*hopeless[:, 1:, :1].shape[:2], 1)) * [1, -1]
+    found = scenario_scores(hopeless, pool, equal("mean", (0,)), 10**6)["laboratory"]
+    assert found.point >= 0.5
 
 
 def test_a_laboratory_is_least_known_and_clean_best() -> None:

@@ -156,9 +156,16 @@ def _fewer_folds(full: Rung) -> Iterator[Rung]:
     for count in range(most - 1, 0, -1):
         kept = _first_folds(full.members, count)
         costs = f"{len(kept)} networks of {full.blend.name}: {_cost_of_folds(full.blend, count)}"
-        less = {name: with_folds(one, count) for name, one in full.blend.scenarios.items()}
-        made = replace(full.blend, expected=with_folds(full.blend.expected, count), scenarios=less)
-        yield replace(full, way=f"{count} {'folds' if count > 1 else 'fold'}", blend=made, members=kept, costs=costs)
+        way, made = f"{count} {'folds' if count > 1 else 'fold'}", _expecting_less(full.blend, count)
+        yield replace(full, way=way, blend=made, members=kept, costs=costs)
+
+
+def _expecting_less(blend: Blend, count: int) -> Blend:
+    """The blend with the scores to expect of its first `count` folds; itself where no vault tells."""
+    if blend.expected.averaging is None:
+        return blend
+    less = {name: with_folds(one, count) for name, one in blend.scenarios.items()}
+    return replace(blend, expected=with_folds(blend.expected, count), scenarios=less)
 
 
 def _cost_of_folds(blend: Blend, count: int) -> str:

@@ -29,7 +29,7 @@ NATURAL = {
     "compression": ("compression.jpeg", "compression.webp"),
 }  # fmt: skip
 """Its kinds, equally frequent, and their operators."""
-MODERATE = {1: 0.3, 2: 0.4, 3: 0.3}
+MODERATE = {1: 0.6, 2: 0.4}
 """Severities of a natural test, and how frequent each is."""
 
 LABORATORY = {

@@ -1,8 +1,9 @@
 """A score to expect for each kind of hidden test, all read off cells that the battery has evaluated already.
 
 clean and contest are means over the rows. natural is the clean score and what moderate single operators take off it,
-paired row by row. laboratory is put together: every operator's loss in log-odds, in proportion to the battery's
-calibrated severities, and four of them at once, drawn as laboratories could differ; its interval is made of which
+paired row by row; its interval also holds that nobody knows how strong moderate is. laboratory is put together: every
+operator's loss in log-odds above chance, in proportion to the battery's calibrated severities, and four of them at
+once, drawn as laboratories could differ; its interval is made of which
 operators and severities those are, of what four at once do beyond their sum, and of the noise of the rows. It is there
 for metrics of hits alone.
 """
@@ -29,6 +30,10 @@ DAMAGE = np.array([0.10, 0.25, 0.45, 0.70, 1.00])
 TOGETHER = 0.3
 """Standard deviation of the logarithm by which four changes at once do more or less than their sum: a guess, as no cell
 of the battery holds just these four."""
+
+STRENGTH = 0.5
+"""Standard deviation of what a natural test takes off, as a share of it: how strong moderate is differs from test to
+test. A guess: the battery's first two severities do 10 and 25 % of one damage."""
 
 SURE = 1e-3
 """Scores are kept this far from 0 and 1, where log-odds have no end."""
@@ -126,7 +131,7 @@ def _natural(known: Evidence) -> Expected | None:
     by_row = (clean - clean.mean()) / len(clean) + (weights * (lost - taken)).sum(axis=1) / weights.sum()
     unlike = _between_operators(lost, weights, pool)
     centres = np.full(DRAWS, clean.mean() + taken)
-    noise = float(np.sqrt((by_row**2).sum() + unlike**2))
+    noise = float(np.sqrt((by_row**2).sum() + unlike**2 + (STRENGTH * taken) ** 2))
     return known.expected(centres, noise, known.gain(shares), "natural")
 
 
@@ -167,9 +172,9 @@ def _laboratory(known: Evidence, contest: Expected) -> Expected | None:
         total += np.maximum(slope[chosen] + error[chosen] * rng.standard_normal(DRAWS), 0.0) * DAMAGE[severity]
     total *= np.exp(TOGETHER * rng.standard_normal(DRAWS))
     clean = known.values[:, 0]
-    start = log_odds(float(clean.mean()))
+    guess = 1 / known.pool.num_classes
     noise = float(clean.std(ddof=1) / np.sqrt(len(clean)))
-    one_network = 1 / (1 + np.exp(total - start))
+    one_network = _hit_rate(_start(float(clean.mean()), guess) - total, guess)
     return known.expected(one_network, noise, _moved(contest, float(one_network.mean())), "laboratory")
 
 
@@ -180,7 +185,8 @@ def _slopes(known: Evidence, names: tuple[str, ...]) -> list[tuple[float, float]
     """
     cell_names, pool = known.pool.cell_names, known.pool
     right = (known.proba.argmax(-1) == pool.labels[:, None]).astype(np.float64)
-    start = log_odds(float(right[:, 0].mean()))
+    guess = 1 / pool.num_classes
+    start = _start(float(right[:, 0].mean()), guess)
     rows = []
     for name in names:
         severity = np.array([int(cell.partition("@")[2]) if cell.partition("@")[0] == name else 0
@@ -190,17 +196,33 @@ def _slopes(known: Evidence, names: tuple[str, ...]) -> list[tuple[float, float]
             rows.append((right[:, 1:][drawn], DAMAGE[severity[drawn] - 1]))
     if not rows:
         return []
-    common, _ = _slope(np.concatenate([r for r, _ in rows]), np.concatenate([d for _, d in rows]), start, 0.0, 10.0)
-    return [_slope(hits, damage, start, common, max(abs(common), 0.5)) for hits, damage in rows]
+    every = np.concatenate([hits for hits, _ in rows]), np.concatenate([damage for _, damage in rows])
+    common, _ = _slope(*every, start, guess, 0.0, 10.0)
+    return [_slope(hits, damage, start, guess, common, max(abs(common), 0.5)) for hits, damage in rows]
 
 
-def _slope(hits: np.ndarray, damage: np.ndarray, start: float, centre: float, width: float) -> tuple[float, float]:
-    """b of P(hit) = logistic(start - b damage) under a normal prior, by Newton's method, and its standard error."""
+def _start(clean: float, guess: float) -> float:
+    """Log-odds of the clean score above chance."""
+    return log_odds((clean - guess) / (1 - guess))
+
+
+def _hit_rate(odds: np.ndarray, guess: float) -> np.ndarray:
+    """Share of hits: chance, and what the log-odds say above it."""
+    return np.asarray(guess + (1 - guess) / (1 + np.exp(-np.clip(odds, -30, 30))))
+
+
+def _slope(
+    hits: np.ndarray, damage: np.ndarray, start: float, guess: float, centre: float, width: float
+) -> tuple[float, float]:
+    """b of log-odds start - b damage above chance, under a normal prior, by Fisher scoring, and its standard error."""
     slope, curvature = centre, 1.0
     for _ in range(25):
-        chance = 1 / (1 + np.exp(np.clip(slope * damage - start, -30, 30)))
-        gradient = ((chance - hits) * damage).sum() - (slope - centre) / width**2
-        curvature = (chance * (1 - chance) * damage**2).sum() + 1 / width**2
+        rate = np.clip(_hit_rate(start - slope * damage, guess), SURE, 1 - SURE)
+        above = (rate - guess) / (1 - guess)
+        change = -(1 - guess) * above * (1 - above) * damage
+        spread = rate * (1 - rate)
+        gradient = ((hits - rate) * change / spread).sum() - (slope - centre) / width**2
+        curvature = (change**2 / spread).sum() + 1 / width**2
         slope = slope + float(np.clip(gradient / curvature, -1.0, 1.0))
     return slope, float(1 / np.sqrt(curvature))
 
