@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequ
 
 import numpy as np
 
-BATCH_BYTES = 128 << 20
+BATCH_BYTES = 48 << 20
 """Of the images that are held at once."""
 
 

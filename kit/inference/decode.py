@@ -313,24 +313,28 @@ def read_batch(names: Sequence[Any], read: Read, spec: Spec, counts: Counter[str
     Damaged files are lost, or decoded as far as they go where `repair` says so.
     """
 
-    def one(name: Any) -> Any:
-        its = Counter()  # type: Counter[str]
-        found = _attempt(lambda: decode(read(name), spec, its))
-        return found if isinstance(found, str) else (*found, its)
-
     size = spec["size"]
     images, sizes = np.zeros((len(names), size, size, 3), np.uint8), np.zeros((len(names), 2), np.int64)
     lost, repaired = {}, {}  # type: Dict[int, str], Dict[int, str]
+
+    def one(place: int) -> Any:
+        """Fills a place; the counts, or the reason why it cannot."""
+        its = Counter()  # type: Counter[str]
+        found = _attempt(lambda: decode(read(names[place]), spec, its))
+        if isinstance(found, str):
+            return found
+        images[place], sizes[place] = found
+        return its
+
     with bombs_refused(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(one, names))
-    for place, (name, result) in enumerate(zip(names, found)):
+        results = list(pool.map(one, range(len(names))))
+    for place, result in enumerate(results):
         if isinstance(result, str):
             reason = result
-            result = _repaired(one, name) if repair and reason != NO_RANGE else result
+            result = _repaired(one, place, images) if repair and reason != NO_RANGE else result
             (lost if isinstance(result, str) else repaired)[place] = reason
         if not isinstance(result, str):
-            images[place], sizes[place], its = result
-            counts.update(its)
+            counts.update(result)
     return Batch(images, sizes, lost, repaired)
 
 
@@ -344,16 +348,17 @@ def _attempt(work: Callable[[], Any]) -> Any:
         return "%s: %s" % (type(error).__name__, error)
 
 
-def _repaired(work: Callable[[Any], Any], name: Any) -> Any:
-    """What `work` gives of a damaged file; a reason where that is one flat colour, as of a bare header."""
+def _repaired(work: Callable[[int], Any], place: int, images: np.ndarray) -> Any:
+    """What `work` says of a damaged file; a reason where that is one flat colour, as of a bare header."""
     before = ImageFile.LOAD_TRUNCATED_IMAGES  # of the whole process: nothing else may decode meanwhile
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
         with bombs_refused():
-            found = work(name)
+            found = work(place)
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = before
-    if not isinstance(found, str) and (found[0] == found[0][:1, :1]).all():
+    if not isinstance(found, str) and (images[place] == images[place, :1, :1]).all():
+        images[place] = 0
         return "nothing of it can be decoded"
     return found
 
