@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import tomllib
@@ -111,6 +112,37 @@ def strange_table() -> Path:
     return table("cells.csv", age=age, **{"Dx name": LABELS + 4, "patient_id": np.arange(ROWS) // 5})
 
 
+def in_file_names() -> Path:
+    Path("flat").mkdir()
+    for row, image in enumerate(images()):
+        Image.fromarray(image).save(f"flat/{CLASSES[LABELS[row]]}.{row}.png")
+    return Path("flat")
+
+
+def pixel_table() -> Path:
+    pixels = pd.DataFrame(images()[..., 0].reshape(ROWS, -1)).add_prefix("pixel")
+    pd.concat([pd.DataFrame({"label": LABELS}), pixels], axis=1).to_csv("train.csv", index=False)
+    return Path("train.csv")
+
+
+def parquet() -> Path:
+    pytest.importorskip("pyarrow")
+    files = []
+    for image in images():
+        buffer = io.BytesIO()
+        Image.fromarray(image).save(buffer, "PNG")
+        files.append({"bytes": buffer.getvalue(), "path": None})
+    pd.DataFrame({"image": files, "label": LABELS}).to_parquet("train.parquet")
+    return Path("train.parquet")
+
+
+def hdf5() -> Path:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File("train.h5", "w") as file:
+        file["images"], file["labels"] = images(), LABELS
+    return Path("train.h5")
+
+
 FORMS: dict[str, tuple[Callable[[], Path], str]] = {
     "folder": (folder, "folder"),
     "train and test": (train_and_test, "folder"),
@@ -123,6 +155,10 @@ FORMS: dict[str, tuple[Callable[[], Path], str]] = {
     "csv": (table, "csv"),
     "one-hot csv": (one_hot_table, "csv"),
     "csv of other columns": (strange_table, "csv"),
+    "labels in file names": (in_file_names, "folder"),
+    "pixel table": (pixel_table, "csv"),
+    "parquet": (parquet, "parquet"),
+    "HDF5": (hdf5, "hdf5"),
 }
 
 

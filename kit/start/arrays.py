@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kit.data.sources.arrays import IMAGE_KEYS, LABEL_KEYS, MEDMNIST_SPLITS, TEST_KEYS
+from kit.data.sources.hdf5 import is_hdf5, read_hdf5
 from kit.errors import DataError
 from kit.start.found import Found, names_of
 from kit.start.groups import group_key, looks_like_group
@@ -23,7 +24,7 @@ def look_at_npz(path: Path) -> Found:
     images_key = _choose(arrays, IMAGE_KEYS, TEST_KEYS, images=True, path=path)
     images = arrays[images_key]
     labels_key = _choose(arrays, LABEL_KEYS, (), images=False, path=path, rows=len(images))
-    found = _labelled("npz", path, images, arrays[labels_key])
+    found = _labelled("hdf5" if is_hdf5(path) else "npz", path, images, arrays[labels_key])
     if images_key != "images":
         found.data["images"] = images_key
     if labels_key != "labels":
@@ -102,6 +103,8 @@ def _labelled(kind: str, path: Path, images: np.ndarray, raw: np.ndarray) -> Fou
 
 
 def _open(path: Path) -> dict[str, np.ndarray]:
+    if is_hdf5(path):
+        return read_hdf5(path)
     try:
         with open(path, "rb") as file:
             opened = np.load(file, allow_pickle=False)

@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from kit.data.sources.files import Files, open_files
 from kit.errors import DataError
+from kit.start.file_names import labels_in_names
 from kit.start.found import Found, Opener, names_of
 from kit.start.groups import groups_in_names
 
@@ -19,13 +20,29 @@ def look_at_files(path: Path) -> Found:
     """A folder or zip with one folder a class, at any depth; DataError where images lie loose."""
     files = open_files(path)
     names = files.names
-    classes, labels = names_of(np.array(class_folders(names, path)))
     kind = "folder" if path.is_dir() else "zip"
+    if (in_names := _in_names(kind, path, files, names)) is not None:
+        return in_names
+    classes, labels = names_of(np.array(class_folders(names, path)))
     found = Found(kind, str(path), classes, labels, opener(files, names))
     found.facts.append(f"{len(names):,} image files in {len(classes)} class folders.")
     if len(classes) < 2:
         raise DataError(f"{path}: two or more classes need a folder each, but all images lie in {classes[0]!r}")
     groups_in_names(names, found)
+    return found
+
+
+def _in_names(kind: str, path: Path, files: Files, names: list[str]) -> Found | None:
+    """Images in one folder whose names begin with their labels; None where they are not such."""
+    if len({PurePosixPath(name).parent for name in names}) > 1:
+        return None
+    told = labels_in_names(names)
+    if told is None:
+        return None
+    pattern, values = told
+    classes, labels = names_of(values)
+    found = Found(kind, str(path), classes, labels, opener(files, names), {"label_pattern": pattern})
+    found.facts.append(f"{len(names):,} image files whose names begin with {len(classes)} labels.")
     return found
 
 

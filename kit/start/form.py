@@ -13,7 +13,10 @@ from kit.start.found import Found
 from kit.start.practice import look_at_practice
 from kit.start.tables import look_at_table
 
-FORMS = "a folder or zip with one folder a class, a CSV beside its images, an npz, an npy with its labels"
+FORMS = (
+    "a folder or zip with one folder a class or labels in file names, a CSV or parquet with or beside its images, an "
+    "npz, an npy with its labels, HDF5"
+)
 TRAIN, TEST = ("train", "training", "train_images", "Train", "Training"), ("test", "testing", "test_images", "Test")
 
 
@@ -28,11 +31,11 @@ def look(path: Path) -> Found:
     if path.is_dir():
         return _look_in(path)
     suffix = path.suffix.lower()
-    if suffix == ".npz":
+    if suffix in (".npz", ".h5", ".hdf5"):
         return look_at_npz(path)
     if suffix == ".npy":
         return look_at_array(path)
-    if suffix in (".csv", ".tsv"):
+    if suffix in (".csv", ".tsv", ".parquet", ".pq"):
         return look_at_table(path)
     if suffix == ".zip":
         return look_at_files(path)

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 
 from kit.config import DataConfig
+from kit.data.sources.embedded_images import image_columns
 from kit.data.sources.files import open_files
 from kit.data.sources.tables import ID_COLUMNS, LABEL_COLUMNS, match_files, paths, read_table
 from kit.errors import DataError
+from kit.start.embedded import look_inside
 from kit.start.folders import opener
 from kit.start.found import Found, names_of
 from kit.start.groups import group_key, looks_like_group
@@ -23,7 +25,11 @@ FILE = "\0file"
 
 def look_at_table(path: Path) -> Found:
     """The table's columns and the files that its ids name; DataError where ids or labels cannot be told."""
-    table = read_table(path).apply(lambda column: column.str.strip())
+    table = read_table(path)
+    inside = image_columns(table)
+    if inside:
+        return look_inside(table, inside, path)
+    table = table.apply(lambda column: column.str.strip())
     place = paths(path, DataConfig(kind="csv"), labelled=True)[1]
     files = open_files(place)
     id_column = _ids(table, path)
