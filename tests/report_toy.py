@@ -30,7 +30,8 @@ JUNK = 6
 
 def contest(**changes: Any) -> ContestConfig:
     """Four classes whose names would break a careless page."""
-    return ContestConfig(name="toy", classes=CLASSES, image_size=16, recipes=RecipeSets(), **changes)
+    values = {"expects": "shifted"} | changes
+    return ContestConfig(name="toy", classes=CLASSES, image_size=16, recipes=RecipeSets(), **values)
 
 
 def image_set(run: OofRun) -> ImageSet:
