@@ -81,7 +81,7 @@ def test_results_are_arrays_and_frames(contest: Any, trained: Toy) -> None:
     data = kit.prepare(contest)
     runs = kit.fit(contest, data, [trained.recipe("tiny")])
     assert list(runs) == ["tiny"]
-    assert runs["tiny"].logits.shape == (60, 1, 3)
+    assert runs["tiny"].logits.shape == (60, len(runs["tiny"].views), 3)
     np.testing.assert_array_equal(np.sort(data.ids), kit.oof(contest)["mini"].ids)
     frame = kit.leaderboard(contest).frame
     assert isinstance(frame, pd.DataFrame)

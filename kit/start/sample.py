@@ -52,6 +52,7 @@ def read_sample(path: Path, classes: tuple[str, ...]) -> Asked:
     form = "name" if values & set(classes) and not all(name.isdigit() for name in classes) else "index"
     if len(columns) == 2 and form == "index" and not all(value.replace(".0", "").isdigit() for value in values):
         doubts.append(f"The sample's labels (such as {table[columns[1]].iloc[0]!r}) are neither classes nor numbers.")
-    asked = base.model_copy(update={"id_column": columns[0], "label_column": columns[1], "label_form": form})
+    written = form if form == "name" else base.label_form  # numbers are what a profile writes without being told
+    asked = base.model_copy(update={"id_column": columns[0], "label_column": columns[1], "label_form": written})
     line = f"{path.name}: {len(table):,} rows, columns {', '.join(columns[:4])}; labels by {form}."
     return Asked(asked, asked == base, line, tuple(doubts))
