@@ -27,8 +27,8 @@ from kit.train.material import fold_rows
 from kit.train.progress import FitDisplay
 from kit.train.run import Trainer
 
-MOST_ROWS = 4096
-"""Training rows that a heat draws from."""
+FEWEST_ROWS, MOST_ROWS, ROWS_PER_SECOND = 512, 4096, 150
+"""Training rows that a heat draws from; few in a short one, as all are resized, and a head may start from them all."""
 LEAST_STEPS = 4
 
 
@@ -74,7 +74,8 @@ class HeatJob:
     def __call__(self, talk: Talk, share: float) -> Heat:
         prepared = self.fit.data.load()
         recipe = without_watching(self.fit.recipe)
-        some = sample(prepared, self.fit.fold, self.rows)
+        drawn = min(max(round(self.seconds * ROWS_PER_SECOND), FEWEST_ROWS), MOST_ROWS)
+        some = sample(prepared, self.fit.fold, drawn, self.rows)
         trainer = replace(self.fit, recipe=recipe).trainer(some, share)
         started = time.perf_counter()
         images = resized(some.images, recipe.size)
@@ -125,11 +126,11 @@ def _right(logits: np.ndarray, labels: np.ndarray) -> float:
     return float((logits.mean(1).argmax(1) == labels).mean())
 
 
-def sample(prepared: Prepared, fold: int, held_out: int, seed: int = 0) -> Prepared:
-    """Some training rows of `fold` and at most `held_out` of its held-out rows, in memory."""
+def sample(prepared: Prepared, fold: int, training: int, held_out: int, seed: int = 0) -> Prepared:
+    """At most `training` training rows of `fold` and `held_out` of its held-out rows, in memory."""
     rng = np.random.default_rng(seed)
     part = prepared.split(fold)
-    train = np.sort(rng.permutation(part.train)[:MOST_ROWS])
+    train = np.sort(rng.permutation(part.train)[:training])
     held = np.sort(rng.permutation(part.held_out)[: max(1, held_out)])
     some = prepared.take(np.concatenate([train, held]))
     return some.with_folds(np.repeat([-1, fold], [len(train), len(held)]))

@@ -25,7 +25,7 @@ CANDIDATES = ((False, True), (True, True), (False, False))
 FEWEST, MOST = 3, 15
 """Rounds that are measured."""
 LONG = 10.0
-"""Seconds after which two rounds that agree are enough; six times as many end the measurement."""
+"""Seconds after which two rounds that agree are enough; twice as many end the measurement."""
 AGREE = 1.1
 """Factor within which the two shortest steps of a candidate must lie."""
 SWITCH = 1.1
@@ -147,7 +147,7 @@ def _measure(trials: list[Trial]) -> Measured:
             trial.seconds.append(trial.step())
         spent = time.perf_counter() - started
         enough = number >= FEWEST or (number >= 2 and spent > LONG)
-        if (enough and all(trial.agrees for trial in trials)) or spent > 6 * LONG:
+        if (enough and all(trial.agrees for trial in trials)) or spent > 2 * LONG:
             break
     unsure = [Precision(*trial.candidate, "").name for trial in trials if not trial.agrees]
     disturbed = f"disturbed: the steps of {' and '.join(unsure)} disagree" if unsure else others.disturb()
