@@ -217,7 +217,8 @@ class ContestConfig(Section):
     image_size: Count
     """Height and width of the images that the platform hands in."""
     metric: Annotated[str, AfterValidator(_known_metric)] = "accuracy"
-    """A name (kit/metrics/registry.py lists them), or the user's own: "my_metric.py:score"."""
+    """accuracy, balanced_accuracy, macro_f1, micro_f1, weighted_f1, quadratic_kappa, matthews, log_loss, roc_auc,
+    top5_accuracy, map@5 (any number), or the user's own: "my_metric.py:score"."""
     expects: Literal["auto", "clean", "shifted"] = "auto"
     """What the hidden test is expected to look like; augmentation, views and the selection score follow it.
 

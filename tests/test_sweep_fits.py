@@ -186,7 +186,7 @@ def test_a_loss_is_negated_so_that_larger_is_better_in_every_score(trained: Toy)
     folder = trained.workspace.run("toy", "mini") / "fold0"
     arrays, names = read_npz(folder / "oof.npz"), read_json(folder / "fold.json")["cell_names"]
     found = fold_result(arrays, names, "log_loss", "clean", {})
-    wanted = log_loss(arrays["labels"], merge_views(arrays["logits"], 1.0).astype(np.float64), labels=range(3))
+    wanted = log_loss(arrays["labels"], merge_views(arrays["logits"].astype(np.float64), 1.0), labels=range(3))
     assert found.scores["clean"] == pytest.approx(-wanted, rel=1e-5)
     assert found.scores["worst_family"] <= found.scores["shifted"] < 0
     assert max(found.blocks.values()) <= 0
