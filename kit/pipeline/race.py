@@ -27,7 +27,7 @@ from kit.train.material import fold_rows
 from kit.train.progress import FitDisplay
 from kit.train.run import Trainer
 
-FEWEST_ROWS, MOST_ROWS, ROWS_PER_SECOND = 512, 4096, 150
+FEWEST_ROWS, MOST_ROWS, ROWS_PER_SECOND = 256, 4096, 60
 """Training rows that a heat draws from; few in a short one, as all are resized, and a head may start from them all."""
 LEAST_STEPS = 4
 

@@ -224,7 +224,8 @@ class Trainer:
         No rows are made up for it: SMOTE would ask for images beyond these few.
         """
         train = self.recipe.train.model_copy(update={"sampling": "natural"})
-        plain = self.recipe.model_copy(update={"train": train})
+        tune = self.recipe.finetune.model_copy(update={"head": "random"})  # one from all rows is no part of a step
+        plain = self.recipe.model_copy(update={"train": train, "finetune": tune})
         fit = replace(self, recipe=plain).new_fit(-1, images)
         fit.step = fit.total // 2  # where layers that are frozen at first have been let go
         rows = torch.arange(self.recipe.train.batch_size) % len(images)
