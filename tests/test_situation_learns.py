@@ -12,6 +12,7 @@ from PIL import Image
 from kit.config import ContestConfig, load_recipe, parse
 from kit.data.prepared import prepare
 from kit.oof_store import load_run
+from kit.shifts.descriptors import describe
 from kit.situation.situation import find_situation
 from kit.train.run import train_recipe
 
@@ -77,6 +78,12 @@ def test_a_class_of_many_rows_and_one_of_few(toy: Toy) -> None:
 def test_one_channel(toy: Toy) -> None:
     labels = np.arange(96) % 4
     assert accuracy(toy, 4, stripes(labels, 4, 16, 16)[..., 0], labels) > 0.8
+
+
+def test_images_of_a_few_pixels_are_cleaned_and_learnt(toy: Toy) -> None:
+    labels = np.arange(120) % 4
+    assert accuracy(toy, 4, stripes(labels, 4, 8, 8), labels) > 0.6
+    assert np.isfinite(describe(stripes(labels, 4, 8, 8))).all()
 
 
 def test_large_photographs_that_are_not_square(toy: Toy) -> None:

@@ -64,8 +64,9 @@ def _edges(grey: np.ndarray) -> np.ndarray:
     """Mean steps in four directions, and how much larger they are on the borders of JPEG's blocks (6)."""
     across, down = np.abs(np.diff(grey, axis=1)), np.abs(np.diff(grey, axis=0))
     falling, rising = np.abs(grey[1:, 1:] - grey[:-1, :-1]), np.abs(grey[1:, :-1] - grey[:-1, 1:])
-    block_columns = across[:, JPEG_BLOCK - 1 :: JPEG_BLOCK].mean() - across.mean()
-    block_rows = down[JPEG_BLOCK - 1 :: JPEG_BLOCK].mean() - down.mean()
+    columns, rows = across[:, JPEG_BLOCK - 1 :: JPEG_BLOCK], down[JPEG_BLOCK - 1 :: JPEG_BLOCK]
+    block_columns = columns.mean() - across.mean() if columns.size else 0.0  # one block has no border inside
+    block_rows = rows.mean() - down.mean() if rows.size else 0.0
     return np.array([across.mean(), down.mean(), falling.mean(), rising.mean(), block_columns, block_rows])
 
 
