@@ -61,7 +61,7 @@ def test_a_sweep_finds_what_is_better_than_its_base_and_says_how_much_was_select
     text = summary(study, sweep)
     assert "it holds" in text
     assert f"{tested[0].selection:+.4f} of that was selection" in text
-    assert "importance: train.lr" in text
+    assert f"importance: cannot be told yet: {counts['COMPLETE']} finished trials, 16 are needed" in text
     assert any("trained in full" in line for line in said)
 
 
@@ -156,6 +156,8 @@ def test_a_limit_keeps_what_costs_too_much_from_winning(tmp_path: Path) -> None:
     over = [trial for trial in study.trials if trial.params["augment.mixup"] > 0]
     assert over
     assert all(trial.user_attrs["excess"] == [pytest.approx(0.25)] for trial in over)
+    if hasattr(optuna.trial.Trial, "set_constraint"):  # Optuna 5: what samplers read
+        assert all(trial.constraints == {"seconds": pytest.approx(0.25)} for trial in over)
     assert all(trial.params["augment.mixup"] == 0 for trial in winners(study, sweep, 5))
 
 
@@ -285,11 +287,11 @@ def test_the_morning_page_holds_its_figures(tmp_path: Path) -> None:
     text, page = write_summary(open_toy(sweep, tmp_path), sweep, tmp_path)
     assert (tmp_path / "summary.txt").read_text() == text
     shown = page.read_text()
-    assert shown.count("data:image/png;base64,") == 3
+    assert shown.count("data:image/png;base64,") == 2  # no importances: eight trials cannot tell them
     assert "8 complete" in shown
     stored = StoredSummary.read(tmp_path / "summary.json")
     assert (stored.sweep, stored.text) == (sweep.name, text)
-    assert [title for title, _ in stored.figures] == ["History", "Importances", "Slices"]
+    assert [title for title, _ in stored.figures] == ["History", "Slices"]
     assert all(base64.b64decode(data).startswith(b"\x89PNG") and data in shown for _, data in stored.figures)
 
 

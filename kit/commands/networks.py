@@ -24,11 +24,12 @@ from kit.workspace import Workspace
 
 @click.command()
 @click.argument("pattern", default="")
+@click.option("--size", type=click.IntRange(min=1), help="Show which share of an image of that size each sees.")
 @wide_option
 @json_option
-def nets(pattern: str, as_json: bool) -> None:
+def nets(pattern: str, size: int | None, as_json: bool) -> None:
     """List networks whose name holds PATTERN; every other name of timm and torchvision works too."""
-    rows = net_rows(pattern)
+    rows = net_rows(pattern, size)
     if as_json:
         print_json(rows)
         return

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from kit.errors import NetError
+from kit.nets.coverage import seen_share
 from kit.nets.registry import all_names, build_on_meta, describe, min_size, with_size
 
 LISTED: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -18,6 +20,7 @@ LISTED: tuple[tuple[str, dict[str, Any]], ...] = (
     ("hybrid", {"backbones": ["efficientnet_b0", "vgg16"]}),
     ("hybrid", {"backbones": ["inception_v3", "legacy_xception"]}),
     ("timm/mobilenetv2_100", {}),
+    ("timm/tf_efficientnet_lite0", {}),
     ("timm/efficientnet_b0", {}),
     ("timm/tf_efficientnetv2_s", {}),
     ("timm/tf_efficientnetv2_m", {}),
@@ -42,18 +45,19 @@ LISTED: tuple[tuple[str, dict[str, Any]], ...] = (
 MOST = 30
 
 
-def net_rows(pattern: str = "") -> list[dict[str, Any]]:
+def net_rows(pattern: str = "", size: int | None = None) -> list[dict[str, Any]]:
     """Rows of name, args, parameters, input_size, min_size, source for the listed networks.
 
+    size: adds which share of an image of that many pixels a side each network sees.
     `pattern` keeps those whose name or backbones hold it; where none does, up to MOST of all names that do.
     """
     wanted = [(name, args) for name, args in LISTED if pattern in name or pattern in str(args)]
     found: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in all_names() if pattern in name]
     wanted = wanted or found[:MOST]
-    return [net_row(name, args) for name, args in wanted]
+    return [net_row(name, args, size) for name, args in wanted]
 
 
-def net_row(name: str, args: dict[str, Any]) -> dict[str, Any]:
+def net_row(name: str, args: dict[str, Any], size: int | None = None) -> dict[str, Any]:
     """One row; NetError where the name is unknown."""
     info = describe(name, args)
     net = build_on_meta(name, with_size(name, args, info.input_size))
@@ -65,4 +69,12 @@ def net_row(name: str, args: dict[str, Any]) -> dict[str, Any]:
         "input_size": info.input_size,
         "min_size": min_size(name, args),
         "source": info.source,
-    }
+    } | ({} if size is None else {f"seen at {size}": _seen(name, args, size)})
+
+
+def _seen(name: str, args: dict[str, Any], size: int) -> str:
+    """Share of an image of that size that the network's answer depends on."""
+    try:
+        return f"{seen_share(name, args, size):.0%}"
+    except NetError:
+        return "too small"

@@ -28,7 +28,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 CENTRED = (0.5, 0.5, 0.5)
 """Mean and standard deviation that map 0..1 to -1..1: what the kit's own networks are given."""
 
-NO_NETWORKS = ("heads", "listing", "pretrained", "registry", "weights")
+NO_NETWORKS = ("coverage", "heads", "listing", "pretrained", "registry", "weights")
 """Files and folders here that do not define a network."""
 
 

@@ -155,14 +155,18 @@ class Search:
 
     def _complete(self, active: Active) -> None:
         found = means([result.scores for result in active.results.values()])
-        self._stored(lambda: active.trial.set_user_attr(EXCESS, self._excess(found)))
+        excess = self._excess(found)
+        self._stored(lambda: active.trial.set_user_attr(EXCESS, list(excess.values())))
+        if hasattr(active.trial, "set_constraint"):
+            for name, value in excess.items():
+                self._stored(partial(active.trial.set_constraint, name, value))
         self._tell(active.trial, [found[name] for name in self.sweep.objective], TrialState.COMPLETE)
         listed = ", ".join(f"{name} {found[name]:.4f}" for name in self.sweep.objective)
         self.echo(f"trial {active.trial.number}: {listed}  {shown(active.trial.params)}")
 
-    def _excess(self, found: Mapping[str, float]) -> list[float]:
+    def _excess(self, found: Mapping[str, float]) -> dict[str, float]:
         limits = {"megabytes": self.sweep.limits.max_megabytes, "seconds": self.sweep.limits.max_seconds}
-        return [found[name] / limits[name] - 1 for name in COSTS if limits[name]]  # type: ignore[operator]
+        return {name: found[name] / limit - 1 for name in COSTS if (limit := limits[name])}
 
     def _prune(self, active: Active, reason: str) -> None:
         self._stored(lambda: active.trial.set_user_attr("reason", reason))

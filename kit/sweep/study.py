@@ -9,7 +9,7 @@ import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage
 from optuna.study import Study
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, Trial
 
 import kit
 from kit.config import RecipeConfig
@@ -71,7 +71,8 @@ def make_sampler(sweep: SweepConfig, done: int) -> BaseSampler:
     """The sweep's sampler; `done` trials lie behind, so that a resumed search does not draw the same again."""
     seed = sweep.seed + done
     limited = sweep.limits.max_megabytes is not None or sweep.limits.max_seconds is not None
-    excess = excesses if limited else None
+    # From Optuna 5 on a trial is told its constraints itself (`kit.sweep.search`), and samplers no longer ask for them.
+    excess = excesses if limited and not hasattr(Trial, "set_constraint") else None
     if sweep.sampler == "random":
         return RandomSampler(seed=seed)
     if sweep.sampler == "nsga2":

@@ -10,18 +10,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from kit.sweep.config import SweepConfig
 from kit.sweep.confirm import read_confirmed, winners
+from kit.sweep.importance import importance_line, importances
 from kit.sweep.noise import read_base
 from kit.sweep.search import recipe_name, shown, signature
 from kit.sweep.stored import StoredSummary
 
 ENOUGH = 4
-"""Finished trials from which importances say something."""
+"""Finished trials from which figures show something."""
 
 
 def summary(study: Study, sweep: SweepConfig) -> str:
@@ -65,17 +65,10 @@ def _tested(study: Study, sweep: SweepConfig) -> Iterator[str]:
 
 
 def _importances(study: Study, sweep: SweepConfig) -> Iterator[str]:
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if len(complete) < ENOUGH:
-        return
     place = sweep.objective.index(sweep.score)
-    try:
-        with warnings.catch_warnings():  # Optuna says every time that low targets are what it looks for
-            warnings.simplefilter("ignore")
-            found = optuna.importance.get_param_importances(study, target=lambda trial: -trial.values[place])
-    except (ValueError, RuntimeError):  # no key that all trials share, or one score for all
-        return
-    yield "importance: " + ", ".join(f"{key} {value:.2f}" for key, value in found.items())
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if complete:
+        yield "importance: " + importance_line(importances(complete, lambda trial: trial.values[place]))
 
 
 def _reasons(trials: list[FrozenTrial], state: TrialState, what: str) -> Iterator[str]:
@@ -105,9 +98,12 @@ def figures(study: Study, sweep: SweepConfig) -> Iterator[tuple[str, str]]:
     target: dict[str, Any] = {"target": lambda trial: trial.values[place], "target_name": sweep.score}
     wanted: list[tuple[str, Callable[[], object]]] = [
         ("History", lambda: draw.plot_optimization_history(study, **target)),
-        ("Importances", lambda: draw.plot_param_importances(study, target=lambda trial: -trial.values[place])),
         ("Slices", lambda: draw.plot_slice(study, **target)),
     ]
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if not isinstance(importances(complete, lambda trial: trial.values[place]), str):
+        negated: dict[str, Any] = {"target": lambda trial: -trial.values[place]}
+        wanted.insert(1, ("Importances", lambda: draw.plot_param_importances(study, **negated)))
     if len(sweep.objective) in (2, 3):
         wanted.append(("Pareto front", lambda: draw.plot_pareto_front(study, target_names=list(sweep.objective))))
     for title, make in wanted:

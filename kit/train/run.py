@@ -23,6 +23,7 @@ from kit.data.prepared import Prepared
 from kit.echo import Echo
 from kit.errors import TrainError
 from kit.inference.model import net_logits
+from kit.nets.coverage import check_sees
 from kit.nets.pretrained import load_pretrained
 from kit.nets.registry import build
 from kit.nets.weights.needs import completed
@@ -323,9 +324,13 @@ def scored_folds(prepared: Prepared) -> list[int]:
 
 
 def check_names(contest: ContestConfig, recipe: RecipeConfig) -> None:
-    """ConfigError or NetError for a view, shift, network or transform that there is not: hours later is too late."""
+    """ConfigError or NetError for a view, shift, network or transform that there is not: hours later is too late.
+
+    NetError, too, for a network that would see a part of the image.
+    """
     Battery.from_config(contest.shift)
-    member_spec(recipe, len(contest.classes))
+    spec = member_spec(recipe, len(contest.classes))
+    check_sees(spec["net"]["name"], completed(recipe.net).args, recipe.size)
     check_growth(recipe)
     compose(policy_steps(recipe.augment.policy))
 

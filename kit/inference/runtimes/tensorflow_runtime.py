@@ -82,7 +82,9 @@ def pointwise(function: Callable) -> Callable:
 def binary(function: Callable) -> Callable:
     """An operator of two values that broadcast."""
 
-    def apply(a: Any, b: Any, **unused: Any) -> Any:
+    def apply(a: Any, b: Any, alpha: float = 1) -> Any:
+        if alpha != 1:
+            b = Value(b.tensor * alpha, b.order) if isinstance(b, Value) else b * alpha
         if not isinstance(a, Value) and not isinstance(b, Value):
             return function(a, b)
         (left, right), order = broadcast(a, b)
@@ -106,12 +108,31 @@ def conv2d(x, weight, bias=None, stride=(1, 1), padding=(0, 0), dilation=(1, 1),
     if groups == 1:
         y = tf.nn.conv2d(image, kernel, stride, mode, dilations=dilation)
     elif groups == channels:
-        kernel = np.transpose(kernel.reshape(*kernel.shape[:2], channels, -1), (0, 1, 2, 3))
-        y = tf.nn.depthwise_conv2d(image, kernel, [1, *stride, 1], mode, dilations=dilation)
+        y = depthwise(image, kernel.reshape(*kernel.shape[:2], channels, -1), stride, mode, dilation)
     else:
         parts = zip(tf.split(image, groups, axis=3), np.split(kernel, groups, axis=3))
         y = tf.concat([tf.nn.conv2d(p, k, stride, mode, dilations=dilation) for p, k in parts], axis=3)
     return Value(y if bias is None else tf.nn.bias_add(y, bias.plain()), NHWC)
+
+
+def depthwise(image: Any, kernel: np.ndarray, stride: List[int], mode: str, dilation: List[int]) -> Any:
+    """kernel (H, W, C, multiplier). What TensorFlow's own gets wrong or refuses is done at stride 1, then thinned.
+
+    Wrong, without a word: a stride with a dilation, both above 1. Refused: strides that differ by axis.
+    """
+    if stride[0] == stride[1] and (stride == [1, 1] or dilation == [1, 1]):
+        return tf.nn.depthwise_conv2d(image, kernel, [1, *stride, 1], mode, dilations=dilation)
+    y = tf.nn.depthwise_conv2d(image, kernel, [1, 1, 1, 1], mode, dilations=dilation)
+    return y[:, :: stride[0], :: stride[1]]
+
+
+def conv2d_padding(x, weight, bias=None, stride=(1, 1), padding="valid", dilation=(1, 1), groups=1):  # type: ignore[no-untyped-def]
+    """Padding in words; PyTorch knows "same" at stride 1 alone, where an odd pixel is padded behind."""
+    if padding == "valid":
+        return conv2d(x, weight, bias, stride, 0, dilation, groups)
+    reach = [d * (k - 1) for d, k in zip(pair(dilation), weight.shape[2:])]
+    image = tf.pad(x.to(NHWC), [[0, 0], *([r // 2, r - r // 2] for r in reach), [0, 0]])
+    return conv2d(Value(image, NHWC), weight, bias, stride, 0, dilation, groups)
 
 
 def pair(value: Any) -> List[int]:
@@ -166,10 +187,16 @@ def group_norm(x, groups, weight=None, bias=None, eps=1e-5, cudnn=True):  # type
 
 
 def attention(q, k, v, mask=None, dropout=0.0, causal=False, scale=None, enable_gqa=False):  # type: ignore[no-untyped-def]
+    if enable_gqa:
+        raise NotImplementedError("attention with groups of queries")
     q, k, v = q.plain(), k.plain(), v.plain()
     scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
     scores = tf.matmul(q * scale, k, transpose_b=True)
-    scores = scores if mask is None else scores + mask.plain()
+    if causal:
+        scores += np.triu(np.full(scores.shape[-2:], -3e38, np.float32), 1)
+    if mask is not None:
+        kept = mask.plain()
+        scores = tf.where(kept, scores, -3e38) if kept.dtype in (np.bool_, tf.bool) else scores + kept
     return Value(tf.matmul(tf.nn.softmax(scores), v))
 
 
@@ -201,19 +228,46 @@ def pool(kind: str, x: Value, kernel: Any, stride: Any, padding: Any, ceil: bool
 
 
 def avg_pool2d(x, kernel, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor=None):  # type: ignore[no-untyped-def]
-    return pool("avg", x, kernel, stride, padding, ceil_mode, count_include_pad)
+    if divisor is None:
+        return pool("avg", x, kernel, stride, padding, ceil_mode, count_include_pad)
+    image = Value(tf.pad(x.to(NHWC), [[0, 0], *([p, p] for p in pair(padding)), [0, 0]]), NHWC)
+    if ceil_mode:
+        raise NotImplementedError("avg_pool2d with ceil_mode and a divisor")
+    mean = pool("avg", image, kernel, stride, 0, False, True)
+    return Value(mean.tensor * (float(np.prod(pair(kernel))) / divisor), NHWC)
 
 
 def max_pool2d(x, kernel, stride=None, padding=0, dilation=1, ceil_mode=False):  # type: ignore[no-untyped-def]
-    return pool("max", x, kernel, stride, padding, ceil_mode, True)
+    if pair(dilation) == [1, 1]:
+        return pool("max", x, kernel, stride, padding, ceil_mode, True)
+    if ceil_mode:
+        raise NotImplementedError("max_pool2d with ceil_mode and a dilation")
+    kernel, stride, dilation = pair(kernel), pair(stride or kernel), pair(dilation)
+    pads = [[0, 0], *([p, p] for p in pair(padding)), [0, 0]]
+    image = tf.pad(x.to(NHWC), pads, constant_values=-3e38)
+    y = tf.nn.pool(image, kernel, "MAX", strides=[1, 1], padding="VALID", dilations=dilation)
+    return Value(y[:, :: stride[0], :: stride[1]], NHWC)
 
 
 def adaptive_avg_pool2d(x, size):  # type: ignore[no-untyped-def]
     image = x.to(NHWC)
     if pair(size) == [1, 1]:
         return Value(tf.reduce_mean(image, [1, 2], keepdims=True), NHWC)
-    kernel = [have // want for have, want in zip(image.shape[1:3], pair(size))]
-    return Value(tf.nn.avg_pool2d(image, kernel, kernel, "VALID"), NHWC)
+    have, want = [int(side) for side in image.shape[1:3]], pair(size)
+    if all(h % w == 0 for h, w in zip(have, want)):
+        kernel = [h // w for h, w in zip(have, want)]
+        return Value(tf.nn.avg_pool2d(image, kernel, kernel, "VALID"), NHWC)
+    rows, columns = (windows(h, w) for h, w in zip(have, want))
+    return Value(tf.einsum("ph,nhwc,qw->npqc", rows, image, columns), NHWC)
+
+
+def windows(source: int, target: int) -> np.ndarray:
+    """(target, source) weights of the means of windows that overlap where `target` does not divide `source`."""
+    weights = np.zeros((target, source), np.float32)
+    for place in range(target):
+        first, last = place * source // target, -(-(place + 1) * source // target)
+        weights[place, first:last] = 1 / (last - first)
+    return weights
 
 
 def reduced(function: Callable) -> Callable:
@@ -316,11 +370,24 @@ def index(x, indices):  # type: ignore[no-untyped-def]
 
 
 def pad(x, widths, mode="constant", value=0.0):  # type: ignore[no-untyped-def]
-    widths = [widths[i : i + 2] for i in range(0, len(widths), 2)]
     pads = [[0, 0]] * x.rank
-    for back, width in enumerate(widths):
-        pads[x.axis(-1 - back)] = width
-    return Value(tf.pad(x.tensor, pads, constant_values=value or 0.0), x.order)
+    for back in range(len(widths) // 2):
+        pads[x.axis(-1 - back)] = widths[2 * back : 2 * back + 2]
+    tensor = x.tensor
+    for axis, (before, behind) in enumerate(pads):
+        kept = np.arange(max(0, -before), int(tensor.shape[axis]) - max(0, -behind))  # negative widths cut
+        if mode != "constant":
+            kept = np.pad(kept, [max(0, before), max(0, behind)], PAD_MODES[mode])
+        if len(kept) != tensor.shape[axis] or mode != "constant":
+            tensor = tf.gather(tensor, kept, axis=axis)
+    if mode == "constant":
+        pads = [[max(0, before), max(0, behind)] for before, behind in pads]
+        tensor = tf.pad(tensor, pads, constant_values=value or 0.0)
+    return Value(tensor, x.order)
+
+
+PAD_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # type: Dict[str, Any]
+"""PyTorch's words for padding -> numpy's."""
 
 
 def roll(x, shifts, dims):  # type: ignore[no-untyped-def]
@@ -332,30 +399,45 @@ def matmul(a, b):  # type: ignore[no-untyped-def]
 
 
 def vector_norm(x, order=2, dims=None, keepdim=False, dtype=None):  # type: ignore[no-untyped-def]
-    return reduced(lambda t, axes, keepdims: tf.sqrt(tf.reduce_sum(tf.square(t), axes, keepdims)))(x, dims, keepdim)
+    def norm(tensor: Any, axes: List[int], keepdims: bool) -> Any:
+        if order in (math.inf, -math.inf):
+            return (tf.reduce_max if order > 0 else tf.reduce_min)(tf.abs(tensor), axes, keepdims)
+        if order == 2:
+            return tf.sqrt(tf.reduce_sum(tf.square(tensor), axes, keepdims))
+        return tf.pow(tf.reduce_sum(tf.pow(tf.abs(tensor), float(order)), axes, keepdims), 1 / order)
+
+    return reduced(norm)(x, dims, keepdim)
 
 
 def upsample_nearest(x, size=None, factors=None):  # type: ignore[no-untyped-def]
     image = x.to(NHWC)
     size = size or [int(s * f) for s, f in zip(image.shape[1:3], factors)]
     for axis, want in ((1, size[0]), (2, size[1])):
-        image = tf.repeat(image, want // image.shape[axis], axis=axis)
+        have = int(image.shape[axis])
+        if want % have == 0 and not factors:
+            image = tf.repeat(image, want // have, axis=axis)
+            continue
+        step = np.float32(1 / factors[axis - 1] if factors else have / want)
+        nearest = np.floor(np.arange(want, dtype=np.float32) * step).astype(np.int64)
+        image = tf.gather(image, np.minimum(nearest, have - 1), axis=axis)
     return Value(image, NHWC)
 
 
 def upsample_bilinear(x, size=None, align_corners=False, factors=None):  # type: ignore[no-untyped-def]
     image = x.to(NHWC)
     size = size or [int(s * f) for s, f in zip(image.shape[1:3], factors)]
-    rows, columns = (bilinear(int(have), want, align_corners) for have, want in zip(image.shape[1:3], size))
+    steps = [1 / f for f in factors] if factors else [have / want for have, want in zip(image.shape[1:3], size)]
+    sides = zip(image.shape[1:3], size, steps)
+    rows, columns = (bilinear(int(have), want, step, align_corners) for have, want, step in sides)
     return Value(tf.einsum("ph,nhwc,qw->npqc", rows, image, columns), NHWC)
 
 
-def bilinear(source: int, target: int, align_corners: bool) -> np.ndarray:
-    """(target, source) weights of bilinear resizing along one axis, edges repeated."""
+def bilinear(source: int, target: int, step: float, align_corners: bool) -> np.ndarray:
+    """(target, source) weights of bilinear resizing along one axis, `step` source pixels a pixel, edges repeated."""
     if align_corners:
         place = np.linspace(0, source - 1, target)
     else:
-        place = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
+        place = np.clip((np.arange(target) + 0.5) * step - 0.5, 0, source - 1)
     return np.maximum(0.0, 1.0 - np.abs(np.arange(source)[None, :] - place[:, None])).astype(np.float32)
 
 
@@ -381,6 +463,7 @@ def softmax(x, dim, dtype=None):  # type: ignore[no-untyped-def]
 
 OPERATORS = {
     "conv2d.default": conv2d,
+    "conv2d.padding": conv2d_padding,
     "batch_norm.default": batch_norm,
     "linear.default": linear,
     "layer_norm.default": layer_norm,

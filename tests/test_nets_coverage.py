@@ -1,0 +1,61 @@
+"""Networks that see a part of the image are found by their gradient, and refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from kit.config import NetConfig, RecipeConfig, list_names, load_recipe
+from kit.errors import NetError
+from kit.nets.coverage import LEAST, check_sees, seen_share
+from kit.nets.listing import net_row
+from kit.nets.registry import describe
+from kit.train.run import check_names
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "share"),
+    [
+        ("timm/vit_tiny_patch16_224", 28, (16 / 28) ** 2),
+        ("timm/vit_tiny_patch16_224", 32, 1.0),
+        ("timm/mobilenetv2_035", 28, 1.0),
+        ("timm/resnet18", 28, 1.0),
+        ("kit/residual", 20, 1.0),
+    ],
+)
+def test_the_share_is_that_of_the_whole_patches(name: str, size: int, share: float) -> None:
+    assert seen_share(name, {}, size) == pytest.approx(share)
+
+
+def test_a_recipe_of_such_a_size_is_refused_before_training(toy) -> None:
+    recipe = RecipeConfig(name="part", net=NetConfig(name="timm/vit_tiny_patch16_224"), size=28)
+    with pytest.raises(NetError, match=r"sees 33% of an image of 28 px.*Set size = 32"):
+        check_names(toy.contest(), recipe)
+    check_names(toy.contest(), recipe.model_copy(update={"size": 32}))
+
+
+def test_the_listing_shows_the_share() -> None:
+    assert net_row("timm/vit_tiny_patch16_224", {}, 28)["seen at 28"] == "33%"
+    assert "seen at 28" not in net_row("kit/residual", {})
+
+
+@pytest.mark.slow  # every network of the recipes at its own size
+def test_every_recipe_sees_its_images() -> None:
+    for name in list_names("recipes"):
+        recipe = load_recipe(name)
+        if recipe.size != describe(recipe.net.name, recipe.net.args).input_size:
+            check_sees(recipe.net.name, recipe.net.args, recipe.size)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("timm/deit_tiny_patch16_224", 28),
+        ("timm/beit_base_patch16_224", 28),
+        ("timm/pit_ti_224", 28),
+        ("timm/vit_small_patch14_dinov2", 64),
+        ("timm/swin_tiny_patch4_window7_224", 30),
+    ],
+)
+def test_networks_known_to_cut_are_found(name: str, size: int) -> None:
+    assert seen_share(name, {}, size) < LEAST
