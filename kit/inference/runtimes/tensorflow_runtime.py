@@ -188,7 +188,7 @@ def group_norm(x, groups, weight=None, bias=None, eps=1e-5, cudnn=True):  # type
 
 def attention(q, k, v, mask=None, dropout=0.0, causal=False, scale=None, enable_gqa=False):  # type: ignore[no-untyped-def]
     if enable_gqa:
-        raise NotImplementedError("attention with groups of queries")
+        raise ValueError("not run by this runtime: attention with groups of queries")
     q, k, v = q.plain(), k.plain(), v.plain()
     scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
     scores = tf.matmul(q * scale, k, transpose_b=True)
@@ -232,7 +232,7 @@ def avg_pool2d(x, kernel, stride=None, padding=0, ceil_mode=False, count_include
         return pool("avg", x, kernel, stride, padding, ceil_mode, count_include_pad)
     image = Value(tf.pad(x.to(NHWC), [[0, 0], *([p, p] for p in pair(padding)), [0, 0]]), NHWC)
     if ceil_mode:
-        raise NotImplementedError("avg_pool2d with ceil_mode and a divisor")
+        raise ValueError("not run by this runtime: avg_pool2d with ceil_mode and a divisor")
     mean = pool("avg", image, kernel, stride, 0, False, True)
     return Value(mean.tensor * (float(np.prod(pair(kernel))) / divisor), NHWC)
 
@@ -241,7 +241,7 @@ def max_pool2d(x, kernel, stride=None, padding=0, dilation=1, ceil_mode=False): 
     if pair(dilation) == [1, 1]:
         return pool("max", x, kernel, stride, padding, ceil_mode, True)
     if ceil_mode:
-        raise NotImplementedError("max_pool2d with ceil_mode and a dilation")
+        raise ValueError("not run by this runtime: max_pool2d with ceil_mode and a dilation")
     kernel, stride, dilation = pair(kernel), pair(stride or kernel), pair(dilation)
     pads = [[0, 0], *([p, p] for p in pair(padding)), [0, 0]]
     image = tf.pad(x.to(NHWC), pads, constant_values=-3e38)
