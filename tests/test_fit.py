@@ -25,9 +25,8 @@ PLAIN = Precision(bf16=False, channels_last=True, reason="")
 def recipe(train: dict[str, Any] | None = None, **sections: Any) -> RecipeConfig:
     defaults = {"epochs": 4, "batch_size": 8, "lr": 0.01}
     net = {"name": "kit/residual", "args": {"width": 8, "depth": [1, 1]}}
-    return RecipeConfig.model_validate(
-        {"name": "tiny", "net": net, "size": 16, "train": defaults | (train or {})} | sections
-    )
+    plain = {"name": "tiny", "net": net, "size": 16, "augment": {"preset": "strong"}, "views": ["identity"]}
+    return RecipeConfig.model_validate(plain | {"train": defaults | (train or {})} | sections)
 
 
 def material() -> Material:

@@ -28,6 +28,9 @@ NEAR = 0.2
 STRETCH, DOUBT = 1.1, 0.22
 """The flow is multiplied by the one, and is off by the other's share of itself: from the simulated sets above."""
 
+FEWEST = 10
+"""Images of the vault from which a score on it is stated; that of a handful says nothing."""
+
 OF_HITS = ("accuracy", "micro_f1", "macro_f1", "weighted_f1", "balanced_accuracy")
 """Metrics that move about as much as the share of images that change sides; for the others the difference speaks."""
 
@@ -37,7 +40,7 @@ class Gain:
     """What averaging adds to a score, with its standard error; and the score of the average on the vault itself.
 
     rows: of the vault. folds: networks a recipe that are averaged. single: score of one network a recipe there. The
-    scores there are None where the vault holds no such image.
+    scores there are None where the vault holds fewer than FEWEST such images.
     """
 
     gain: float
@@ -67,7 +70,7 @@ def averaging_gain(
     se = np.sqrt(share) * flow_se
     if pool.metric not in OF_HITS:
         share, se = 0.0, 0.0 if np.isinf(direct_se) else direct_se
-    there = bool(on_vault.any())
+    there = int((on_vault > 0).sum()) >= FEWEST
     score, score_se = _mean(average, on_vault)
     return Gain(
         gain=float(share * flow + (1 - share) * direct),
