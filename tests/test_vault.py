@@ -254,6 +254,21 @@ def test_the_vault_follows_views_members_and_stripped_shifts() -> None:
     assert one.proba.shape == (1, 3, 120, 1, CLASSES)
 
 
+def test_averaging_adds_no_more_than_half_of_what_is_wrong() -> None:
+    run, _ = simulated(3)
+    pool = make_pool([run], "clean")
+    assert pool.vault is not None
+    ones = np.ones((len(run.ids), 1))
+    proba = np.full((len(run.ids), 1, CLASSES), 0.1)
+    proba[np.arange(len(run.ids)), 0, pool.labels] = 0.5  # all right, by little: the flow alone would promise more than 1
+    wrong = np.arange(20)
+    for count, most in ((0, 0.0), (20, 1.1 * 0.5 * 20 / len(run.ids))):
+        rows = wrong[:count]
+        proba[rows, 0, pool.labels[rows]] = 0.05
+        gain = averaging_gain(equal("mean", (0,)), pool, pool.vault, proba, ones, np.zeros((120, 1)))
+        assert gain.gain <= most + 1e-12
+
+
 def test_rows_that_no_weight_falls_on_leave_it_to_the_flow() -> None:
     run, truth = simulated(3)
     pool = make_pool([run], "clean")

@@ -28,6 +28,8 @@ NEAR = 0.2
 STRETCH, DOUBT = 1.1, 0.22
 """The flow is multiplied by the one, and is off by the other's share of itself: from the simulated sets above."""
 
+MOST_FIXED = 0.5
+"""Largest share of the wrong predictions that averaging is believed to put right: what all networks get wrong stays."""
 FEWEST = 10
 """Images of the vault from which a score on it is stated; that of a handful says nothing."""
 
@@ -117,7 +119,8 @@ def _flow(
     place = held / width
     density = weights * np.exp(-(place**2) / 2) / np.sqrt(2 * np.pi) / width
     slope = place / width * density
-    return float(drift * density.mean() + 0.5 * variance * (1 - 1 / folds) * slope.mean())
+    flow = float(drift * density.mean() + 0.5 * variance * (1 - 1 / folds) * slope.mean())
+    return min(flow, MOST_FIXED * float((weights * (held < 0)).sum() / weights.sum()))
 
 
 def _mean(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
