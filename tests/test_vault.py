@@ -260,7 +260,7 @@ def test_averaging_adds_no_more_than_half_of_what_is_wrong() -> None:
     assert pool.vault is not None
     ones = np.ones((len(run.ids), 1))
     proba = np.full((len(run.ids), 1, CLASSES), 0.1)
-    proba[np.arange(len(run.ids)), 0, pool.labels] = 0.5  # all right, by little: the flow alone would promise more than 1
+    proba[np.arange(len(run.ids)), 0, pool.labels] = 0.5  # all right, by little
     wrong = np.arange(20)
     for count, most in ((0, 0.0), (20, 1.1 * 0.5 * 20 / len(run.ids))):
         rows = wrong[:count]

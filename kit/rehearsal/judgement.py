@@ -136,7 +136,8 @@ def _sizes(answers: Answers, questions: Questions) -> Iterator[Check]:
     yield answers.same("none", "N = 0", some[:0], WRONG["none"])
     repeated = whole[np.arange(questions.many) % len(whole)]
     if answers.results.get("many", {}).get("left_out"):
-        yield passed(f"N = {questions.many:,}", f"left out: there are {questions.many_seconds:.0f} s for it, which it would exceed")
+        left = f"left out: it would take more than the {questions.many_seconds:.0f} s that there are"
+        yield passed(f"N = {questions.many:,}", left)
     else:
         yield answers.same("many", f"N = {questions.many:,}", repeated, WRONG["size"])
 
