@@ -41,6 +41,19 @@ def test_the_loss_is_the_papers_on_both_views_together():
     torch.testing.assert_close(contrastive_loss(net, projector, first, second, targets, 0.3), expected)
 
 
+def test_similarities_keep_their_digits_in_a_bfloat16_fit():
+    torch.manual_seed(0)
+    net = registry.build("kit/residual", 2, SMALL).eval()
+    projector = make_projector(net, ContrastiveConfig(), 32)
+    first, second, targets = torch.randn(4, 3, 32, 32), torch.randn(4, 3, 32, 32), torch.eye(4)
+    with torch.autocast("cpu", torch.bfloat16):
+        projected = projector(pooled_features(net, torch.cat([first, second])))
+        found = contrastive_loss(net, projector, first, second, targets, 0.1)
+    expected = supervised_contrastive(projected.float(), torch.arange(4).repeat(2), 0.1)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_both_stages_run_from_their_start_to_their_end():
     config = ContrastiveConfig(share=0.4)
     assert stage(config, 0.0) == (True, 0.0)

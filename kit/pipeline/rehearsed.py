@@ -36,8 +36,9 @@ def within(
     free = clock.remaining() - clock.starting(practice) - STAGES / 2
     rows, many = fitting(free / image, wanted, practice)
     if rows < wanted or not many:
-        without = "" if many else f", and no call of {MANY:,} images"
-        echo(f"budget: the rehearsal asks for {rows:,} rows instead of {wanted:,}{without}, to end in time")
+        fewer = [f"asks for {rows:,} rows instead of {wanted:,}"] if rows < wanted else []
+        without = [] if many else [f"makes no call of {MANY:,} images"]
+        echo(f"budget: the rehearsal {' and '.join([*fewer, *without])}, to end in time")
     return rows, min(MANY_SECONDS, many * image)
 
 

@@ -32,7 +32,8 @@ def contrastive_loss(
 ) -> Tensor:
     """The loss of two augmented views (N, 3, S, S) of the same images, whose one-hot targets are (N, C)."""
     projected = projector(pooled_features(net, torch.cat([first, second])))
-    return supervised_contrastive(projected, targets.argmax(1).repeat(2), temperature)
+    with torch.autocast(projected.device.type, enabled=False):  # which leaves a CPU's softmax in bfloat16
+        return supervised_contrastive(projected.float(), targets.argmax(1).repeat(2), temperature)
 
 
 def stage(config: ContrastiveConfig, progress: float) -> tuple[bool, float]:
