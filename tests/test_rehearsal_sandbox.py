@@ -15,6 +15,7 @@ import pytest
 
 from kit.rehearsal import jail, sandbox
 from kit.rehearsal.jail import Mount
+from kit.rehearsal.programs import guard
 from kit.rehearsal.sandbox import Interpreter, Job, Limits, Outcome, run_isolated
 
 
@@ -98,6 +99,30 @@ def test_a_python_in_the_temporary_folder_is_found(isolation: str) -> None:
         python = Interpreter(executable, (Path(scratch) / "venv", Path(sys.base_prefix)))
         found = run(Path(scratch), "import sys; print(sys.prefix)", python=python)
         assert (found.returncode, found.stdout.strip()) == (0, f"{scratch}/venv"), found.stderr
+
+
+def test_a_python_behind_links_is_started(isolation: str) -> None:
+    """As on clusters, whose home folders are links, and with pyenv or uv, whose Pythons are chains of links."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as scratch:
+        real, home = Path(scratch) / "disk" / "home", Path(scratch) / "home"
+        venv.create(real / "venv", symlinks=True)
+        home.symlink_to(real)
+        (real / "shims").mkdir()
+        link = real / "venv" / "bin" / "python"
+        target = link.resolve()
+        (real / "shims" / "python3").symlink_to(target)
+        link.unlink()
+        link.symlink_to(Path("..") / ".." / "shims" / "python3")
+        (real / "private").write_text("nobody's business")
+        (Path(scratch) / "alias").symlink_to(home / "venv")
+        for name in (home / "venv", Path(scratch) / "alias"):
+            python = Interpreter(name / "bin" / "python", (name, Path(sys.base_prefix)))
+            place = Path(scratch) / f"run {name.name}"
+            place.mkdir()
+            found = run(place, "import os, sys; print(sys.prefix, os.path.exists(sys.argv[0]))", python=python)
+            assert (found.returncode, found.stdout.split()) == (0, [str(name), "True"]), found.stderr
+        seen = [mount.target for mount in python.mounts()]
+        assert not any(guard.within(str(real / "private"), [target]) for target in seen)
 
 
 ORPHAN = """

@@ -28,6 +28,9 @@ from kit.rehearsal.programs import guard
 SUBMISSION = "/app/ingested_program"
 """Where a submission lies; the guard's notes name the lines of the code in it."""
 
+MOST_LINKS = 40
+"""Links in a row that are followed, as Linux does."""
+
 MAX_OUTPUT_BYTES = 64 << 20
 """A process that prints more is ended."""
 
@@ -49,6 +52,30 @@ class Interpreter:
     executable: Path
     folders: tuple[Path, ...]
     blocked: tuple[str, ...] = ()
+
+    def places(self) -> tuple[Path, ...]:
+        """Its folders as they are named, and where links lead to: home folders of clusters are often links."""
+        return tuple(dict.fromkeys(path for folder in self.folders for path in (folder.resolve(), folder)))
+
+    def mounts(self) -> list[Mount]:
+        """What a process must see to start it: its folders under every name, and every link on the way to it.
+
+        Pythons of pyenv, conda and uv are chains of links through folders that are nobody's business: of those
+        the executable alone is shown.
+        """
+        shown = [Mount(place.resolve(), str(place)) for place in self.places()]
+        known = [*SYSTEM, *(mount.target for mount in shown)]
+        real = self.executable.resolve()
+        steps = [step for step in _links(self.executable) if not guard.within(step, known)]
+        return [*shown, *(Mount(real, step) for step in steps)]
+
+
+def _links(path: Path) -> list[str]:
+    """The paths that a chain of links leads through, the last one included."""
+    steps = [os.path.abspath(path)]
+    while os.path.islink(steps[-1]) and len(steps) < MOST_LINKS:
+        steps.append(os.path.normpath(os.path.join(os.path.dirname(steps[-1]), os.readlink(steps[-1]))))
+    return steps
 
 
 @dataclass(frozen=True)
@@ -95,7 +122,7 @@ def run_isolated(job: Job, python: Interpreter, limits: Limits) -> Outcome:
         parts = ["/app/guard/guard.py", "/app/guard/policy.json", job.script, *job.arguments]
         command = [str(python.executable), "-B", *map(inside, parts)]
         if isolated:
-            seen = [*(Mount(folder, str(folder)) for folder in python.folders), *mounts]
+            seen = [*python.mounts(), *mounts]
             script = enter_script(place / "root", seen, limits.shm_mb, job.cwd, command)
             (place / "enter.sh").write_text(script)
             command = [*namespaces(), "sh", str(place / "enter.sh")]
@@ -119,7 +146,7 @@ def _write_policy(
         "blocked": list(python.blocked),
     }
     if not isolated:
-        libraries = [*SYSTEM, "/proc", "/sys", "/dev", *map(str, python.folders)]
+        libraries = [*SYSTEM, "/proc", "/sys", "/dev", *map(str, python.places()), *_links(python.executable)]
         policy["readable"] = [*libraries, *(str(mount.source) for mount in mounts)]
         policy["writable"] = ["/dev", *(str(mount.source) for mount in mounts if mount.writable)]
     path.write_text(json.dumps(policy))
