@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kit.data.sources.arrays import IMAGE_KEYS, LABEL_KEYS, MEDMNIST_SPLITS, TEST_KEYS
-from kit.data.sources.hdf5 import is_hdf5, read_hdf5
+from kit.data.sources.arrays import IMAGE_KEYS, LABEL_KEYS, MEDMNIST_SPLITS, TEST_KEYS, open_arrays
+from kit.data.sources.hdf5 import is_hdf5
 from kit.errors import DataError
 from kit.start.found import Found, names_of
 from kit.start.groups import group_key, looks_like_group
@@ -18,7 +18,7 @@ BY_NUMBER = "The classes are named by their numbers: put their real names into `
 
 def look_at_npz(path: Path) -> Found:
     """An npz with arrays of any name, or MedMNIST's with its splits."""
-    arrays = _open(path)
+    arrays = open_arrays(path)
     if {f"{split}_{what}" for split in MEDMNIST_SPLITS[:2] for what in ("images", "labels")} <= arrays.keys():
         return _medmnist(path, arrays)
     images_key = _choose(arrays, IMAGE_KEYS, TEST_KEYS, images=True, path=path)
@@ -36,7 +36,7 @@ def look_at_npz(path: Path) -> Found:
 
 def look_at_array(path: Path) -> Found:
     """`X.npy`, with its labels in the one other npy of the folder that has a label a row."""
-    images = _open(path)["array"]
+    images = open_arrays(path)["images"]
     fitting = [one for one in sorted(path.parent.glob("*.npy")) if one != path and _fits(one, len(images))]
     if images.ndim < 3 or len(fitting) != 1:
         listed = ", ".join(one.name for one in fitting) or "none"
@@ -44,7 +44,7 @@ def look_at_array(path: Path) -> Found:
             f"{path}: an npy of images needs the npy of its labels beside it, one value an image, but {listed} fits "
             f"{images.shape}. Put both into one npz with the keys images and labels"
         )
-    found = _labelled("npz", path, images, _open(fitting[0])["array"])
+    found = _labelled("npz", path, images, open_arrays(fitting[0])["images"])
     found.data["labels"] = fitting[0].name
     found.facts.append(f"The labels come from {fitting[0].name} beside the images.")
     return found
@@ -100,21 +100,6 @@ def _labelled(kind: str, path: Path, images: np.ndarray, raw: np.ndarray) -> Fou
     if all(name.isdigit() for name in classes):
         found.doubts.append(BY_NUMBER)
     return found
-
-
-def _open(path: Path) -> dict[str, np.ndarray]:
-    if is_hdf5(path):
-        return read_hdf5(path)
-    try:
-        with open(path, "rb") as file:
-            opened = np.load(file, allow_pickle=False)
-            if isinstance(opened, np.ndarray):
-                return {"array": opened}
-            return {name: opened[name] for name in opened.files}
-    except (ValueError, OSError, EOFError, KeyError) as error:
-        raise DataError(f"{path}: not an npz or npy of plain arrays ({error}). Save plain arrays") from error
-    except Exception as error:  # zip and zlib raise a dozen classes for a broken archive
-        raise DataError(f"{path}: not a readable npz ({type(error).__name__}: {error}). Download it again") from error
 
 
 def _fits(path: Path, rows: int) -> bool:

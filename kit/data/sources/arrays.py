@@ -29,7 +29,7 @@ MEDMNIST_SIZES = (28, 64, 128, 224)
 
 def read_npz(request: Request) -> ImageSet:
     """An npz with keys of any name, or `X.npy` with its labels in the file that [data] labels names."""
-    arrays = _open(request.path)
+    arrays = open_arrays(request.path)
     notes: list[str] = []
     config = request.config
     wanted = config.image_key if request.labelled else ""
@@ -54,7 +54,7 @@ def read_medmnist(request: Request) -> ImageSet:
     column.
     """
     path = request.path if request.path.is_file() else _package_file(request)
-    arrays = _open(path)
+    arrays = open_arrays(path)
     wanted = request.config.splits or MEDMNIST_SPLITS[:2]
     for split in wanted:
         for key in (f"{split}_images", f"{split}_labels"):
@@ -106,7 +106,7 @@ def _bounds(parts: Sequence[np.ndarray]) -> decode.Range | None:
     return seen.range()
 
 
-def _open(path: Path) -> dict[str, np.ndarray]:
+def open_arrays(path: Path) -> dict[str, np.ndarray]:
     """All arrays of an npz or HDF5 file, or the one of an npy as `images`; DataError for pickled objects and broken
     files.
     """
@@ -127,13 +127,15 @@ def _open(path: Path) -> dict[str, np.ndarray]:
                 f"Save plain arrays: numeric images, and labels of numbers or fixed-width strings."
             ) from error
         raise DataError(f"{path}: not a readable npz or npy ({error}). Copy or download it again.") from error
+    except Exception as error:  # zip and zlib raise a dozen classes for a broken archive
+        raise DataError(f"{path}: not a readable npz ({type(error).__name__}: {error}). Download it again") from error
 
 
 def _label_file(request: Request) -> dict[str, np.ndarray]:
     name = request.config.labels
     if not name:
         raise DataError(f'{request.path}: an .npy holds no labels. Set [data] labels = "y.npy", the file beside it.')
-    return {name: _open(request.path.parent / name)["images"]}
+    return {name: open_arrays(request.path.parent / name)["images"]}
 
 
 def _choose(
