@@ -26,7 +26,7 @@ def test_imports_nothing_of_the_kit_and_is_python_3_7() -> None:
     names = [n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
     names += [alias.name for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names]
     assert {name.split(".")[0] for name in names} <= {
-        "__future__", "ctypes", "functools", "importlib", "json", "numpy", "os", "sys", "time", "typing",
+        "__future__", "concurrent", "ctypes", "functools", "importlib", "json", "numpy", "os", "sys", "time", "typing",
         "tensorflow", "timm", "torch", "torchvision",
     }  # fmt: skip
 
@@ -132,6 +132,36 @@ def test_logits_equal_a_plain_timm_network_and_leave_the_random_state(tmp_path: 
         wanted = torch.stack([net(x), net(x.flip(3))], 1).numpy()
     np.testing.assert_allclose(found, wanted, atol=1e-5)
     assert model.net_logits(loaded, images[:0], spec).shape == (0, 2, 4)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_batches_side_by_side_give_the_logits_of_batches_in_a_row(threads: int) -> None:
+    net = timm.create_model("resnet10t", num_classes=4).eval()
+    spec = {"net": {"num_classes": 4}, "size": 32, "mean": [0.5] * 3, "std": [0.25] * 3, "views": ["identity", "hflip"]}
+    images = np.random.default_rng(0).integers(0, 256, (37, 32, 32, 3), dtype=np.uint8)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        in_a_row = model.net_logits(net, images, spec, batch_size=5)
+        torch.set_num_threads(threads)
+        assert model.at_once(len(images)) == threads
+        side_by_side = model.net_logits(net, images, spec, batch_size=5)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_allclose(side_by_side, in_a_row, rtol=1e-4, atol=1e-4)
+    assert (side_by_side.argmax(-1) == in_a_row.argmax(-1)).all()
+
+
+def test_a_fault_in_one_of_the_threads_is_raised_and_the_threads_are_given_back() -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        with pytest.raises(ZeroDivisionError):
+            model.side_by_side(lambda item: 1 // item, [1, 0, 1], 2)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_blends_of_every_kind_agree_with_their_definition() -> None:

@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence
 
 import numpy as np
@@ -46,10 +47,13 @@ TINTS = {"darker": (1.0, -0.2), "lighter": (1.0, 0.2), "flatter": (0.85, 0.0), "
 PIXELS_A_BATCH = 16 * 96 * 96
 """Most input pixels a network sees at once on a CPU: more of them leave its caches, and take up to twice as long."""
 
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -4, -8
 """Parameters of glibc's mallopt(3)."""
 
 PIXELS_A_GPU_BATCH = 256 * 96 * 96
+
+MOST_AT_ONCE = 16
+"""Most batches side by side: each needs memory for its activations."""
 
 DOUBT = 0.1
 """Images whose two likeliest classes are nearer than this in bfloat16 are re-evaluated in float32."""
@@ -293,7 +297,7 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return False
-    settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 256 << 20))
+    settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 256 << 20), (M_ARENA_MAX, 1))
     taken = [mallopt(name, value) == 1 for name, value in settings]
     return all(taken)
 
@@ -317,16 +321,45 @@ def net_logits(
     device = next(net.parameters()).device
     pixels = PIXELS_A_BATCH if device.type == "cpu" else PIXELS_A_GPU_BATCH
     batch_size = batch_size or rows_a_batch(spec["size"], 2 * pixels if half else pixels)
-    parts: List[np.ndarray] = []
-    with torch.inference_mode():
-        for start in range(0, len(X), batch_size):
+    workers = at_once(len(X)) if device.type == "cpu" else 1
+    batch_size = min(batch_size, -(-len(X) // workers) or 1)
+
+    def logits(start: int) -> np.ndarray:
+        with torch.inference_mode():
             batch = torch.from_numpy(as_batch(X[start : start + batch_size])).to(device)
             x = preprocess(batch, spec["size"], spec["mean"], spec["std"])
             views = [answer(net, apply_view(x, view), half) for view in spec["views"]]
-            parts.append(torch.stack(views, 1).cpu().numpy())
+            return torch.stack(views, 1).cpu().numpy()
+
+    parts = side_by_side(logits, range(0, len(X), batch_size), workers)
     if not parts:
         return np.zeros((0, len(spec["views"]), spec["net"]["num_classes"]), dtype=np.float32)
     return np.concatenate(parts)
+
+
+def at_once(images: int) -> int:
+    """How many batches of so many images a CPU sees side by side, each in a thread of its own."""
+    import torch
+
+    return max(1, min(torch.get_num_threads(), images, MOST_AT_ONCE))
+
+
+def side_by_side(make: Any, items: Any, workers: int) -> List[Any]:
+    """[make(item) for item in items], by as many Python threads, which share torch's threads among them.
+
+    The threads of one layer wait for each other at its end, a thousand times a second; those of two batches never do.
+    """
+    import torch
+
+    threads, workers = torch.get_num_threads(), min(workers, len(items))
+    if workers < 2:
+        return [make(item) for item in items]
+    share = max(1, threads // workers)
+    try:
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(share,)) as pool:
+            return list(pool.map(make, items))
+    finally:
+        torch.set_num_threads(threads)  # the number is the whole process's for threads that begin later
 
 
 def answer(net: torch.nn.Module, x: torch.Tensor, half: bool) -> torch.Tensor:
@@ -609,6 +642,8 @@ class Model:
         rows = rows_a_batch(spec["size"])
         if half and self.halved(number, run, X):
             run, rows = functools.partial(run, half=True), rows_a_batch(spec["size"], 2 * PIXELS_A_BATCH)
+        if self.manifest["runtime"] in ("timm", "torch"):
+            rows *= 2 * at_once(len(X))
         parts = []  # type: List[np.ndarray]
         start = time.time()
         for first in range(0, len(X), rows):
