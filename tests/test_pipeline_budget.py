@@ -13,6 +13,7 @@ from kit.pipeline.budget import Budget, find_recipe, with_epochs
 from kit.pipeline.clock import IMPORTS, RESERVE, SLOWEST, Clock
 from kit.pipeline.plan import with_splits
 from kit.pipeline.race import Heat
+from kit.pipeline.value import LEAST_EPOCHS
 
 
 class FakeTime:
@@ -109,12 +110,22 @@ def test_a_hopeless_recipe_is_not_trained_and_the_reason_is_said(toy: Toy, fake_
     assert line.startswith("r1 is not trained: with it the blend is expected ")
 
 
-def test_no_time_at_all_is_a_clear_error(toy: Toy, fake_time: FakeTime) -> None:
-    budget = make(toy, 0.1, heat())
-    assert budget.choose(recipes(toy, 1), budget.room_beside([], [])) is None
-    error = budget.too_short(recipes(toy, 1)[0])
-    assert isinstance(error, ConfigError)
-    assert "--budget 0.1: training, scoring and rehearsing r0 alone takes longer. Give more minutes" in str(error)
+def test_where_the_race_took_all_the_time_the_best_recipe_is_trained_as_short_as_it_can_be(
+    toy: Toy, fake_time: FakeTime
+) -> None:
+    budget, wanted = make(toy, 0.1, heat(0.4), heat(0.8)), recipes(toy, 2)
+    room = budget.room_beside([], [])
+    assert budget.choose(wanted, room) is None
+    made = budget.least(wanted, room)
+    assert dict(made.epochs) == {"r1": LEAST_EPOCHS}
+    assert made.seconds > 0
+
+
+def test_minutes_that_hold_no_training_at_all_are_a_clear_error_before_it(fake_time: FakeTime) -> None:
+    Clock(1).check(practice=True)
+    Clock().check(practice=True)
+    with pytest.raises(ConfigError, match=r"--budget 0.1: starting, packaging .* take 0.2 minutes here. Give more"):
+        Clock(0.1).check(practice=False)
 
 
 def test_slower_fits_than_foreseen_make_the_rest_dearer_within_bounds(toy: Toy) -> None:

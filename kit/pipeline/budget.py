@@ -13,15 +13,25 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from kit.config import ContestConfig, RecipeConfig, list_names, load_recipe
 from kit.data.prepared import Prepared
 from kit.echo import Echo
-from kit.errors import ConfigError
 from kit.pipeline.clock import Clock
 from kit.pipeline.curves import Curve, Point, joined, kind_of
 from kit.pipeline.race import Heat
 from kit.pipeline.rehearsed import LEAST_ROWS, least_images
-from kit.pipeline.value import Allocation, Candidate, Room, best, shared
+from kit.pipeline.value import (
+    LEAST_EPOCHS,
+    Allocation,
+    Candidate,
+    Room,
+    best,
+    expected,
+    shared,
+    training_seconds,
+)
 from kit.shifts.battery import Battery
 from kit.train.run import scored_folds
 
@@ -179,12 +189,17 @@ class Budget:
                 lines.append(f"{one.name} is not trained: with it the blend is expected {change:+.4f}")
         return lines
 
-    def too_short(self, recipe: RecipeConfig) -> ConfigError:
-        """What is said where there is no time even for one recipe."""
-        return ConfigError(
-            f"--budget {self.clock.minutes:g}: training, scoring and rehearsing {recipe.name} alone takes longer. "
-            f"Give more minutes"
-        )
+    def least(self, waiting: Sequence[RecipeConfig], room: Room) -> Allocation:
+        """Of `waiting` the recipe that makes most of LEAST_EPOCHS: what is trained where there is no time for any.
+
+        A race on a busy machine may take what was meant for the fits. A late submission is better than none.
+        """
+        made = []
+        for one in waiting:
+            candidate, epochs = self.candidate(one), np.array([min(LEAST_EPOCHS, one.train.epochs)])
+            seconds, score = training_seconds([candidate], epochs, room), expected([candidate], epochs, room)
+            made.append(Allocation(room.folds, {one.name: float(epochs[0])}, score, seconds))
+        return max(made, key=lambda allocation: allocation.score)
 
 
 def with_epochs(recipe: RecipeConfig, epochs: float) -> RecipeConfig:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from kit.errors import ConfigError
+
 RESERVE = 0.05
 """Share of the budget kept back for what no measurement foresees."""
 SLOWEST = 4.0
@@ -42,6 +44,15 @@ class Clock:
     def starting(self, practice: bool) -> float:
         """Seconds in which a rehearsal's processes import what they need: one, or the practice contest's three."""
         return (3 if practice else 1) * IMPORTS * self.slower
+
+    def check(self, practice: bool) -> None:
+        """ConfigError where the budget is over before anything is trained, whatever the recipes cost."""
+        if self.minutes is not None and self.remaining() < self.ending(0, practice):
+            least = (self.minutes * 60 * RESERVE + self.ending(0, practice) + time.monotonic() - self.started) / 60
+            raise ConfigError(
+                f"--budget {self.minutes:g}: starting, packaging and rehearsing alone take {least:.1f} minutes here. "
+                f"Give more minutes"
+            )
 
     @property
     def slower(self) -> float:

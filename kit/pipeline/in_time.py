@@ -103,9 +103,11 @@ class InTime:
             return False
         room = self._room()
         made = self.budget.choose(self.waiting, room)
+        if (made is None or not made.epochs) and not self.begun:
+            made = self.budget.least(self.waiting, room)
+            self._say([f"there is no time left for any recipe; {next(iter(made.epochs))} is trained as short as it can "
+                       f"be, and the run ends late"])  # fmt: skip
         if made is None or not made.epochs:
-            if not self.begun:
-                raise self.budget.too_short(self.waiting[0])
             self._say(self.budget.why_not(self.waiting, made, room) if made else
                       [f"{one.name} is not trained: there is no time for it" for one in self.waiting])  # fmt: skip
             self.left_out, self.waiting = self.waiting, []

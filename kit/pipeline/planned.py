@@ -31,6 +31,7 @@ def settle(
 ) -> Plan:
     """The race, and what it says of folds and shifts; written as the contest's plan."""
     assert clock.minutes is not None
+    clock.check(contest.data.kind == "practice")
     recipes = [resolve(recipe, contest, prepared, workspace) for recipe in recipes]
     backend = crew.backend(contest, prepared, recipes, workspace)
     heats = run_race(contest, prepared, recipes, workspace, clock, backend, echo)
