@@ -24,7 +24,7 @@ from kit.ensemble.view_choice import choose_views
 from kit.oof_store import OofRun, load_runs
 from kit.workspace import Workspace
 
-MORE = ("best1", "boosting", "best5+bias")
+MORE = ("best1", "best5+bias")
 """Kinds that `auto` does not offer by itself."""
 
 

@@ -56,8 +56,6 @@ STAGES = {
     "Ensembles": {
         "blend": Entry("ensembles", "Combine runs into an ensemble with a nested score.",
                        "kit blend auto --contest mine --compare"),
-        "soup": Entry("ensembles", "Average the weights of runs of one network; kept where that helps.",
-                      "kit soup one two --contest mine"),
         "distill": Entry("ensembles", "Train one recipe on what a blend predicts.",
                          "kit distill best5 residual_64 --contest mine"),
     },
@@ -85,6 +83,8 @@ STAGES = {
     },
 }  # fmt: skip
 """Stage -> command -> what `kit --help` shows of it."""
+GONE = {"soup": "runs trained apart averaged to something worse than the best of them. Blend them: kit blend"}
+"""Commands of earlier versions, why they went and what to use."""
 COMMANDS = {name: entry for commands in STAGES.values() for name, entry in commands.items()}
 
 
@@ -105,6 +105,8 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] in GONE:
+            raise click.UsageError(f"kit {args[0]} is no longer there: {GONE[args[0]]}")
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise click.UsageError(f"no command {args[0]!r}.{did_you_mean(args[0], COMMANDS)} See kit --help.")
         return super().resolve_command(ctx, args)

@@ -1,6 +1,7 @@
-"""`kit blend` and `kit soup` as a contestant types them."""
+"""`kit blend` as a contestant types it."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -104,6 +105,23 @@ def test_three_remote_scores_move_the_expected_one(trained):
     assert "3 remote scores, rank correlation of local and remote 1.00" in moved["note"]
 
 
-def test_a_soup_of_different_networks_is_refused(trained):
-    with pytest.raises(EnsembleError, match="networks of one kind"):
-        run("soup", "tiny", "mini", "--data", str(trained.data))
+@pytest.mark.parametrize(
+    ("name", "instead"), [("rank5", "geometric5"), ("majority", "best5"), ("boosting+bias", "stack")]
+)
+def test_a_kind_that_never_won_names_what_did(trained, name, instead):
+    with pytest.raises(EnsembleError, match=f"'{re.escape(name)}' is no longer there.*kit blend {instead}"):
+        run("blend", name)
+
+
+def test_a_blend_of_such_a_kind_is_not_packed(trained):
+    run("blend", "all")
+    path = trained.workspace.oof("toy") / "blends" / "all.json"
+    path.write_text(path.read_text().replace('"kind": "all"', '"kind": "majority5"'))
+    with pytest.raises(EnsembleError, match="kit blend best5"):
+        run("package", "all", "--out", "all.zip")
+
+
+def test_the_command_that_went_names_what_to_use():
+    found = CliRunner().invoke(group, ["soup", "one", "two"])
+    assert found.exit_code == 2
+    assert "Blend them: kit blend" in found.output

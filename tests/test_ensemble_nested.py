@@ -11,7 +11,7 @@ from kit.ensemble.pool import Pool, make_pool
 from kit.ensemble.scoring.nested import difference, evaluate, nested_proba
 from kit.errors import EnsembleError
 
-NAMES = ["best3", "all", "geometric4", "rank", "majority3", *FITTED]
+NAMES = ["best3", "all", "geometric4", *FITTED]
 
 
 class Spy:
@@ -99,7 +99,7 @@ def test_a_paired_difference_is_sharper_than_two_standard_errors():
 
 
 @pytest.mark.parametrize("rows", [40, 600])
-@pytest.mark.parametrize("name", ["greedy", "weights", "stack", "boosting", "best2+bias", "auto"])
+@pytest.mark.parametrize("name", ["greedy", "weights", "stack", "best2+bias", "auto"])
 def test_two_folds_are_enough(name, rows):
     """Without one of them, the rows of the other are all of one fold, and choosing inside it needs parts."""
     runs = [replace(run, folds=run.folds % 2) for run in make_runs(3, rows=rows)]

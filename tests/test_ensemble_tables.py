@@ -19,7 +19,7 @@ COSTS = {run.recipe: Cost(2.0 + number, 5.0) for number, run in enumerate(RUNS)}
 
 
 def every_table():
-    compared = compare(POOL, [kind(name) for name in ("best5", "geometric5", "rank5")])
+    compared = compare(POOL, [kind(name) for name in ("best5", "geometric5", "best3")])
     points, made = front(POOL, COSTS), blend_point(blend(RUNS, "best3"), COSTS)
     return {
         "members": tables.member_rows(blend(RUNS, "best3")),

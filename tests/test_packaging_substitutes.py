@@ -1,4 +1,4 @@
-"""Soups and students on the size ladder: when they take their turn, and that a zip says what is really in it."""
+"""Students on the size ladder: when they take their turn, and that a zip names what is really in it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ from conftest import Toy
 from rich.console import Console
 from submit_toy import toy_contest, toy_platform, toy_prepared
 from substitute_toy import add, alone, pack, room, steps, teacher
-from test_ensemble_soup import copy_run
 from test_make_submission import run_it
 
 from kit.cli import group
 from kit.config import load_platform
-from kit.ensemble.blend import Blend, blend
-from kit.ensemble.compress.soup import cook
+from kit.ensemble.blend import Blend
 from kit.errors import PackagingError
-from kit.oof_store import load_runs
 from kit.packaging.pack import PackedZip, package
 from kit.pipeline import stages
 from kit.platforms import ledger
@@ -57,18 +54,14 @@ def packed_alone(packed: PackedZip, store: Workspace, name: str) -> None:
     assert packed.blend.nested == own.nested
 
 
-@pytest.mark.parametrize(
-    ("what", "info"),
-    [("soup", lambda made: {"soup": ["one", "two"]}), ("student", lambda made: {"teacher": teacher(made)})],
-)
-def test_what_loses_nothing_stands_for_the_blend_before_folds_give_way(
-    store: Workspace, both: Blend, what: str, info: Any
+def test_a_student_that_loses_nothing_stands_for_the_blend_before_folds_are_left_out(
+    store: Workspace, both: Blend
 ) -> None:
-    add(store, "stands", **info(both))
+    add(store, "stands", teacher=teacher(both))
     said: list[str] = []
     limit = room(store, alone(store, "stands"), -0.5)
     packed = pack(store, both, limit, said)
-    assert steps(said) == ["fp16", f"{what}, fp16"]
+    assert steps(said) == ["fp16", "student, fp16"]
     assert f"(best2: {both.nested.clean:.4f})" in said[1]
     assert f"shifted {packed.blend.nested.shifted:.4f}" in said[1]
     packed_alone(packed, store, "stands")
@@ -197,25 +190,6 @@ def test_scores_of_the_platform_move_what_is_expected_of_it_too(store: Workspace
     after = after.manifest["expected"]
     assert after["note"].startswith("recalibrated on 3 remote scores")
     assert after["point"] < before["point"]
-
-
-def test_a_soup_really_cooked_is_found_and_packed(trained: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kit.ensemble.compress.soup._judge", lambda *_: None)  # keep it, however it scores
-    monkeypatch.setattr("kit.packaging.ladder.MAY_LOSE", 1.0)
-    copy_run(trained, "tiny", "near", noise=0.05)
-    contest, store, said = trained.contest(), trained.workspace, list[str]()
-    cook(contest, trained.prepared(), store, ["tiny", "near"], "broth", said.append)
-    made, smaller = (
-        blend(load_runs(store, "toy", names), "all") for names in (["tiny", "near", "mini"], ["broth", "mini"])
-    )
-    platform = load_platform(trained.file("platforms", "toy"))
-    size = package(smaller, contest, store, platform, trained.root / "smaller.zip").size_mb
-    bound = platform.model_copy(update={"max_mb": size})
-    packed = package(made, contest, store, bound, trained.root / "broth.zip", echo=said.append)
-    assert set(packed.manifest["recipes"]) == {"broth", "mini"}
-    assert packed.blend.name == "all-with-broth"
-    assert packed.manifest["nested"] == asdict(smaller.nested)
-    assert "soup, fp16" in said[-1]
 
 
 def test_the_whole_pipeline_ends_with_what_was_packed(

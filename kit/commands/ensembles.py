@@ -1,4 +1,4 @@
-"""kit blend, kit soup, kit distill."""
+"""kit blend, kit distill."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from kit.data.prepared import prepare
 from kit.ensemble.blend import Blend, BlendRequest, requested_pool
 from kit.ensemble.budget import Budget, Cost
 from kit.ensemble.compress.distill import distill as teach
-from kit.ensemble.compress.soup import cook
 from kit.ensemble.costs import measure_costs
 from kit.ensemble.external import with_external
 from kit.ensemble.front import blend_point, draw, front, pick
@@ -62,8 +61,8 @@ def blend(
 ) -> None:  # fmt: skip
     """Combine runs into the ensemble NAME and write blend.json.
 
-    NAME: best5 (equal weights; any number), all, geometric5, rank5, majority5, greedy, greedy-metric, weights,
-    stack, boosting, auto; "+bias" behind it adds a bias a class.
+    NAME: best5 (equal weights; any number), all, geometric5, greedy, greedy-metric, weights, stack, auto; "+bias"
+    behind it adds a bias a class.
     """
     workspace, console = Workspace(root.resolve()), make_console(as_json)
     config = settled(load_contest(contest), workspace)
@@ -126,19 +125,6 @@ def _show_front(
     if figure:
         draw(points, pool.expects, figure)
         make_echo(console)(f"  drawn in {figure}")
-
-
-@click.command()
-@click.argument("recipes", nargs=-1, required=True)
-@contest_options
-@click.option("--name", default="", help="Name of the new run; made of the others' by default.")
-def soup(recipes: tuple[str, ...], contest: str, data: Path | None, root: Path, name: str) -> None:
-    """Average the weights of RECIPES, which must be one network, into a run; kept where it does not lose."""
-    workspace, console = Workspace(root.resolve()), make_console()
-    config, echo = planned(load_contest(contest), workspace), make_echo(console)
-    found = cook(config, prepare(config, data, workspace, echo), workspace, recipes, name, echo)
-    verdict = "kept as a run" if found.kept else "not kept"
-    echo(f"{found.name}: {found.gap:+.4f} ± {found.gap_se:.4f} against {found.best}; {verdict}")
 
 
 @click.command()

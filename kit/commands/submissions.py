@@ -30,8 +30,8 @@ from kit.workspace import Workspace
 @click.option(
     "--max-mb",
     type=click.FloatRange(min=0, min_open=True),
-    help="Go down the size ladder until it fits: int8 where held-out rows bear it, a soup or student that loses "
-    "nothing, fewer folds, any soup or student. The platform's limit by default.",
+    help="Go down the size ladder until it fits: int8 where held-out rows bear it, a student that loses "
+    "nothing, fewer folds, any student. The platform's limit by default.",
 )
 @click.option(
     "--max-seconds",

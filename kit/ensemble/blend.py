@@ -15,7 +15,7 @@ from kit.ensemble.budget import Budget, Cost, Thrifty, check_costs
 from kit.ensemble.kinds.auto import Compared, auto, candidates, compare
 from kit.ensemble.kinds.bias import corrected, row_weights, with_prior
 from kit.ensemble.kinds.combine import Combiner
-from kit.ensemble.kinds.registry import kind
+from kit.ensemble.kinds.registry import kind, refuse_gone
 from kit.ensemble.pool import Pool, make_pool
 from kit.ensemble.post import with_post
 from kit.ensemble.scoring.belief import Belief
@@ -102,9 +102,10 @@ class Blend:
 
     @classmethod
     def from_json(cls, path: Path) -> Blend:
-        """Read blend.json; ArtefactError when it is broken."""
+        """Read blend.json; ArtefactError when it is broken, EnsembleError where its kind is no longer there."""
         again = "kit blend NAME"
         data = read_json(path, rerun=again)
+        refuse_gone(str(data.get("kind")))
         try:
             members = tuple(_member_from(member) for member in data.pop("members"))
             scores = {key: Score(**data.pop(key)) for key in ("nested", "resubstitution", "equal")}

@@ -465,28 +465,15 @@ FLOOR = 1e-6
 def contribution(combiner: Dict[str, Any], place: int, proba: np.ndarray) -> np.ndarray:
     """What the recipe at `place` adds to the blend, (..., C), for its probabilities (..., C).
 
-    combiner: {"kind": "mean", "geometric", "rank", "majority", "stack" or "trees", "weights", "coef",
-    "intercept", "trees", "bias", "post"}. Ranks are taken within a row, so that an image's answer does not depend
-    on its company.
+    combiner: {"kind": "mean", "geometric" or "stack", "weights", "coef", "intercept", "bias", "post"}.
     """
-    weight, classes = combiner["weights"][place], proba.shape[-1]
+    weight = combiner["weights"][place]
     if combiner["kind"] == "mean":
         return weight * proba
     if combiner["kind"] == "geometric":
         return weight * np.log(np.maximum(proba, FLOOR))
-    if combiner["kind"] == "rank":
-        order = proba.argsort(axis=-1, kind="stable").argsort(axis=-1, kind="stable")
-        return weight * order / max(classes - 1, 1)
-    if combiner["kind"] == "majority":
-        # A thousandth of the probabilities decides between equal votes.
-        return weight * (0.999 * np.eye(classes)[proba.argmax(axis=-1)] + 0.001 * proba)
     logs = np.log(np.maximum(proba, FLOOR))
     logs = logs - logs.mean(axis=-1, keepdims=True)
-    if combiner["kind"] == "trees":
-        # Trees need all recipes at once: each fills its own columns, and the sum holds them side by side.
-        side_by_side = np.zeros((*proba.shape[:-1], len(combiner["weights"]) * classes))
-        side_by_side[..., place * classes : (place + 1) * classes] = logs
-        return side_by_side
     assert combiner["kind"] == "stack", combiner["kind"]
     return logs @ np.asarray(combiner["coef"][place])
 
@@ -497,8 +484,6 @@ def finish(combiner: Dict[str, Any], total: np.ndarray) -> np.ndarray:
         total = softmax(total)
     elif combiner["kind"] == "stack":
         total = softmax(total + np.asarray(combiner["intercept"]))
-    elif combiner["kind"] == "trees":
-        total = softmax(boosted(combiner["trees"], total))
     if combiner.get("bias"):
         total = softmax(np.log(np.maximum(total, FLOOR)) + np.asarray(combiner["bias"]))
     total = total / total.sum(axis=-1, keepdims=True)
@@ -528,26 +513,6 @@ def post_processed(post: Dict[str, Any], proba: np.ndarray) -> np.ndarray:
     grade = (expected > np.asarray(post["cuts"])).sum(axis=-1, keepdims=True)
     proba = np.where(np.arange(proba.shape[-1]) == grade, RAISED * proba.max(axis=-1, keepdims=True), proba)
     return proba / proba.sum(axis=-1, keepdims=True)
-
-
-def boosted(trees: Dict[str, Any], x: np.ndarray) -> np.ndarray:
-    """Log-odds (..., C) of boosted trees for features x (..., F).
-
-    trees: "baseline" (C,) and "nodes": a list of {"class", "feature", "threshold", "left", "right",
-    "value"}, arrays with an entry a node; a row goes left where its feature is at most the threshold, a
-    leaf's left is 0.
-    """
-    flat = x.reshape(-1, x.shape[-1])
-    odds = np.tile(np.asarray(trees["baseline"], dtype=np.float64), (len(flat), 1))
-    rows = np.arange(len(flat))
-    for tree in trees["nodes"]:
-        feature, left, right = (np.asarray(tree[key]) for key in ("feature", "left", "right"))
-        threshold, node = np.asarray(tree["threshold"]), np.zeros(len(flat), dtype=np.int64)
-        while left[node].any():
-            down = np.where(flat[rows, feature[node]] <= threshold[node], left[node], right[node])
-            node = np.where(left[node] > 0, down, node)
-        odds[:, tree["class"]] += np.asarray(tree["value"])[node]
-    return odds.reshape((*x.shape[:-1], odds.shape[-1]))
 
 
 # ---------------------------------------------------------------------------------------------- submission
@@ -594,7 +559,7 @@ class Model:
         end = None if limit is None else start + 0.9 * limit
         X = self.as_trained(as_array(X))
         combiner = self.manifest["combiner"]
-        half = len(X) >= ENOUGH_FOR_HALF and combiner["kind"] in ("mean", "geometric", "stack")
+        half = len(X) >= ENOUGH_FOR_HALF
         # Only a label can be told to be the same: probabilities that are submitted, and cuts, are float32's.
         half = half and not self.manifest.get("exact")
         half = half and combiner.get("post", {}).get("kind") != "grades"

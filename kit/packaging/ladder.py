@@ -1,10 +1,10 @@
-"""The size ladder: what gives way, rung by rung, where a zip would be too big, and what each rung costs.
+"""The size ladder: what is left out, rung by rung, where a zip would be too big, and what each rung costs.
 
-First what is measured to cost next to nothing: eight bits, then a soup or a student that scores as the blend does, with
-all its folds. Then fewer folds: every out-of-fold row is answered by one network a recipe, so the blend's nested scores
-are those of one fold, and all that is lost is what averaging more of them adds, which the vault tells, where there is
-one. A soup or student that scores lower is measured to be worse than one fold of the blend, so it comes after that.
-Fewer folds of a soup or student are last.
+First what is measured to cost next to nothing: eight bits, then a student that scores as the blend does, with all its
+folds. Then fewer folds: every out-of-fold row is predicted by one network a recipe, so the blend's nested scores are
+those of one fold, and all that is lost is what averaging more of them adds, which the vault tells, where there is one.
+A student that scores lower is measured to be worse than one fold of the blend, so it comes after that. Fewer folds of a
+student are last.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from kit.data.prepared import Prepared
 from kit.echo import Echo
 from kit.ensemble.blend import Blend
-from kit.ensemble.compress.substitute import soups, students
+from kit.ensemble.compress.substitute import students
 from kit.ensemble.scoring.averaging import fewer_folds
 from kit.ensemble.scoring.expected import with_folds
 from kit.ensemble.scoring.recalibrate import recalibrated
@@ -33,8 +33,8 @@ HALF, EIGHT = "fp16", "int8"
 class Rung:
     """Members as a zip could hold them, and the blend that they are of.
 
-    what: "soup" or "student", "" for the blend that was to be packed. way: how its networks were made smaller. scores:
-    those of a soup or student beside the blend's.
+    what: "student", or "" for the blend that was to be packed. way: how its networks were made smaller. scores: those
+    of a student beside the blend's.
     """
 
     what: str
@@ -118,15 +118,14 @@ class Ladder:
         return chosen, [f"{recipe}: {self.losses[recipe]}" for recipe in recipes]
 
     def _substitutes(self, blend: Blend) -> Iterator[Rung]:
-        """What may stand for the blend or for members of it, in half precision: soups, then students."""
-        for what, find in (("soup", soups), ("student", students)):
-            try:
-                for found in find(blend, self.contest, self.workspace, self.echo):
-                    yield from self._rung(what, found, blend)
-            except KitError as error:
-                self.echo(f"  {what}: left out. {error}")
+        """The students that may stand for the blend, in half precision."""
+        try:
+            for found in students(blend, self.contest, self.workspace, self.echo):
+                yield from self._rung(found, blend)
+        except KitError as error:
+            self.echo(f"  student: left out. {error}")
 
-    def _rung(self, what: str, found: Blend, blend: Blend) -> Iterator[Rung]:
+    def _rung(self, found: Blend, blend: Blend) -> Iterator[Rung]:
         """`found` in half precision, if its networks are there; `echo` is told where not."""
         try:
             members = self.read(found)
@@ -134,7 +133,7 @@ class Ladder:
             self.echo(f"  {found.name}: left out. {error}")
             return
         made = replace(found, expected=recalibrated(found.expected, *self.remote, found.metric))
-        yield Rung(what, HALF, made, members, f"{len(members)} networks", _beside(made, blend))
+        yield Rung("student", HALF, made, members, f"{len(members)} networks", _beside(made, blend))
 
 
 def _beside(made: Blend, blend: Blend) -> str:

@@ -66,7 +66,7 @@ class Teacher:
 def is_student(info: Mapping[str, Any], blend: Blend) -> bool:
     """Whether run.json's `info` is that of a student of `blend`, whatever share of its targets was the blend's.
 
-    A soup of students is none: it says of its first part alone who taught it.
+    An average of students' weights, which earlier versions stored, is none: it names the teacher of its first alone.
     """
     views = {member.recipe: list(member.views) for member in blend.members}
     merges = {member.recipe: member.merge for member in blend.members}

@@ -11,12 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kit.ensemble.kinds.registry import kind
+from kit.ensemble.kinds.registry import FITTED, kind
 from kit.ensemble.pool import Pool
 from kit.ensemble.scoring.nested import Kind, Nested, difference, evaluate
-
-QUICK = ("greedy", "greedy-metric", "weights", "stack")
-"""Fitted kinds that `auto` tries by itself; boosting takes minutes, and has to be asked for."""
 
 BAR = "best5"
 """What every other kind is measured against."""
@@ -41,9 +38,9 @@ class Compared:
 def candidates(pool: Pool) -> list[Kind]:
     """The bar, and every other kind that makes a different ensemble of this pool."""
     size = len(pool.names)
-    names = [BAR, *(f"best{k}" for k in (3, 8) if k < size), "all" if size > 5 else "", "geometric5", "rank5"]
-    quick = [name for name in QUICK if name != "greedy-metric" or pool.metric != "log_loss"]  # greedy is that already
-    return [kind(name) for name in [*filter(None, names), "majority5", *quick]]
+    names = [BAR, *(f"best{k}" for k in (3, 8) if k < size), "all" if size > 5 else "", "geometric5"]
+    fitted = [name for name in FITTED if name != "greedy-metric" or pool.metric != "log_loss"]  # greedy is that already
+    return [kind(name) for name in [*filter(None, names), *fitted]]
 
 
 def compare(pool: Pool, kinds: Sequence[Kind] | None = None) -> list[Compared]:

@@ -14,11 +14,10 @@ from kit.inference.model import FLOOR, contribution, finish
 class Combiner:
     """A fitted blend of some of a pool's members.
 
-    kind: "mean", "geometric", "rank", "majority", "stack" or "trees". members: places in the pool. weights:
-    (M,), sum 1; a stack's are the shares of its coefficients, for reading only. coef: (M, C, C): member,
-    class of the member's centred log-probability, class voted for; intercept: (C,). trees: as `boosted` of
-    the shipped file reads them. bias: (C,), added to the blend's log-probabilities, or empty. post: what
-    `post_processed` of the shipped file takes, None for nothing.
+    kind: "mean", "geometric" or "stack". members: places in the pool. weights: (M,), sum 1; a stack's are the
+    shares of its coefficients, for reading only. coef: (M, C, C): member, class of the member's centred
+    log-probability, class voted for; intercept: (C,). bias: (C,), added to the blend's log-probabilities, or
+    empty. post: what `post_processed` of the shipped file takes, None for nothing.
     """
 
     kind: str
@@ -26,7 +25,6 @@ class Combiner:
     weights: tuple[float, ...]
     coef: np.ndarray | None = None
     intercept: np.ndarray | None = None
-    trees: dict[str, Any] | None = None
     bias: tuple[float, ...] = ()
     post: dict[str, Any] | None = None
 
@@ -47,8 +45,6 @@ class Combiner:
         data: dict[str, Any] = {"kind": self.kind, "weights": list(self.weights)}
         if self.coef is not None and self.intercept is not None:
             data |= {"coef": self.coef.tolist(), "intercept": self.intercept.tolist()}
-        if self.trees is not None:
-            data["trees"] = self.trees
         data |= {"bias": list(self.bias)} if self.bias else {}
         return data | ({"post": self.post} if self.post else {})
 
@@ -59,7 +55,7 @@ class Combiner:
         weights = tuple(data["weights"])
         places = tuple(range(len(weights)))
         bias = tuple(data.get("bias", ()))
-        return cls(data["kind"], places, weights, trees=data.get("trees"), bias=bias, post=data.get("post"), **stack)
+        return cls(data["kind"], places, weights, bias=bias, post=data.get("post"), **stack)
 
 
 def centred_log(proba: np.ndarray) -> np.ndarray:

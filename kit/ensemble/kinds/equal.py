@@ -11,7 +11,7 @@ from kit.ensemble.scoring.ranking import ranked
 
 @dataclass(frozen=True)
 class Equal:
-    """The `count` best (None: all), equally weighted: "mean", "geometric", "rank" or "majority"."""
+    """The `count` best (None: all), equally weighted: "mean" or "geometric"."""
 
     name: str
     merge: str = "mean"
