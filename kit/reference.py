@@ -26,7 +26,7 @@ FILES: dict[str, type[BaseModel]] = {
 """Folder under configs/ -> the model of its files."""
 HEAD = """# Reference: every key of every config file
 
-Made by `kit reference > docs/reference.md` from the models in `kit/config.py` and `kit/sweep/config.py`; a test
+Made by `kit reference > docs/reference.md` from the models in `kit/config/` and `kit/sweep/config.py`; a test
 holds it to them. Files are TOML; an unknown key is refused, and the near
 one named. A key without a default is required.
 """
