@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kit.config import PlatformConfig
-from kit.start.found import Found
+from kit.data.forms.form import Form
 from kit.start.survey import Survey
 
 WIDTH = 110
@@ -16,7 +16,7 @@ WIDTH = 110
 
 def contest_text(
     name: str,
-    found: Found,
+    found: Form,
     looks: Survey,
     platform: str,
     recipes: Mapping[str, Sequence[str]],

@@ -10,7 +10,7 @@ from kit.artefact import write_bytes
 from kit.config import ContestConfig, parse
 from kit.errors import ConfigError, DataError
 from kit.start.file import contest_text, platform_text
-from kit.start.form import look
+from kit.data.forms.recognise import recognise
 from kit.start.recipes import machine_line, starting_recipes
 from kit.start.sample import BASE, read_sample
 from kit.start.survey import survey

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from kit.errors import DataError
-from kit.start.found import Found
+from kit.data.forms.form import Form
 
 SAMPLE = 400
 """Images that are opened."""
@@ -35,7 +35,7 @@ class Survey:
     doubts: tuple[str, ...]
 
 
-def survey(found: Found, seed: int = 0) -> Survey:
+def survey(found: Form, seed: int = 0) -> Survey:
     """Opens up to 400 images, classes in their shares; DataError where none can be read."""
     rows = np.random.default_rng(seed).permutation(len(found))[:SAMPLE]
     images, broken = [], []
@@ -98,7 +98,7 @@ def _last(image: np.ndarray) -> np.ndarray:
     return image.transpose(1, 2, 0) if image.shape[0] in (1, 3, 4) and image.shape[2] not in (1, 2, 3, 4) else image
 
 
-def _balance(found: Found, doubts: list[str]) -> list[str]:
+def _balance(found: Form, doubts: list[str]) -> list[str]:
     counts = np.bincount(found.labels, minlength=len(found.classes))
     most, least = int(counts.argmax()), int(counts.argmin())
     ratio = counts[most] / max(1, counts[least])

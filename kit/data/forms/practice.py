@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from kit.data.practice import contest
-from kit.start.found import Found
+from kit.data.forms.form import Form
 
 
-def look_at_practice() -> Found:
+def look_at_practice() -> Form:
     """The training set that the kit draws."""
     images, labels, classes = contest.training_set()
-    return Found("practice", "", tuple(classes), labels, lambda row: images[row])
+    return Form("practice", "", tuple(classes), labels, lambda row: images[row])

@@ -11,12 +11,12 @@ from PIL import Image, UnidentifiedImageError
 
 from kit.data.sources.files import Files, open_files
 from kit.errors import DataError
-from kit.start.file_names import labels_in_names
-from kit.start.found import Found, Opener, names_of
-from kit.start.groups import groups_in_names
+from kit.data.sources.file_names import labels_in_names
+from kit.data.forms.form import Form, Opener, names_of
+from kit.data.forms.groups import groups_in_names
 
 
-def look_at_files(path: Path) -> Found:
+def look_at_files(path: Path) -> Form:
     """A folder or zip with one folder a class, at any depth; DataError where images lie loose."""
     files = open_files(path)
     names = files.names
@@ -24,7 +24,7 @@ def look_at_files(path: Path) -> Found:
     if (in_names := _in_names(kind, path, files, names)) is not None:
         return in_names
     classes, labels = names_of(np.array(class_folders(names, path)))
-    found = Found(kind, str(path), classes, labels, opener(files, names))
+    found = Form(kind, str(path), classes, labels, opener(files, names))
     found.facts.append(f"{len(names):,} image files in {len(classes)} class folders.")
     if len(classes) < 2:
         raise DataError(f"{path}: two or more classes need a folder each, but all images lie in {classes[0]!r}")
@@ -32,7 +32,7 @@ def look_at_files(path: Path) -> Found:
     return found
 
 
-def _in_names(kind: str, path: Path, files: Files, names: list[str]) -> Found | None:
+def _in_names(kind: str, path: Path, files: Files, names: list[str]) -> Form | None:
     """Images in one folder whose names begin with their labels; None where they are not such."""
     if len({PurePosixPath(name).parent for name in names}) > 1:
         return None
@@ -41,7 +41,7 @@ def _in_names(kind: str, path: Path, files: Files, names: list[str]) -> Found | 
         return None
     pattern, values = told
     classes, labels = names_of(values)
-    found = Found(kind, str(path), classes, labels, opener(files, names), {"label_pattern": pattern})
+    found = Form(kind, str(path), classes, labels, opener(files, names), {"label_pattern": pattern})
     found.facts.append(f"{len(names):,} image files whose names begin with {len(classes)} labels.")
     return found
 

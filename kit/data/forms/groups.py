@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from kit.start.found import Found
+from kit.data.forms.form import Form
 
 NAMED = re.compile(
     r"(?i)(^|[_ -])(patient|subject|person|participant|case|slide|specimen|lesion|animal|group|donor|scan|study|"
@@ -18,7 +18,7 @@ LEAST_SHARE = 0.5
 """Share of the rows that must share their value with another, for the values to be groups."""
 
 
-def group_key(columns: Mapping[str, np.ndarray], found: Found) -> None:
+def group_key(columns: Mapping[str, np.ndarray], found: Form) -> None:
     """Writes the column (N,) str that names groups into `found`; several, or a fold column, become doubts."""
     repeated = [name for name, values in columns.items() if NAMED.search(name) and repeats(values)]
     if repeated:
@@ -46,7 +46,7 @@ def repeats(values: np.ndarray) -> bool:
     return len(unique) > 1 and float(counts[counts > 1].sum()) >= LEAST_SHARE * len(values)
 
 
-def groups_in_names(names: Sequence[str], found: Found) -> None:
+def groups_in_names(names: Sequence[str], found: Form) -> None:
     """A doubt where file names begin alike, as `patient12_003.png` does: they may be images of one patient."""
     stems = [re.split(r"[/\\]", name)[-1].rpartition(".")[0] or name for name in names]
     parts = [re.match(r"^(.*?[A-Za-z0-9])[_-]+[A-Za-z]*\d+$", stem) for stem in stems]

@@ -12,10 +12,10 @@ from kit.data.sources.embedded_images import image_columns
 from kit.data.sources.files import open_files
 from kit.data.sources.tables import ID_COLUMNS, LABEL_COLUMNS, match_files, paths, read_table
 from kit.errors import DataError
-from kit.start.embedded import look_inside
-from kit.start.folders import opener
-from kit.start.found import Found, names_of
-from kit.start.groups import group_key, looks_like_group
+from kit.data.forms.embedded import look_inside
+from kit.data.forms.folders import opener
+from kit.data.forms.form import Form, names_of
+from kit.data.forms.groups import group_key, looks_like_group
 
 MOST_CLASSES = 1000
 """A column with more values is no label."""
@@ -23,7 +23,7 @@ FILE = "\0file"
 """Column of the rows' image files, under a name that no CSV has."""
 
 
-def look_at_table(path: Path) -> Found:
+def look_at_table(path: Path) -> Form:
     """The table's columns and the files that its ids name; DataError where ids or labels cannot be told."""
     table = read_table(path)
     inside = image_columns(table)
@@ -65,20 +65,20 @@ def _ids(table: pd.DataFrame, path: Path) -> str:
     return chosen[0]
 
 
-def _labelled(path: Path, rows: pd.DataFrame, id_column: str) -> tuple[Found, pd.DataFrame]:
+def _labelled(path: Path, rows: pd.DataFrame, id_column: str) -> tuple[Form, pd.DataFrame]:
     """Labels of one column, or of one column a class with a single 1 a row; and the rows that have one."""
     others = [name for name in rows.columns if name not in (id_column, FILE)]
     one_hot = [name for name in others if rows[name].isin(["0", "1", "0.0", "1.0"]).all()]
     values = rows[one_hot].astype(float).to_numpy() if len(one_hot) > 1 else np.zeros((len(rows), 0))
     if len(one_hot) > 1 and (values.sum(axis=1) == 1).all():
-        found = Found("csv", str(path), tuple(one_hot), values.argmax(axis=1).astype(np.int64), _no_image)
+        found = Form("csv", str(path), tuple(one_hot), values.argmax(axis=1).astype(np.int64), _no_image)
         found.facts.append(f"The classes are the columns {', '.join(one_hot)}, with a single 1 a row.")
         return found, rows
     column, candidates = _label_column(rows, others, path)
     empty = rows[column] == ""
     rows = rows[~empty].reset_index(drop=True)
     classes, labels = names_of(rows[column].to_numpy().astype(str))
-    found = Found("csv", str(path), classes, labels, _no_image, {"labels": column})
+    found = Form("csv", str(path), classes, labels, _no_image, {"labels": column})
     if column.lower() not in LABEL_COLUMNS:
         more = f" Other columns with few values: {', '.join(candidates)}." if candidates else ""
         found.doubts.append(f"The labels are taken from the column {column!r}.{more}")

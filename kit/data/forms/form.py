@@ -13,7 +13,7 @@ Opener = Callable[[int], np.ndarray]
 
 
 @dataclass
-class Found:
+class Form:
     """The form of the data and what each row is, before any image is decoded."""
 
     kind: str

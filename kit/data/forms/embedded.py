@@ -13,10 +13,10 @@ from kit.data.sources.embedded_images import encoded_files, pixels_of
 from kit.data.sources.table_file import text
 from kit.errors import DataError
 from kit.inference.decode import Unreadable, read_pixels
-from kit.start.found import Found, Opener, names_of
+from kit.data.forms.form import Form, Opener, names_of
 
 
-def look_inside(table: pd.DataFrame, columns: list[str], path: Path) -> Found:
+def look_inside(table: pd.DataFrame, columns: list[str], path: Path) -> Form:
     """A table whose `columns` hold the images; DataError where its labels cannot be told."""
     refuse_other_tasks(table, path)
     notes: list[str] = []
@@ -24,7 +24,7 @@ def look_inside(table: pd.DataFrame, columns: list[str], path: Path) -> Found:
     label = choose_label(rest, "", "", path, notes)
     classes, labels = names_of(text(rest[label]))
     kind = "parquet" if path.suffix.lower() in (".parquet", ".pq") else "csv"
-    found = Found(kind, str(path), classes, labels, _opener(table, columns, path, notes), {"labels": label})
+    found = Form(kind, str(path), classes, labels, _opener(table, columns, path, notes), {"labels": label})
     found.facts.append(f"{len(table):,} rows that hold their images ({columns[0]}, ...); {'; '.join(notes) or label}.")
     return found
 

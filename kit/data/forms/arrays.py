@@ -10,13 +10,13 @@ import numpy as np
 from kit.data.sources.arrays import IMAGE_KEYS, LABEL_KEYS, MEDMNIST_SPLITS, TEST_KEYS, open_arrays
 from kit.data.sources.hdf5 import is_hdf5
 from kit.errors import DataError
-from kit.start.found import Found, names_of
-from kit.start.groups import group_key, looks_like_group
+from kit.data.forms.form import Form, names_of
+from kit.data.forms.groups import group_key, looks_like_group
 
 BY_NUMBER = "The classes are named by their numbers: put their real names into `classes`, in the same order."
 
 
-def look_at_npz(path: Path) -> Found:
+def look_at_npz(path: Path) -> Form:
     """An npz with arrays of any name, or MedMNIST's with its splits."""
     arrays = open_arrays(path)
     if {f"{split}_{what}" for split in MEDMNIST_SPLITS[:2] for what in ("images", "labels")} <= arrays.keys():
@@ -34,7 +34,7 @@ def look_at_npz(path: Path) -> Found:
     return found
 
 
-def look_at_array(path: Path) -> Found:
+def look_at_array(path: Path) -> Form:
     """`X.npy`, with its labels in the one other npy of the folder that has a label a row."""
     images = open_arrays(path)["images"]
     fitting = [one for one in sorted(path.parent.glob("*.npy")) if one != path and _fits(one, len(images))]
@@ -50,14 +50,14 @@ def look_at_array(path: Path) -> Found:
     return found
 
 
-def look_at_medmnist(path: Path) -> Found:
+def look_at_medmnist(path: Path) -> Form:
     """A data set of the `medmnist` package by its name; its file is downloaded on the first reading."""
     import medmnist
 
     told = medmnist.INFO[path.name]
     classes = tuple(told["label"][str(place)] for place in range(len(told["label"])))
     blank = np.zeros((28, 28, 3), dtype=np.uint8)
-    found = Found("medmnist", path.name, classes, np.zeros(0, dtype=np.int64), lambda row: blank)
+    found = Form("medmnist", path.name, classes, np.zeros(0, dtype=np.int64), lambda row: blank)
     found.facts.append(f"{path.name} of the medmnist package: {told['n_samples']['train']:,} training images.")
     found.doubts.append("The images were not looked at: they are downloaded on the first run. Set image_size.")
     return found
@@ -72,7 +72,7 @@ def package_names() -> frozenset[str]:
     return frozenset(medmnist.INFO)
 
 
-def _medmnist(path: Path, arrays: dict[str, np.ndarray]) -> Found:
+def _medmnist(path: Path, arrays: dict[str, np.ndarray]) -> Form:
     splits = MEDMNIST_SPLITS[:2]
     images = np.concatenate([arrays[f"{split}_images"] for split in splits])
     labels = np.concatenate([arrays[f"{split}_labels"] for split in splits])
@@ -81,7 +81,7 @@ def _medmnist(path: Path, arrays: dict[str, np.ndarray]) -> Found:
     return found
 
 
-def _labelled(kind: str, path: Path, images: np.ndarray, raw: np.ndarray) -> Found:
+def _labelled(kind: str, path: Path, images: np.ndarray, raw: np.ndarray) -> Form:
     """`raw` labels: (N,), (N, 1) or one-hot (N, C)."""
     if raw.ndim == 2 and raw.shape[1] > 1:
         if not (np.isin(raw, (0, 1)).all() and (raw.sum(axis=1) == 1).all()):
@@ -95,7 +95,7 @@ def _labelled(kind: str, path: Path, images: np.ndarray, raw: np.ndarray) -> Fou
         if flat.dtype.kind == "f" and np.all(flat == np.round(flat)):
             flat = flat.astype(np.int64)
         classes, labels = names_of(flat)
-    found = Found(kind, str(path), classes, labels, lambda row: images[row])
+    found = Form(kind, str(path), classes, labels, lambda row: images[row])
     found.facts.append(f"An array of {len(images):,} images, {images.shape} of {images.dtype}.")
     if all(name.isdigit() for name in classes):
         found.doubts.append(BY_NUMBER)

@@ -7,11 +7,11 @@ from pathlib import Path
 from kit.data.sources.files import is_image
 from kit.data.sources.tables import TABLES
 from kit.errors import DataError
-from kit.start.arrays import look_at_array, look_at_medmnist, look_at_npz, package_names
-from kit.start.folders import look_at_files
-from kit.start.found import Found
-from kit.start.practice import look_at_practice
-from kit.start.tables import look_at_table
+from kit.data.forms.arrays import look_at_array, look_at_medmnist, look_at_npz, package_names
+from kit.data.forms.folders import look_at_files
+from kit.data.forms.form import Form
+from kit.data.forms.practice import look_at_practice
+from kit.data.forms.tables import look_at_table
 
 FORMS = (
     "a folder or zip with one folder a class or labels in file names, a CSV or parquet with or beside its images, an "
@@ -20,7 +20,7 @@ FORMS = (
 TRAIN, TEST = ("train", "training", "train_images", "Train", "Training"), ("test", "testing", "test_images", "Test")
 
 
-def look(path: Path) -> Found:
+def look(path: Path) -> Form:
     """The data at `path`; DataError says what it holds instead of a form that the kit reads."""
     if str(path) == "practice" and not path.exists():
         return look_at_practice()
@@ -42,7 +42,7 @@ def look(path: Path) -> Found:
     raise DataError(f"{path}: --data must be {FORMS}, but this is a {suffix or 'file without a suffix'}")
 
 
-def _look_in(folder: Path) -> Found:
+def _look_in(folder: Path) -> Form:
     """A folder: of a table and images, of one archive, or of class folders, perhaps below `train`."""
     tables = [folder / name for name in TABLES if (folder / name).is_file()]
     others = sorted(path for path in folder.glob("*.csv") if "submission" not in path.name.lower())
