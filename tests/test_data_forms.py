@@ -12,7 +12,9 @@ from data_toy import CLASSES, contest, some_images
 from PIL import Image
 
 from kit.config import DataConfig
+from kit.data.sources.decoding_record import DecodingRecord
 from kit.data.sources.load import load, load_test
+from kit.data.sources.stream import open_stream
 from kit.errors import DataError
 from kit.workspace import Workspace
 
@@ -95,11 +97,19 @@ def test_test_images_in_a_tables_columns_are_scaled_as_in_training(tmp_path, rea
     got = load_test(contest(kind="csv"), tmp_path / "test.csv", Workspace(tmp_path / "work"))
     assert got.images.max() > 200  # nothing is known of a training set
     workspace = Workspace(tmp_path / "other")
-    from kit.data.sources.decoding_record import DecodingRecord
-
     DecodingRecord(16, "squash", (0.0, 255.0), (0.4, 0.3, 0.3)).write(workspace, contest(kind="csv"))
     got = load_test(contest(kind="csv"), tmp_path / "test.csv", workspace)
     np.testing.assert_array_equal(got.images, GREY[:3] // 20)
+
+
+def test_test_images_in_a_tables_columns_are_streamed(tmp_path):
+    pixel_table(tmp_path / "test.csv", IMAGES[:3, :, :, 0], id=["a", "b", "c"])
+    workspace = Workspace(tmp_path / "work")
+    record = DecodingRecord(16, "squash", (0.0, 255.0), (0.4, 0.3, 0.3))
+    stream = open_stream(contest(kind="csv"), tmp_path / "test.csv", workspace, record)
+    assert stream.ids.tolist() == ["a", "b", "c"]
+    (batch,) = stream.batches(8)
+    np.testing.assert_array_equal(batch.images, GREY[:3])
 
 
 def test_pixels_that_make_no_square_are_told(tmp_path, read):

@@ -15,7 +15,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from kit.cli import group
-from kit.config import load_contest, load_platform
+from kit.config import FoldsConfig, load_contest, load_platform
+from kit.data.fold_kinds import from_column
 from kit.data.sources.load import load, load_test
 from kit.errors import ConfigError, DataError
 from kit.start.init import Started, start
@@ -143,6 +144,67 @@ def hdf5() -> Path:
     return Path("train.h5")
 
 
+def hdf5_groups() -> Path:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File("grouped.h5", "w") as file:
+        file["train/x"], file["train/y"], file["train/patient_id"] = images(), LABELS, np.arange(ROWS) // 3
+        file["test/x"] = images(1)
+    return Path("grouped.h5")
+
+
+def parquet_of_pixels() -> Path:
+    pytest.importorskip("pyarrow")
+    made = pd.DataFrame({"pixels": [image.tolist() for image in images()], "kind": np.array(CLASSES)[LABELS]})
+    made.assign(patient=np.arange(ROWS) // 3).to_parquet("cells.parquet")
+    return Path("cells.parquet")
+
+
+def parquet_beside() -> Path:
+    pytest.importorskip("pyarrow")
+    pd.read_csv(table(), dtype=str).to_parquet("train.parquet")
+    Path("train.csv").unlink()
+    return Path()
+
+
+def pixels_as_text() -> Path:
+    texts = [" ".join(map(str, image.ravel())) for image in images()[..., 0]]
+    pd.DataFrame({"emotion": LABELS, "pixels": texts, "usage": "train"}).to_csv("faces.csv", index=False)
+    return Path("faces.csv")
+
+
+def several_folders() -> Path:
+    table()
+    for row in range(ROWS):
+        place = Path(f"images_{row % 2}")
+        place.mkdir(exist_ok=True)
+        Path(f"images/img{row}.png").rename(place / f"img{row}.png")
+    Path("images").rmdir()
+    return Path("train.csv")
+
+
+def train_and_val() -> Path:
+    write_folder(Path("splits/train"))
+    for row in range(0, ROWS, 4):
+        name = f"{CLASSES[LABELS[row]]}/{row}.png"
+        place = Path("splits/val") / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        (Path("splits/train") / name).rename(place)
+    return Path("splits")
+
+
+def zip_of_names() -> Path:
+    flat = in_file_names()
+    with zipfile.ZipFile("flat.zip", "w") as made:
+        for path in sorted(flat.iterdir()):
+            made.write(path)
+    return Path("flat.zip")
+
+
+def semicolons() -> Path:
+    pd.read_csv(table(), dtype=str).to_csv("train.csv", sep=";", index=False)
+    return Path("train.csv")
+
+
 FORMS: dict[str, tuple[Callable[[], Path], str]] = {
     "folder": (folder, "folder"),
     "train and test": (train_and_test, "folder"),
@@ -159,6 +221,14 @@ FORMS: dict[str, tuple[Callable[[], Path], str]] = {
     "pixel table": (pixel_table, "csv"),
     "parquet": (parquet, "parquet"),
     "HDF5": (hdf5, "hdf5"),
+    "HDF5 groups": (hdf5_groups, "hdf5"),
+    "parquet of pixels": (parquet_of_pixels, "parquet"),
+    "parquet beside images": (parquet_beside, "parquet"),
+    "pixels as text": (pixels_as_text, "csv"),
+    "several folders of images": (several_folders, "csv"),
+    "train and val": (train_and_val, "folder"),
+    "zip of labels in file names": (zip_of_names, "zip"),
+    "semicolons": (semicolons, "csv"),
 }
 
 
@@ -175,8 +245,9 @@ def test_the_file_written_for_any_form_reads_every_row(name: str, here: Path) ->
     expected = ROWS - 5 if kind == "medmnist" else ROWS
     assert len(read) == expected
     assert np.bincount(read.need_labels()).tolist() == np.bincount(LABELS[:expected]).tolist()
-    if name == "train and test":
+    if config.data.test:
         assert len(load_test(config, None, Workspace(here))) == ROWS
+    assert bool(config.data.test) == (name in ("train and test", "from one", "one-hot npz", "HDF5 groups"))
 
 
 @pytest.mark.parametrize("name", ["folder", "zip", "npz", "csv", "one-hot csv"])
@@ -191,10 +262,20 @@ def test_the_practice_contest_is_a_form_too(here: Path) -> None:
 
 
 def test_patients_are_found_and_kept_together() -> None:
-    for write in (npz, strange_table):
+    for write in (npz, strange_table, hdf5_groups, parquet_of_pixels):
         made = start("mine", write(), force=True)
-        assert made.contest.data.group_column in ("patient", "patient_id")
+        assert made.contest.data.group_column.rpartition("/")[2] in ("patient", "patient_id")
         assert any("stays in one fold" in line for line in made.facts)
+
+
+def test_the_organisers_validation_folder_may_be_held_out(here: Path) -> None:
+    config = start("mine", train_and_val()).contest
+    held = config.model_copy(update={"folds": FoldsConfig(kind="column", vault=0)})
+    read = load(held, None, Workspace(here))
+    assert read.splits is not None
+    assert np.unique(read.splits, return_counts=True)[1].tolist() == [ROWS - 12, 12]
+    folds = from_column(read.splits, held.folds)
+    assert (folds == 0).tolist() == [one.startswith("val/") for one in read.ids]
 
 
 def test_file_names_of_patients_are_a_doubt() -> None:
@@ -250,6 +331,15 @@ def test_columns_of_the_sample_become_a_platform() -> None:
     platform = load_platform(made.contest.platform)
     assert (platform.id_column, platform.label_column, platform.label_form) == ("file name", "Dx", "name")
     assert platform.artefact == "predictions"
+
+
+def test_the_sample_beside_the_data_is_taken() -> None:
+    data = table("train.csv", Dx=np.array(CLASSES)[LABELS])
+    pd.DataFrame({"image_id": ["a", "b"], "Dx": CLASSES[:2]}).to_csv("sample_submission.csv", index=False)
+    for given in (data, Path()):
+        made = start("mine", given, force=True)
+        assert load_platform(made.contest.platform).label_column == "Dx"
+        assert any(line.startswith("sample_submission.csv: 2 rows") for line in made.facts)
 
 
 def test_a_sample_of_the_kits_own_columns_needs_no_platform_file() -> None:
@@ -309,9 +399,30 @@ def other_ids() -> Path:
     return Path("train.csv")
 
 
+def numbers_to_predict() -> Path:
+    return table(label=np.arange(ROWS) + 0.5)
+
+
+def several_words() -> Path:
+    return table(label=[("cat", "dog", "cat dog")[row % 3] for row in range(ROWS)])
+
+
+def boxes() -> Path:
+    return table(label=LABELS, xmin=LABELS, ymin=LABELS)
+
+
+def too_few_labels() -> Path:
+    np.savez("short.npz", images=images(), labels=LABELS[:-1])
+    return Path("short.npz")
+
+
 @pytest.mark.parametrize(
     ("write", "message"),
     [
+        (numbers_to_predict, "this is regression"),
+        (several_words, "this is multi-label"),
+        (boxes, "this is detection"),
+        (too_few_labels, "45 images and 44 labels"),
         (several_labels, "several labels an image"),
         (loose, "1 of 46 lie outside"),
         (one_class, "two or more classes"),

@@ -29,9 +29,9 @@ class DataConfig(Section):
     """The file or folder; csv: the table; medmnist: the npz, or a name that the `medmnist` package downloads."""
     images: str | tuple[str, ...] = ""
     """npz, hdf5: key of the images; csv, parquet: folder or zip of the images, beside the table, or a list of several;
-    medmnist: folder of its downloads.
+    folder: a list of folders in it that hold the classes, each a split; medmnist: folder of its downloads.
 
-    Guessed, and said, when empty.
+    Guessed when empty, with a note.
     """
     labels: str = ""
     """npz: key of the labels; csv: column of the labels; npy: the file of the labels, beside the images."""

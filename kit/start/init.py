@@ -8,11 +8,11 @@ from pathlib import Path
 
 from kit.artefact import write_bytes
 from kit.config import ContestConfig, parse
+from kit.data.forms.recognise import recognise
 from kit.errors import ConfigError, DataError
 from kit.start.file import contest_text, platform_text
-from kit.data.forms.recognise import recognise
 from kit.start.recipes import machine_line, starting_recipes
-from kit.start.sample import BASE, read_sample
+from kit.start.sample import BASE, read_sample, sample_beside
 from kit.start.survey import survey
 
 CODE_PLATFORM = "codabench-timm"
@@ -40,17 +40,19 @@ def start(
 ) -> Started:
     """Looks at the data and writes `<folder>/contests/<name>.toml`.
 
-    test: unlabelled test images. sample: the contest's sample submission, whose columns become a platform file where
-    the kit's own profile has others. ConfigError for a name that no folder can have and a file that is there already
-    (unless `force`), DataError for data in no form that the kit reads. Nothing is written then.
+    test: unlabelled test images. sample: the contest's sample submission, the one beside the data by default, whose
+    columns become a platform file where the kit's own profile has others. ConfigError for a name that no folder can
+    have and a file that is there already (unless `force`), DataError for data in no form that the kit reads. Nothing is
+    written then.
     """
     target = folder / "contests" / f"{name}.toml"
     if target.exists() and not force:
         raise ConfigError(f"{target}: is there already. Give another NAME, or --force to write it anew")
     if test is not None and not test.exists():
         raise DataError(f"{test}: no such file or folder. Give --test the unlabelled test images")
-    found = look(data)
+    found = recognise(data)
     looks = survey(found)
+    sample = sample or sample_beside(data)
     found.test = str(test) if test is not None else found.test
     facts = [*found.facts, *looks.lines]
     doubts = [*found.doubts, *looks.doubts]

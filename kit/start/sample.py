@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from kit.errors import DataError
 from kit.inference.columns import class_of_columns
 
 BASE = "kaggle-csv"
+SAMPLE = re.compile(r"(?i)sample.*submi|submi.*sample")
+"""Names of sample submissions."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,14 @@ class Asked:
     """Whether the kit's own profile says so already."""
     line: str
     doubts: tuple[str, ...]
+
+
+def sample_beside(data: Path) -> Path | None:
+    """The one CSV in the data's folder that is called a sample submission; None where there is none, or several."""
+    folder = data if data.is_dir() else data.parent
+    tables = folder.glob("*.csv") if data.exists() else iter(())
+    found = [path for path in tables if SAMPLE.search(path.name)]
+    return found[0] if len(found) == 1 else None
 
 
 def read_sample(path: Path, classes: tuple[str, ...]) -> Asked:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from kit.errors import DataError
 from kit.data.forms.form import Form
+from kit.errors import DataError
 
 SAMPLE = 400
 """Images that are opened."""
@@ -49,7 +49,7 @@ def survey(found: Form, seed: int = 0) -> Survey:
             return Survey(28, "squash", (), ())
         raise DataError(f"{found.path}: none of {len(rows):,} images can be read ({broken[0]}). Check the files")
     size, resize, lines, doubts = _sizes(images)
-    lines += [_modes(images), *_balance(found, doubts), _likeness(images, doubts)]
+    lines += [_modes(images), *_balance(found, doubts), _similarity(images, doubts)]
     if broken:
         found.data["on_error"] = "skip"
         doubts.append(f"{len(broken)} of {len(rows)} images cannot be read (first: {broken[0]}). They are skipped.")
@@ -115,7 +115,7 @@ def _balance(found: Form, doubts: list[str]) -> list[str]:
     ]
 
 
-def _likeness(images: list[np.ndarray], doubts: list[str]) -> str:
+def _similarity(images: list[np.ndarray], doubts: list[str]) -> str:
     """How similar each image is to its nearest neighbour in the sample, by the correlation of small grey copies."""
     if len(images) < 3:
         return "Too few images to say how similar they are."
@@ -129,7 +129,8 @@ def _likeness(images: list[np.ndarray], doubts: list[str]) -> str:
     if share >= MANY_ALIKE:
         doubts.append(
             f"{share:.0%} of the sample have a near copy (similarity {ALIKE} or more): `kit clean` keeps copies in one "
-            f"fold. If all images are that similar (aligned X-rays), raise `likeness` in [clean] if clean.png says so."
+            f"fold. If all are that similar (aligned X-rays) and clean.png shows different ones as copies, raise "
+            f"`similarity` in [clean]."
         )
     return (
         f"Similarity of an image to its nearest of {len(images)}: median {np.median(nearest):.2f}; {share:.0%} at "

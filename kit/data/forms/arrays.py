@@ -1,4 +1,4 @@
-"""Contests that hand out arrays, as `kit init` sees them: which array holds what."""
+"""Contests that hand out arrays, recognised: which array holds what."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from kit.data.sources.arrays import IMAGE_KEYS, LABEL_KEYS, MEDMNIST_SPLITS, TEST_KEYS, open_arrays
+from kit.data.forms.form import Form, names_of
+from kit.data.forms.groups import group_key
+from kit.data.sources.array_keys import choose_images, choose_labels, test_images
+from kit.data.sources.arrays import MEDMNIST_SPLITS, open_arrays
 from kit.data.sources.hdf5 import is_hdf5
 from kit.errors import DataError
-from kit.data.forms.form import Form, names_of
-from kit.data.forms.groups import group_key, looks_like_group
 
 BY_NUMBER = "The classes are named by their numbers: put their real names into `classes`, in the same order."
 
@@ -21,14 +22,18 @@ def look_at_npz(path: Path) -> Form:
     arrays = open_arrays(path)
     if {f"{split}_{what}" for split in MEDMNIST_SPLITS[:2] for what in ("images", "labels")} <= arrays.keys():
         return _medmnist(path, arrays)
-    images_key = _choose(arrays, IMAGE_KEYS, TEST_KEYS, images=True, path=path)
+    notes: list[str] = []
+    images_key = choose_images(arrays, "", path, notes)
     images = arrays[images_key]
-    labels_key = _choose(arrays, LABEL_KEYS, (), images=False, path=path, rows=len(images))
+    labels_key = choose_labels(arrays, "", images_key, path, notes)
     found = _labelled("hdf5" if is_hdf5(path) else "npz", path, images, arrays[labels_key])
     if images_key != "images":
         found.data["images"] = images_key
     if labels_key != "labels":
         found.data["labels"] = labels_key
+    if test_images(arrays):
+        found.test = str(path)
+        found.facts.append(f"Test images are those of the key {test_images(arrays)!r}.")
     one_each = {key: array for key, array in arrays.items() if array.size == len(images) and key != labels_key}
     group_key({key: array.reshape(-1).astype(str) for key, array in one_each.items()}, found)
     return found
@@ -83,6 +88,10 @@ def _medmnist(path: Path, arrays: dict[str, np.ndarray]) -> Form:
 
 def _labelled(kind: str, path: Path, images: np.ndarray, raw: np.ndarray) -> Form:
     """`raw` labels: (N,), (N, 1) or one-hot (N, C)."""
+    if len(raw) != len(images):
+        raise DataError(
+            f"{path}: there must be one label an image, but there are {len(images):,} images and {len(raw):,} labels"
+        )
     if raw.ndim == 2 and raw.shape[1] > 1:
         if not (np.isin(raw, (0, 1)).all() and (raw.sum(axis=1) == 1).all()):
             raise DataError(
@@ -108,25 +117,3 @@ def _fits(path: Path, rows: int) -> bool:
     except (ValueError, OSError, EOFError):
         return False
     return array.ndim <= 2 and len(array) == rows
-
-
-def _choose(
-    arrays: dict[str, np.ndarray],
-    usual: tuple[str, ...],
-    never: tuple[str, ...],
-    images: bool,
-    path: Path,
-    rows: int = 0,
-) -> str:
-    fitting = {
-        name.lower(): name
-        for name, array in arrays.items()
-        if (array.ndim >= 3) == images and name.lower() not in never and (images or len(np.atleast_1d(array)) == rows)
-    }
-    named = [fitting[name] for name in usual if name in fitting]
-    others = [name for name in fitting.values() if not looks_like_group(name)]
-    if named or len(others) == 1:
-        return (named or others)[0]
-    shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "nothing"
-    what = "images (N, H, W) or (N, H, W, C)" if images else f"labels, one for each of {rows:,} images"
-    raise DataError(f"{path}: which array holds the {what} is not clear from {shapes}. Name them images and labels")

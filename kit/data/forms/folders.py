@@ -1,33 +1,63 @@
-"""Contests that hand out image files in one folder a class, as `kit init` sees them."""
+"""Image files by their labels: one folder a class, several folders of such, labels in file names."""
 
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from kit.data.sources.files import Files, open_files
-from kit.errors import DataError
-from kit.data.sources.file_names import labels_in_names
 from kit.data.forms.form import Form, Opener, names_of
 from kit.data.forms.groups import groups_in_names
+from kit.data.sources.file_names import labels_in_names
+from kit.data.sources.files import Files, open_files, open_several
+from kit.data.sources.folders import class_folders
+from kit.errors import DataError
 
 
 def look_at_files(path: Path) -> Form:
-    """A folder or zip with one folder a class, at any depth; DataError where images lie loose."""
+    """A folder or zip with one folder a class, at any depth, or with labels in file names; DataError for neither."""
     files = open_files(path)
     names = files.names
     kind = "folder" if path.is_dir() else "zip"
     if (in_names := _in_names(kind, path, files, names)) is not None:
         return in_names
-    classes, labels = names_of(np.array(class_folders(names, path)))
-    found = Form(kind, str(path), classes, labels, opener(files, names))
-    found.facts.append(f"{len(names):,} image files in {len(classes)} class folders.")
+    found = _by_folder(kind, path, files, names, names)
+    found.facts.append(f"{len(names):,} image files in {len(found.classes)} class folders.")
+    return found
+
+
+def look_at_splits(path: Path, parts: list[str]) -> Form:
+    """Folders beside each other, such as train and val, of class folders each."""
+    files = open_several([path / part for part in parts])
+    names = files.names
+    found = _by_folder("folder", path, files, names, [name.partition("/")[2] for name in names])
+    found.data["images"] = tuple(parts)
+    counts = Counter(name.partition("/")[0] for name in names)
+    listed = ", ".join(f"{part} ({counts[part]:,} images)" for part in parts)
+    found.facts.append(f"{len(found.classes)} class folders in each of {listed}: all of them are training data.")
+    found.doubts.append(
+        f"Folds are drawn anew over {' and '.join(parts)}. To hold out {parts[-1]} alone, set [folds] kind to column."
+    )
+    return found
+
+
+def _by_folder(kind: str, path: Path, files: Files, names: list[str], inside: list[str]) -> Form:
+    """Labels by the class folders of the paths `inside`."""
+    folders = class_folders(inside)
+    loose = [name for name, folder in zip(names, folders) if not folder]
+    if loose:
+        raise DataError(
+            f"{path}: images must lie in one folder a class, but {len(loose):,} of {len(names):,} lie outside (such as "
+            f"{loose[0]!r}). Where a table has the labels, give --data that CSV"
+        )
+    classes, labels = names_of(folders)
     if len(classes) < 2:
         raise DataError(f"{path}: two or more classes need a folder each, but all images lie in {classes[0]!r}")
+    found = Form(kind, str(path), classes, labels, opener(files, names))
     groups_in_names(names, found)
     return found
 
@@ -44,21 +74,6 @@ def _in_names(kind: str, path: Path, files: Files, names: list[str]) -> Form | N
     found = Form(kind, str(path), classes, labels, opener(files, names), {"label_pattern": pattern})
     found.facts.append(f"{len(names):,} image files whose names begin with {len(classes)} labels.")
     return found
-
-
-def class_folders(names: Sequence[str], path: Path) -> list[str]:
-    """For each file its first folder below those that all share."""
-    parts = [PurePosixPath(name).parts[:-1] for name in names]
-    depth = 0
-    while all(len(part) > depth + 1 for part in parts) and len({part[depth] for part in parts}) == 1:
-        depth += 1
-    loose = [name for name, part in zip(names, parts) if len(part) <= depth]
-    if loose:
-        raise DataError(
-            f"{path}: images must lie in one folder a class, but {len(loose):,} of {len(names):,} lie outside (such as "
-            f"{loose[0]!r}). Where a table has the labels, give --data that CSV"
-        )
-    return [part[depth] for part in parts]
 
 
 def opener(files: Files, names: Sequence[str]) -> Opener:

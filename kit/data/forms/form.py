@@ -1,4 +1,4 @@
-"""What looking at a contest's data gives."""
+"""The form of a contest's data: its reader, the keys of [data], the labels, and how to open an image."""
 
 from __future__ import annotations
 

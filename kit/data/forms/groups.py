@@ -8,19 +8,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from kit.data.forms.form import Form
+from kit.data.sources.group_names import GROUP, SPLIT
 
-NAMED = re.compile(
-    r"(?i)(^|[_ -])(patient|subject|person|participant|case|slide|specimen|lesion|animal|group|donor|scan|study|"
-    r"series|session|video|site|hospital|camera|location)s?([_ -]?(id|no|nr|number|name|key))?$"
-)
-SPLITS = re.compile(r"(?i)^(fold|split|set|partition|subset)s?$")
 LEAST_SHARE = 0.5
 """Share of the rows that must share their value with another, for the values to be groups."""
 
 
 def group_key(columns: Mapping[str, np.ndarray], found: Form) -> None:
     """Writes the column (N,) str that names groups into `found`; several, or a fold column, become doubts."""
-    repeated = [name for name, values in columns.items() if NAMED.search(name) and repeats(values)]
+    repeated = [name for name, values in columns.items() if GROUP.search(name) and repeats(values)]
     if repeated:
         found.data["group_column"] = repeated[0]
         count = len(np.unique(columns[repeated[0]]))
@@ -28,16 +24,11 @@ def group_key(columns: Mapping[str, np.ndarray], found: Form) -> None:
     if len(repeated) > 1:
         found.doubts.append(f"Groups are kept together by {repeated[0]!r}; {', '.join(repeated[1:])} would be others.")
     for name in columns:
-        if SPLITS.match(name):
+        if SPLIT.match(name):
             found.doubts.append(
                 f"{name!r} looks like folds of the organisers: to use them, set fold_column = {name!r} in [data] and "
                 f'kind = "column" in [folds].'
             )
-
-
-def looks_like_group(name: str) -> bool:
-    """Whether a column or key is called as groups, folds or ids are, so that it holds no labels."""
-    return bool(NAMED.search(name) or SPLITS.match(name)) or name.lower() in ("id", "ids")
 
 
 def repeats(values: np.ndarray) -> bool:

@@ -1,9 +1,9 @@
-"""The embedded practice contest, as `kit init` sees it."""
+"""The embedded practice contest, as a form."""
 
 from __future__ import annotations
 
-from kit.data.practice import contest
 from kit.data.forms.form import Form
+from kit.data.practice import contest
 
 
 def look_at_practice() -> Form:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kit.data.sources.array_keys import choose_images, choose_labels, missing
 from kit.data.sources.decoding import PIECE, conversions, scaling
 from kit.data.sources.hdf5 import is_hdf5, read_hdf5
 from kit.data.sources.imageset import ImageSet
@@ -19,9 +20,6 @@ from kit.data.sources.request import Request
 from kit.errors import DataError, did_you_mean
 from kit.inference import decode
 
-TEST_KEYS = ("test_images", "x_test", "images_test")
-IMAGE_KEYS = ("images", "image", "x_train", "train_images", "x", "data", "arr_0")
-LABEL_KEYS = ("labels", "label", "y_train", "train_labels", "y", "targets", "target", "arr_1")
 MEDMNIST_SPLITS = ("train", "val", "test")
 MEDMNIST_SIZES = (28, 64, 128, 224)
 """Pixels a side; of those the smallest that the contest's images fit in is downloaded."""
@@ -33,8 +31,7 @@ def read_npz(request: Request) -> ImageSet:
     notes: list[str] = []
     config = request.config
     wanted = config.image_key if request.labelled else ""
-    usual = IMAGE_KEYS if request.labelled else TEST_KEYS + IMAGE_KEYS
-    image_key = _choose(arrays, wanted, usual, "images", request.path, notes)
+    image_key = choose_images(arrays, wanted, request.path, notes, test=not request.labelled)
     images = arrays[image_key]
     ids = np.array([f"{row:0{len(str(max(len(images) - 1, 1)))}d}" for row in range(len(images))])
     if not request.labelled:
@@ -44,7 +41,7 @@ def read_npz(request: Request) -> ImageSet:
     groups, splits = (_column(arrays, key, images, request) for key in (config.group_column, config.fold_column))
     if request.path.suffix == ".npy":
         arrays = _label_file(request)
-    label_key = _choose(arrays, config.labels, LABEL_KEYS, "labels", request.path, notes, image_key)
+    label_key = choose_labels(arrays, config.labels, image_key, request.path, notes)
     labels = _labels(arrays[label_key], images, request)
     return replace(from_arrays(request, [images], ids, labels, splits, notes), groups=groups)
 
@@ -59,7 +56,7 @@ def read_medmnist(request: Request) -> ImageSet:
     for split in wanted:
         for key in (f"{split}_images", f"{split}_labels"):
             if key not in arrays:
-                raise _missing(path, key, list(arrays))
+                raise missing(path, key, list(arrays))
     images = [arrays[f"{split}_images"] for split in wanted]
     counts = [len(part) for part in images]
     width = len(str(max(counts)))
@@ -138,46 +135,12 @@ def _label_file(request: Request) -> dict[str, np.ndarray]:
     return {name: open_arrays(request.path.parent / name)["images"]}
 
 
-def _choose(
-    arrays: dict[str, np.ndarray],
-    wanted: str,
-    usual: tuple[str, ...],
-    what: str,
-    path: Path,
-    notes: list[str],
-    taken: str = "",
-) -> str:
-    """The key `wanted`, else the first usual one, else the only other key of that rank; said in `notes`."""
-    if wanted and wanted in arrays:
-        return wanted
-    if wanted and path.suffix != ".npy":
-        raise _missing(path, wanted, list(arrays))
-    folded = {name.lower(): name for name in arrays if name != taken}
-    fitting = [name for name in folded.values() if (arrays[name].ndim >= 3) == (what == "images")]
-    guesses = [folded[name] for name in usual if name in folded] or (fitting if len(fitting) == 1 else [])
-    if not guesses:
-        raise DataError(
-            f"{path}: which array holds the {what} cannot be guessed from the keys {', '.join(arrays)}. "
-            f'Set [data] {what} = "KEY" in the contest file.'
-        )
-    if guesses[0] != what:
-        notes.append(f"{what} taken from the key {guesses[0]!r}")
-    return guesses[0]
-
-
-def _missing(path: Path, key: str, known: list[str]) -> DataError:
-    return DataError(
-        f"{path}: must hold the key {key!r}, but has {', '.join(known) or 'none'}."
-        f"{did_you_mean(key, known)} Set it in [data] of the contest file."
-    )
-
-
 def _column(arrays: dict[str, np.ndarray], key: str, images: np.ndarray, request: Request) -> np.ndarray | None:
     """The user's own groups or folds (N,) str, where the contest file names their key."""
     if not key:
         return None
     if key not in arrays:
-        raise _missing(request.path, key, list(arrays))
+        raise missing(request.path, key, list(arrays))
     values = arrays[key].reshape(len(arrays[key]), -1)
     if values.shape != (len(images), 1):
         raise DataError(

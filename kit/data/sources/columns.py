@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from kit.data.sources.group_names import looks_like_group
 from kit.data.sources.labels import to_indices
 from kit.data.sources.table_file import text
 from kit.errors import DataError, did_you_mean
 
 ID_COLUMNS = ("id", "image_id", "image", "image_name", "filename", "file_name", "file", "img", "path", "name")
 LABEL_COLUMNS = ("label", "labels", "class", "target", "category", "diagnosis", "y")
+MOST_CLASSES = 1000
+"""A column with more values holds no labels, unless it is called so."""
 BOXES = frozenset(["bbox", "xmin", "ymin", "xmax", "ymax", "x_min", "y_min", "x_max", "y_max", "predictionstring"])
 MASKS = frozenset(["encodedpixels", "rle", "rle_mask", "segmentation", "annotation"])
 
@@ -70,14 +73,29 @@ def choose_label(table: pd.DataFrame, wanted: str, id_column: str, path: Path, n
     if wanted:
         named(table, wanted, path)
         return wanted
-    folded = {name.lower(): name for name in table.columns if name != id_column}
-    guesses = [folded[name] for name in LABEL_COLUMNS if name in folded] or list(folded.values())[: len(folded) == 1]
+    guesses = label_columns(table, id_column)
+    others = [name for name in table.columns if name != id_column]
+    if guesses and guesses[0].lower() not in LABEL_COLUMNS and len(guesses) > 1:
+        guesses = []
+    guesses = guesses or others[: len(others) == 1]
     if not guesses:
         raise DataError(
             f"{path}: which column holds the labels cannot be guessed from {shown(list(table.columns))} "
             f'(ids: {id_column!r}). Set [data] labels = "COLUMN" in the contest file.'
         )
     return _said(guesses[0], "labels", notes)
+
+
+def label_columns(table: pd.DataFrame, id_column: str) -> list[str]:
+    """Columns that may hold the labels: those of usual names, then those of few values that are not called as groups.
+
+    Few: at least two, at most one for every two rows.
+    """
+    others = {name.lower(): name for name in table.columns if name != id_column}
+    usual = [others[name] for name in LABEL_COLUMNS if name in others]
+    most = max(2, min(MOST_CLASSES, len(table) // 2))
+    few = [name for name in others.values() if not looks_like_group(name) and 2 <= table[name].nunique() <= most]
+    return list(dict.fromkeys([*usual, *few]))
 
 
 def refuse_other_tasks(table: pd.DataFrame, path: Path) -> None:
@@ -95,7 +113,7 @@ def refuse_other_tasks(table: pd.DataFrame, path: Path) -> None:
 def labels_of(table: pd.DataFrame, column: str, classes: tuple[str, ...], path: Path) -> np.ndarray:
     """Labels (N,) int64 of a column; DataError names multi-label and regression tasks, and the column."""
     raw = text(table[column])
-    _refuse_several(raw, classes, f"{path}, column {column!r}")
+    refuse_several(raw, classes, f"{path}, column {column!r}")
     try:
         return to_indices(raw, classes)
     except DataError as error:
@@ -114,7 +132,7 @@ def one_hot_of(table: pd.DataFrame, classes: tuple[str, ...], path: Path) -> np.
     return to_indices(values, classes)
 
 
-def _refuse_several(raw: np.ndarray, classes: tuple[str, ...], where: str) -> None:
+def refuse_several(raw: np.ndarray, classes: tuple[str, ...], where: str) -> None:
     """Refuse labels that join several classes: "cat dog", "cat|dog", "[1, 5]"."""
     known = {name.casefold() for name in classes} | {str(number) for number in range(len(classes))}
     joined = []

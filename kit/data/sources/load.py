@@ -14,6 +14,7 @@ from kit.data.sources import arrays, cache, folders, tables
 from kit.data.sources.decoding import Allocate
 from kit.data.sources.decoding_record import DecodingRecord
 from kit.data.sources.imageset import ImageSet, check
+from kit.data.sources.places import kind_of
 from kit.data.sources.request import Request
 from kit.errors import DataError
 from kit.inference.decode import Range
@@ -29,8 +30,6 @@ def _read_practice(request: Request) -> ImageSet:
     sizes = np.full((len(images), 2), images.shape[1], dtype=np.int64)
     return ImageSet(ids, out, np.asarray(labels, np.int64), tuple(class_names), sizes=sizes)
 
-
-TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
 
 READERS: dict[str, Callable[[Request], ImageSet]] = {
     "practice": _read_practice,
@@ -67,8 +66,7 @@ def load(contest: ContestConfig, path: Path | None, workspace: Workspace) -> Ima
 
 def form_of_test(path: Path) -> str:
     """The reader of unlabelled images at a path."""
-    forms = {".npz": "npz", ".npy": "npz", ".h5": "npz", ".hdf5": "npz"} | dict.fromkeys(TABLE_SUFFIXES, "csv")
-    return forms.get(path.suffix.lower(), "folder")
+    return kind_of(path) or "folder"
 
 
 def load_test(

@@ -10,9 +10,11 @@ import numpy as np
 
 from kit.config import ContestConfig
 from kit.data.sources.decoding_record import DecodingRecord
+from kit.data.sources.embedded_images import image_columns
 from kit.data.sources.files import Files, open_files
 from kit.data.sources.imageset import ImageSet
 from kit.data.sources.load import form_of_test, load_test
+from kit.data.sources.table_file import read_table
 from kit.data.sources.tables import read_ids
 from kit.inference.decode import Batch, Unreadable, read_batches
 from kit.workspace import Workspace
@@ -36,10 +38,10 @@ def open_stream(contest: ContestConfig, path: Path, workspace: Workspace, record
     `lost` in its batch. DataError where there is none at all.
     """
     form = form_of_test(path)
-    if form == "folder":
+    if form in ("folder", "zip"):
         files = open_files(path)
         return ImageStream(np.array(files.names), _reader(files, files.names, record))
-    if form == "csv":
+    if form in ("csv", "parquet") and not image_columns(read_table(path)):
         ids, names, files, notes = read_ids(path, contest.data)
         return ImageStream(ids, _reader(files, names, record), notes)
     image_set = load_test(contest, path, workspace, record)

@@ -13,8 +13,6 @@ import pandas as pd
 from kit.config import DataConfig
 from kit.data.sources.arrays import from_arrays
 from kit.data.sources.columns import (
-    ID_COLUMNS,
-    LABEL_COLUMNS,
     choose_id,
     choose_label,
     labels_of,
@@ -27,18 +25,11 @@ from kit.data.sources.decoding import Decoded, decode_all
 from kit.data.sources.embedded_images import encoded_files, image_columns, no_image, pixels_of, row_ids
 from kit.data.sources.files import Files, open_several
 from kit.data.sources.imageset import ImageSet
+from kit.data.sources.places import BESIDE_TABLE, BESIDE_TEST_TABLE, TABLES
 from kit.data.sources.request import Request
 from kit.data.sources.table_file import read_table, text
 from kit.errors import DataError
 from kit.inference import answering
-
-__all__ = ["ID_COLUMNS", "LABEL_COLUMNS", "TABLES", "match_files", "paths", "read_csv", "read_ids", "read_table"]
-
-TABLES = tuple(
-    f"{name}.{suffix}" for name in ("train", "train_labels", "labels", "metadata") for suffix in ("csv", "parquet")
-)
-TRAIN_FOLDERS = ("train", "train_images", "images", "train.zip", "train_images.zip", "images.zip", ".")
-TEST_FOLDERS = ("test", "test_images", "test.zip", "test_images.zip", "images", ".")
 
 
 @dataclass(frozen=True)
@@ -170,7 +161,7 @@ def images_of(table: Path, config: DataConfig, labelled: bool) -> list[Path]:
     if labelled and config.images:
         given = [Path(one).expanduser() for one in config.image_places]
         return [one if one.is_absolute() else table.parent / one for one in given]
-    usual = TRAIN_FOLDERS if labelled else TEST_FOLDERS
+    usual = BESIDE_TABLE if labelled else BESIDE_TEST_TABLE
     return [next(table.parent / name for name in usual if (table.parent / name).exists())]
 
 

@@ -32,6 +32,7 @@ BIAS = "+bias"
 
 def kind(name: str) -> Kind:
     """The kind of that name; EnsembleError names the near one."""
+    refuse_gone(name)
     if name.endswith(BIAS):
         return Biased(kind(name.removesuffix(BIAS)))
     if name == "all":
@@ -40,7 +41,6 @@ def kind(name: str) -> Kind:
         return FITTED[name]
     match = re.fullmatch(r"(best|geometric)([1-9]\d*)?", name)
     if match is None or name == "best":
-        refuse_gone(name)
         known = ["best5", "all", "geometric5", *FITTED, "auto"]
         raise EnsembleError(
             f"ensemble must be one of {', '.join(known)} (with any number, and {BIAS} behind it), but got {name!r}."

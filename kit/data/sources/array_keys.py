@@ -1,0 +1,92 @@
+"""Which array of an npz or HDF5 file holds what, by name, shape and length. Names may be paths: train/images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from kit.data.sources.group_names import looks_like_group
+from kit.errors import DataError, did_you_mean
+
+IMAGE_KEYS = ("images", "image", "x_train", "train_images", "x", "data", "arr_0")
+LABEL_KEYS = ("labels", "label", "y_train", "train_labels", "y", "targets", "target", "arr_1")
+TEST = re.compile(r"(?i)(^|[/_.-])(test|testing)([/_.-]|$)")
+"""Names of arrays that belong to the hidden test: x_test, test_images, test/images."""
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def of_test(name: str) -> bool:
+    """Whether an array is called as those of a test set are."""
+    return bool(TEST.search(name))
+
+
+def test_images(arrays: Arrays) -> str:
+    """The array of test images beside those of training; "" where there is none."""
+    return next((name for name, array in arrays.items() if array.ndim >= 3 and of_test(name)), "")
+
+
+def choose_images(arrays: Arrays, wanted: str, path: Path, notes: list[str], test: bool = False) -> str:
+    """The array of images: `wanted`, else one of a usual name, else the only one of three or more dimensions.
+
+    test: images of a test set come first, which are left aside otherwise. A guess is told to `notes`.
+    """
+    if (found := _wanted(arrays, wanted, path)) is not None:
+        return found
+    deep = [name for name, array in arrays.items() if array.ndim >= 3]
+    of_the_test = [name for name in deep if of_test(name)]
+    fitting = of_the_test if test and of_the_test else [name for name in deep if test or name not in of_the_test]
+    named = _usual(fitting, IMAGE_KEYS) or (fitting if len(fitting) == 1 or (test and of_the_test) else [])
+    named = named or _usual([name for name in arrays if not of_test(name)], IMAGE_KEYS)
+    return _told(named, "images", arrays, path, notes)
+
+
+def choose_labels(arrays: Arrays, wanted: str, images: str, path: Path, notes: list[str]) -> str:
+    """The array of the labels of the array `images`: `wanted`, else one of a usual name, else the only one that fits.
+
+    One that fits has a value, or a row, an image, and is not called as ids, groups and folds are.
+    """
+    if (found := _wanted(arrays, wanted, path)) is not None:
+        return found
+    rows = len(arrays[images]) if images in arrays else -1
+    flat = [name for name, array in arrays.items() if name != images and array.ndim <= 2 and not of_test(name)]
+    long = [name for name in flat if rows < 0 or len(np.atleast_1d(arrays[name])) == rows] or flat
+    beside = [name for name in long if name.rpartition("/")[0] == images.rpartition("/")[0]]
+    others = [name for name in beside or long if not looks_like_group(name.rpartition("/")[2])]
+    named = _usual(beside, LABEL_KEYS) or _usual(long, LABEL_KEYS) or (others if len(others) == 1 else [])
+    return _told(named, "labels", arrays, path, notes)
+
+
+def missing(path: Path, key: str, known: list[str]) -> DataError:
+    """The error for a key that the file does not hold."""
+    return DataError(
+        f"{path}: must hold the key {key!r}, but has {', '.join(known) or 'none'}."
+        f"{did_you_mean(key, known)} Set it in [data] of the contest file."
+    )
+
+
+def _wanted(arrays: Arrays, wanted: str, path: Path) -> str | None:
+    if wanted and wanted not in arrays and path.suffix != ".npy":
+        raise missing(path, wanted, list(arrays))
+    return wanted if wanted in arrays else None
+
+
+def _usual(names: list[str], usual: tuple[str, ...]) -> list[str]:
+    """Those of usual names, the most usual first; of a path the last part counts."""
+    last = {name: name.rpartition("/")[2].lower() for name in names}
+    return [name for one in usual for name in names if last[name] == one]
+
+
+def _told(found: list[str], what: str, arrays: Arrays, path: Path, notes: list[str]) -> str:
+    if not found:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "nothing"
+        raise DataError(
+            f"{path}: which array holds the {what} cannot be guessed from {shapes}. Name it {what}, or set [data] "
+            f'{what} = "KEY" in the contest file.'
+        )
+    if found[0] != what:
+        notes.append(f"{what} taken from the key {found[0]!r}")
+    return found[0]
