@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from kit.data.forms.form import Form
-from kit.data.sources.group_names import GROUP, SPLIT
+from kit.data.sources.group_names import names_groups, names_splits
 
 LEAST_SHARE = 0.5
 """Share of the rows that must share their value with another, for the values to be groups."""
@@ -16,7 +16,7 @@ LEAST_SHARE = 0.5
 
 def group_key(columns: Mapping[str, np.ndarray], found: Form) -> None:
     """Writes the column (N,) str that names groups into `found`; several, or a fold column, become doubts."""
-    repeated = [name for name, values in columns.items() if GROUP.search(name) and repeats(values)]
+    repeated = [name for name, values in columns.items() if names_groups(name) and repeats(values)]
     if repeated:
         found.data["group_column"] = repeated[0]
         count = len(np.unique(columns[repeated[0]]))
@@ -24,7 +24,7 @@ def group_key(columns: Mapping[str, np.ndarray], found: Form) -> None:
     if len(repeated) > 1:
         found.doubts.append(f"Groups are kept together by {repeated[0]!r}; {', '.join(repeated[1:])} would be others.")
     for name in columns:
-        if SPLIT.match(name):
+        if names_splits(name):
             found.doubts.append(
                 f"{name!r} looks like folds of the organisers: to use them, set fold_column = {name!r} in [data] and "
                 f'kind = "column" in [folds].'

@@ -55,7 +55,7 @@ def choose_labels(arrays: Arrays, wanted: str, images: str, path: Path, notes: l
     flat = [name for name, array in arrays.items() if name != images and array.ndim <= 2 and not of_test(name)]
     long = [name for name in flat if rows < 0 or len(np.atleast_1d(arrays[name])) == rows] or flat
     beside = [name for name in long if name.rpartition("/")[0] == images.rpartition("/")[0]]
-    others = [name for name in beside or long if not looks_like_group(name.rpartition("/")[2])]
+    others = [name for name in beside or long if not looks_like_group(name)]
     named = _usual(beside, LABEL_KEYS) or _usual(long, LABEL_KEYS) or (others if len(others) == 1 else [])
     return _told(named, "labels", arrays, path, notes)
 

@@ -11,6 +11,16 @@ GROUP = re.compile(
 SPLIT = re.compile(r"(?i)^(fold|split|set|partition|subset)s?$")
 
 
+def names_groups(name: str) -> bool:
+    """Whether a column, or the last part of a key (train/patient_id), is called as groups are."""
+    return bool(GROUP.search(name.rpartition("/")[2]))
+
+
+def names_splits(name: str) -> bool:
+    """Whether it is called as folds and splits are."""
+    return bool(SPLIT.match(name.rpartition("/")[2]))
+
+
 def looks_like_group(name: str) -> bool:
-    """Whether a column or key is called as groups, folds or ids are."""
-    return bool(GROUP.search(name) or SPLIT.match(name)) or name.lower() in ("id", "ids")
+    """Whether it is called as groups, folds or ids are."""
+    return names_groups(name) or names_splits(name) or name.rpartition("/")[2].lower() in ("id", "ids")
