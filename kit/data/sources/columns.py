@@ -73,11 +73,9 @@ def choose_label(table: pd.DataFrame, wanted: str, id_column: str, path: Path, n
     if wanted:
         named(table, wanted, path)
         return wanted
-    guesses = label_columns(table, id_column)
     others = [name for name in table.columns if name != id_column]
-    if guesses and guesses[0].lower() not in LABEL_COLUMNS and len(guesses) > 1:
-        guesses = []
-    guesses = guesses or others[: len(others) == 1]
+    usual = [name for name in label_columns(table, id_column) if name.lower() in LABEL_COLUMNS]
+    guesses = usual or others[: len(others) == 1]
     if not guesses:
         raise DataError(
             f"{path}: which column holds the labels cannot be guessed from {shown(list(table.columns))} "
