@@ -1,6 +1,7 @@
 """Files that are whole or absent: written beside their place, synced, then renamed onto it.
 
-A reader names the file that is broken and the command that makes it again.
+JSON objects carry a digest of themselves (`kit.seal`). A reader names the file that is broken and the command that
+makes it again.
 """
 
 from __future__ import annotations
@@ -9,36 +10,66 @@ import hashlib
 import io
 import json
 import os
+import socket
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
 
 from kit.errors import ArtefactError, DiskError
+from kit.lock import remove_left_overs, take
+from kit.seal import sealed, unsealed
+
+PART = ".kit-part"
+"""Ends the name of a file that is being written."""
+HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+"""Whose locks can tell whether such a file is still being written."""
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Replace `path` by `data` atomically; DiskError when it cannot be written, the old file intact."""
+    with replacing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file beside `path`, to be written, which then takes its place; DiskError as in `write_bytes`.
+
+    It is locked meanwhile, so that the next writer in the folder removes it if this process is killed.
+    """
     path = Path(path)
+    temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise _not_written(path, error) from error
-    try:
+        remove_left_overs(path.parent, f".*.{HOST}.*{PART}")
+        temporary, descriptor = _part(path)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
     except OSError as error:
         raise _not_written(path, error) from error
     finally:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _part(path: Path) -> tuple[str, int]:
+    """A new file beside `path`, locked, and its descriptor; its name says which machine's locks tell of it."""
+    while True:
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{HOST}.", suffix=PART)
+        if take(descriptor, temporary):
+            return temporary, descriptor
+        os.close(descriptor)  # taken for a left-over in the moment before it was locked
         Path(temporary).unlink(missing_ok=True)
 
 
@@ -55,7 +86,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """`write_bytes` of indented JSON; NaN is refused, because not every reader takes it."""
+    """`write_bytes` of indented JSON; NaN is refused, because not every reader takes it. Objects get a seal."""
+    value = sealed(value) if isinstance(value, dict) else value
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
@@ -74,9 +106,12 @@ def write_npz(path: Path, **arrays: np.ndarray) -> None:
 
 
 def read_json(path: Path, rerun: str = "") -> Any:
-    """The JSON value in `path`; ArtefactError names the file and the command `rerun` when it is broken."""
+    """The JSON value in `path`, without its seal; ArtefactError names the file and the command `rerun` when it is
+    broken.
+    """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+        return unsealed(value) if isinstance(value, dict) else value
     except (OSError, ValueError) as error:
         raise _not_read(path, error, rerun) from error
 
@@ -97,6 +132,18 @@ BROKEN = (OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError, zipf
 def _not_read(path: Path, error: Exception, rerun: str) -> ArtefactError:
     what_to_do = f" Make it again: {rerun}" if rerun else ""
     return ArtefactError(f"{path}: missing or corrupt ({type(error).__name__}: {error}).{what_to_do}")
+
+
+def check_digest(path: Path, digest: str, rerun: str) -> None:
+    """ArtefactError, with the command `rerun`, where the file's content is not that of the digest."""
+    try:
+        found = sha256_file(path)
+    except OSError as error:
+        raise _not_read(path, error, rerun) from error
+    if found != digest:
+        raise ArtefactError(
+            f"{path}: changed since it was written (sha256 {found[:12]}, must be {digest[:12]}). Make it again: {rerun}"
+        )
 
 
 def sha256_bytes(data: bytes) -> str:

@@ -10,14 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kit.artefact import read_json, read_npz
+from kit.artefact import check_digest, read_json, read_npz
 from kit.config import ShiftConfig
+from kit.data.stale import Record
 from kit.errors import OofError
 from kit.shifts.battery import Battery
+from kit.train.scoring import OOF, VAULT_ROWS
+from kit.train.stored import MARKER as FOLD
+from kit.train.stored import check_files
 from kit.workspace import Workspace
 
 FOLDS = "folds.csv"
-RUN, FOLD = "run.json", "fold.json"
+RUN = "run.json"
 """Written last, of a run and of a fold; without it they are not complete."""
 
 ARRAYS = {"ids", "labels", "logits", "shifted", "cells"}
@@ -89,6 +93,8 @@ def load_run(path: Path) -> OofRun:
     info = read_json(path / RUN, rerun=rerun)
     if lacking := KEYS - info.keys():
         raise OofError(f"{path / RUN}: lacks {', '.join(sorted(lacking))}. Write it again: {rerun}")
+    _check_data(path, info, rerun)
+    _check_markers(path, info, rerun)
     parts = [_load_fold(path / f"fold{fold}", f"{rerun} --fold {fold}") for fold in info["folds_done"]]
     sizes = [len(part["ids"]) for part in parts]
     whole = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
@@ -108,11 +114,28 @@ def load_run(path: Path) -> OofRun:
     return run
 
 
+def _check_data(path: Path, info: dict[str, Any], rerun: str) -> None:
+    """OofError where the rows that lie beside the run now are not those that it was made from."""
+    now = Record.read(path.parent / "prepared.json").clean.get("data")
+    made = info["digests"].get("data", now)
+    if now and made != now:
+        raise OofError(
+            f"{path}: made from other data ({made[:12]}) than lie beside it now ({now[:12]}). Train it again: "
+            f"rm -r {path}; {rerun}"
+        )
+
+
+def _check_markers(path: Path, info: dict[str, Any], rerun: str) -> None:
+    """ArtefactError where a fold was scored again, or replaced, since run.json was written: folds would be mixed."""
+    for fold, digest in zip(info["folds_done"], info.get("markers", ())):
+        check_digest(path / f"fold{fold}" / FOLD, digest, rerun)
+
+
 def _load_vault(path: Path, info: dict[str, Any], rerun: str) -> VaultRows:
     """The vault as every fold's network predicts it; OofError where they do not speak of the same rows."""
     parts = []
     for fold in info["folds_done"]:
-        arrays = _load_fold(path / f"fold{fold}", f"{rerun} --fold {fold}", "vault.npz", int(info["vault"]))
+        arrays = _load_fold(path / f"fold{fold}", f"{rerun} --fold {fold}", VAULT_ROWS, "vault")
         order = np.argsort(arrays["ids"], kind="stable")
         parts.append({key: array[order] for key, array in arrays.items()})
     for part in parts[1:]:
@@ -122,14 +145,14 @@ def _load_vault(path: Path, info: dict[str, Any], rerun: str) -> VaultRows:
     return VaultRows(parts[0]["ids"], parts[0]["labels"], logits, shifted, parts[0]["cells"])
 
 
-def _load_fold(folder: Path, rerun: str, name: str = "oof.npz", rows: int | None = None) -> dict[str, np.ndarray]:
-    """The arrays of a fold, `rows` of them; as many as its marker says where that is not given."""
+def _load_fold(folder: Path, rerun: str, name: str = OOF, key: str = "rows") -> dict[str, np.ndarray]:
+    """The arrays of a fold, as many rows as its marker says under `key`."""
     again = f"rm -r {folder}; {rerun}"
+    marker = check_files(folder, (name,), rerun)
     arrays = read_npz(folder / name, rerun=again)
     if arrays.keys() != ARRAYS:
         raise OofError(f"{folder}/{name}: must hold {sorted(ARRAYS)}, but got {sorted(arrays)}. Rerun: {again}")
-    if rows is None:
-        rows = int(read_json(folder / FOLD, rerun=again).get("rows", 0))
+    rows = int(marker.get(key, 0))
     for key, array in arrays.items():
         if len(array) != rows:
             raise OofError(f"{folder}: {key} has {len(array):,} of {rows:,} rows. Train it again: {again}")

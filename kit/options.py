@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -131,13 +133,15 @@ def run_guarded(command: click.Command) -> None:
 
     0: done. 1: done, but a check failed (a rehearsal, an upload without a score). 2: the input breaks a rule; one
     message says which, and what to do. 3: a fault of the kit; the stack trace goes to a file. 130: Ctrl-C.
+    143: SIGTERM, or SIGHUP where nothing ignores it. A second signal ends the program at once.
     With --debug the stack trace of an error is shown.
     """
     debug = "--debug" in sys.argv[1:]
     if not debug:
         warnings.filterwarnings("ignore")
     try:
-        command.main(standalone_mode=False)
+        with ended_in_order():
+            command.main(standalone_mode=False)
     except KitError as error:
         _trace(debug)
         Console(stderr=True, soft_wrap=True, highlight=False).print(f"[red]error:[/red] {_escaped(error)}")
@@ -147,9 +151,10 @@ def run_guarded(command: click.Command) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort, Ended) as stopped:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         print("\nInterrupted. What is finished is kept: run the same command to go on.", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        sys.exit(TERMINATED if isinstance(stopped, Ended) else INTERRUPTED)
     except BrokenPipeError:  # the reader, say `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -160,7 +165,29 @@ def run_guarded(command: click.Command) -> None:
         sys.exit(FAULT)
 
 
-USER_ERROR, FAULT, INTERRUPTED = 2, 3, 130
+USER_ERROR, FAULT, INTERRUPTED, TERMINATED = 2, 3, 130, 143
+
+
+class Ended(SystemExit):
+    """The system, or a cluster's scheduler, asked this process to end."""
+
+
+@contextmanager
+def ended_in_order() -> Iterator[None]:
+    """A signal that ends the process is an exception, as Ctrl-C is: workers and temporary folders go with it."""
+
+    def end(number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise Ended(TERMINATED)
+
+    heeded = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) == signal.SIG_DFL]
+    for one in heeded:
+        signal.signal(one, end)
+    try:
+        yield
+    finally:
+        for one in heeded:
+            signal.signal(one, signal.SIG_DFL)
 
 
 def _trace(debug: bool) -> None:

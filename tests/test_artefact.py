@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import json
 import os
 import resource
 import stat
@@ -238,3 +239,46 @@ def test_an_array_digest_does_not_see_memory_layout() -> None:
     x = np.arange(12.0).reshape(3, 4)
     assert artefact.sha256_arrays(np.asfortranarray(x)) == artefact.sha256_arrays(x)
     assert artefact.sha256_arrays(np.repeat(x, 2, 0)[::2]) == artefact.sha256_arrays(x)
+
+
+# ------------------------------------------------------------------------------------------------------------ seals
+VALUE = {"name": "a", "score": 0.1, "none": None, "list": [1, 2.5, "ü"], "inner": {"deep": [True]}}
+
+
+def test_every_changed_bit_of_json_is_noticed_or_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "v.json"
+    artefact.write_json(path, VALUE)
+    whole = path.read_bytes()
+    for place in range(8 * len(whole)):
+        spoilt = bytearray(whole)
+        spoilt[place // 8] ^= 1 << place % 8
+        path.write_bytes(spoilt)
+        try:
+            found = artefact.read_json(path, "kit train")
+        except ArtefactError:
+            continue
+        assert found == VALUE, bytes(spoilt)
+
+
+def test_a_value_that_was_sealed_before_is_sealed_anew(tmp_path: Path) -> None:
+    path = tmp_path / "v.json"
+    artefact.write_json(path, VALUE)
+    with_seal = json.loads(path.read_text())
+    artefact.write_json(path, with_seal | {"more": 1})
+    assert artefact.read_json(path) == VALUE | {"more": 1}
+
+
+def test_json_from_before_there_were_seals_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "v.json"
+    path.write_text(json.dumps(VALUE))
+    assert artefact.read_json(path) == VALUE
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    left = tmp_path / f".file.{artefact.HOST}.abc{artefact.PART}"
+    elsewhere = tmp_path / f".file.01234567.abc{artefact.PART}"
+    for path in (left, elsewhere):
+        path.write_bytes(b"half")
+    artefact.write_bytes(tmp_path / "other", b"whole")
+    assert not left.exists()
+    assert elsewhere.exists(), "another machine may be writing it"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from conftest import resealed
 from safetensors.torch import load_file, save_file
 
 from kit.artefact import read_json
@@ -36,6 +37,7 @@ def spoil(toy, recipe, fold):
     """Another network in the place of that fold's."""
     path = toy.workspace.run("toy", recipe) / f"fold{fold}/weights.safetensors"
     save_file({key: -value if key.endswith("weight") else value for key, value in load_file(path).items()}, path)
+    resealed(path.parent.parent)
 
 
 def test_a_teacher_answers_as_the_folds_own_networks_blended(trained):

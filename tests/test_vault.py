@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Toy
+from conftest import Toy, resealed
 
 from kit.artefact import read_json, read_npz, write_npz
 from kit.config import FoldsConfig, ShiftConfig
@@ -140,14 +140,17 @@ def test_a_vault_that_lacks_rows_or_was_trained_on_is_refused(with_vault: Toy) -
     path = folder / "fold1" / "vault.npz"
     good = read_npz(path)
     write_npz(path, **{key: array[:-1] for key, array in good.items()})
+    resealed(folder)
     with pytest.raises(OofError, match=r"has 11 of 12 rows"):
         load_run(folder)
     write_npz(path, **good | {"ids": good["ids"][::-1]})
+    resealed(folder)
     with pytest.raises(OofError, match="all folds must predict the same vault rows"):
         load_run(folder)
     for fold in range(2):
         stolen = read_npz(folder / "fold0" / "oof.npz")["ids"][:12]
         write_npz(folder / f"fold{fold}" / "vault.npz", **good | {"ids": stolen})
+    resealed(folder)
     with pytest.raises(OofError, match="rows of the vault must be in no fold, but 12 are"):
         load_run(folder)
     path.unlink()

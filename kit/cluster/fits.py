@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +10,7 @@ from kit.artefact import read_json
 from kit.cluster.unit import Job, Talk, Unit
 from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
+from kit.lock import alone
 from kit.train.device import pick_device
 from kit.train.fit import Fit
 from kit.train.images import resized
@@ -64,7 +62,7 @@ class FitJob:
         """As calling it, with something to do after every epoch."""
         prepared = self.data.load()
         trainer = self.trainer(prepared, share, self._after_epoch(talk, after_epoch))
-        with alone(self.cache / "precision.lock"):
+        with alone(self.cache / "precision.lock"):  # two that measure at once disturb each other
             trainer.precision(resized(prepared.images[: self.recipe.train.batch_size], self.recipe.size))
         trainer.train([self.fold], talk.line)
         made: dict[str, Any] = read_json(self.folder / MARKER)
@@ -106,15 +104,6 @@ class FitJob:
         workspace = Workspace(self.root)
         device, deadline = pick_device(), self.deadline
         return Trainer(self.contest, prepared, self.recipe, workspace, device, share, after_epoch, deadline=deadline)
-
-
-@contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """One process at a time: two that measure at once disturb each other, and may choose differently."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def fit_unit(job: FitJob, rows: int) -> Unit:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -16,6 +15,7 @@ from kit.cluster.peak import peak_mb, reset_peak
 from kit.cluster.unit import Done, Event, Failure, Unit
 from kit.cluster.worker import failure
 from kit.data.prepared import Prepared
+from kit.lock import temporary_folder
 
 POLL = 0.2
 """Seconds between looks for an answer."""
@@ -115,8 +115,8 @@ def carry_out(order: Order, mailbox: Any) -> Event:
     reset_peak()
     started = time.perf_counter()
     try:
-        with tempfile.TemporaryDirectory(prefix="kit-") as scratch:
-            unit = order.unit if _shares_disk(order) else _moved(order, Path(scratch))
+        with temporary_folder() as scratch:
+            unit = order.unit if _shares_disk(order) else _moved(order, scratch)
             value = unit.job(RayTalk(mailbox, order.key), order.share)
         return Event(order.key, "done", Done(value, time.perf_counter() - started, peak_mb()))
     except Exception as error:

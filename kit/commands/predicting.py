@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from kit.data.sources.stream import open_stream
 from kit.echo import Echo
 from kit.errors import PackagingError
 from kit.inference.answering import rows_a_batch
+from kit.lock import temporary_folder
 from kit.options import contest_option, make_console, make_echo, root_option
 from kit.packaging import archive
 from kit.packaging.form import IN_WORDS, make_form, read_sample
@@ -78,11 +78,11 @@ def predict(
         if not rows.whole:
             echo(f"  {rows.message()}")
     python = platform_python(source, echo) if missing_packages(source) else this_python(source)
-    with tempfile.TemporaryDirectory(prefix="kit-") as folder:
-        archive.unpack(zip_path, Path(folder) / "zip")
+    with temporary_folder() as folder:
+        archive.unpack(zip_path, folder / "zip")
         batches = stream.batches(rows_a_batch(record.size))
         proba, feed = probabilities(
-            Path(folder) / "zip", batches, record.prior, source, python, Path(folder) / "run"
+            folder / "zip", batches, record.prior, source, python, folder / "run"
         )
     answers = proba if form.wants == "probabilities" else proba.argmax(axis=1)
     prior = np.asarray(record.prior)

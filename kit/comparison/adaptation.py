@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from kit.artefact import read_json
 from kit.comparison.situations import MIXED, ONE_SHIFT, Batch, batches
 from kit.data.prepared import Prepared
 from kit.echo import Echo
@@ -21,7 +20,7 @@ from kit.oof_store import OofRun
 from kit.packaging.adaptation import OFF, Adaptation
 from kit.shifts.battery import Battery
 from kit.train.device import pick_device, pinned
-from kit.train.member import SPEC
+from kit.train.stored import checked_spec, run_of
 from kit.workspace import Workspace
 
 SOURCE = "as it is"
@@ -85,7 +84,7 @@ class Tested:
     @classmethod
     def load(cls, folder: Path, prior: tuple[float, ...]) -> Tested:
         """The fold model in `folder`, on this machine's device."""
-        spec = read_json(folder / SPEC)
+        spec = checked_spec(folder, run_of(folder))
         return cls(load_net(spec, str(folder)).to(pick_device()), spec, prior)
 
     def outcomes(self, fold: int, batch: Batch, labels: np.ndarray) -> Iterator[Outcome]:

@@ -12,6 +12,7 @@ from kit.inference.model import load_net, merge_views, net_logits
 from kit.oof_store import OofRun, finished_at
 from kit.train.device import pick_device, pinned
 from kit.train.material import fold_rows
+from kit.train.stored import checked_spec, run_of
 from kit.workspace import Workspace
 
 FILE = "training_rows.json"
@@ -28,7 +29,7 @@ def training_accuracy(run: OofRun, contest: str, prepared: Prepared, workspace: 
     folder = workspace.run(contest, run.recipe)
     made = finished_at(folder)
     if (folder / FILE).exists():
-        known = read_json(folder / FILE)
+        known = read_json(folder / FILE, f"rm {folder / FILE}, and the same command again")
         if known["of"] == made:
             return float(known["accuracy"])
     recipe = RecipeConfig.model_validate(run.info["config"])
@@ -42,7 +43,7 @@ def _of_fold(recipe: RecipeConfig, prepared: Prepared, fold: int, workspace: Wor
     folder = workspace.run(contest, recipe.name) / f"fold{fold}"
     rows, _ = fold_rows(prepared, recipe, fold)
     rows = np.sort(np.random.default_rng(fold).permutation(rows)[:MOST])
-    spec = read_json(folder / "member.json")
+    spec = checked_spec(folder, run_of(folder))
     with pinned(0), torch.inference_mode():
         net = load_net(spec, str(folder)).to(pick_device())
         logits = net_logits(net, np.array(prepared.images[rows]), spec)

@@ -121,7 +121,7 @@ def prepare(
     table = _folds(image_set, decided, keep, contest, folder, echo)
     prepared = _aligned(image_set, decided, keep, table)
     seen = prepared.labels[prepared.folds != VAULT]
-    DecodingRecord.of(contest, image_set.bounds, seen).write(workspace, contest)
+    DecodingRecord.of(contest, image_set.bounds, seen, image_set.digest).write(workspace, contest)
     if line := worth(table, prepared.labels):
         echo(f"  {line}")
     for line in stale_runs(folder, contest.name, prepared.data_digest, prepared.fold_digest):
@@ -156,6 +156,7 @@ def cleaned(
         accepted = {*accepted, *accepted_before(previous)} if accepted else ()
         if not accepted:
             echo(f"  {file}: {summary(previous)}")
+            _tell_edits(record, file, echo)
             _tell(previous, contest, path, echo)
             return image_set, previous
     if previous is not None and (changed := record.changes(now)):
@@ -165,10 +166,15 @@ def cleaned(
     table = _decided(image_set, contest, previous, accepted, echo)
     artefact.write_csv(file, table)
     write_sheet(folder / "clean.png", cleaning_blocks(image_set, table))
-    now.write(folder / "prepared.json")
+    now.with_file(file).write(folder / "prepared.json")
     echo(f"  {file}: {summary(table)}; images in {folder / 'clean.png'}")
     _tell(table, contest, path, echo)
     return image_set, table
+
+
+def _tell_edits(record: Record, file: Path, echo: Echo) -> None:
+    if line := record.edited(file):
+        echo(f"  {line}")
 
 
 def _tell(table: pd.DataFrame, contest: ContestConfig, path: Path | None, echo: Echo) -> None:
@@ -217,13 +223,14 @@ def _folds(
         table = _read_folds(file, ids)
         check_folds(table, labels, contest.classes)
         echo(f"  {file}: {fold_summary(table)}")
+        _tell_edits(record, file, echo)
         return table
     table = make_folds(ids, labels, groups, contest.folds, contest.seed, contest.classes, column)
     if file.exists():
         changed = record.changes(now)
         echo(f"  {file}: made anew, because {f'of a change in {changed}' if changed else 'its record is gone'}")
     artefact.write_csv(file, table)
-    now.write(folder / "prepared.json")
+    now.with_file(file).write(folder / "prepared.json")
     echo(f"  {file}: {fold_summary(table)}")
     for remark in check_folds(table, labels, contest.classes):
         echo(f"  {remark}")

@@ -27,15 +27,33 @@ class Record:
 
     clean: dict[str, str] = field(default_factory=dict)
     folds: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    """Hex sha256 of each table as it was written, by its name."""
 
     @classmethod
     def read(cls, file: Path) -> Record:
-        """The record in `file`; an empty one when it is missing or broken, so that all is made anew."""
-        try:
-            value = artefact.read_json(file)
-            return cls(dict(value["clean"]), dict(value["folds"]))
-        except (ArtefactError, KeyError, TypeError, ValueError):
+        """The record in `file`; an empty one when it is missing, so that all is made anew. ArtefactError where it is
+        broken: tables that a person edited would be replaced.
+        """
+        if not file.exists():
             return cls()
+        again = f"rm {file}; kit clean --contest {file.parent.name}"
+        value = artefact.read_json(file, again)
+        try:
+            return cls(dict(value["clean"]), dict(value["folds"]), dict(value.get("files", {})))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ArtefactError(f"{file}: not a record of clean.csv and folds.csv. Make it again: {again}") from error
+
+    def with_file(self, table: Path) -> Record:
+        """This record with the digest of a table that was just written."""
+        return replace(self, files=self.files | {table.name: artefact.sha256_file(table)})
+
+    def edited(self, table: Path) -> str:
+        """A line where a table is not as it was written; empty where it is, or nobody noted how it was."""
+        if self.files.get(table.name) in (None, artefact.sha256_file(table)):
+            return ""
+        again = f"rm {table}; kit {'folds' if table.name == 'folds.csv' else 'clean'} --contest {table.parent.name}"
+        return f"{table}: edited since it was made, and used as it is now. If nobody edited it: {again}"
 
     def write(self, file: Path) -> None:
         """Replace `file` atomically."""

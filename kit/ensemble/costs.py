@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from kit.artefact import read_json
 from kit.ensemble.budget import Cost
 from kit.inference.model import load_net, net_logits
+from kit.train.stored import checked_spec
 from kit.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _cost(run: OofRun, workspace: Workspace, contest: str, images: np.ndarray, r
         return Cost(0.0, 0.0)
     folders = [workspace.run(contest, run.recipe) / f"fold{fold}" for fold in run.info["folds_done"]]
     rerun = f"kit train {run.recipe} --contest {contest}"
-    specs = [read_json(folder / "member.json", rerun=rerun) for folder in folders]
+    specs = [checked_spec(folder, rerun) for folder in folders]
     megabytes = sum((folder / spec["weights"]).stat().st_size for folder, spec in zip(folders, specs)) / 1e6
     seen = specs[0] | {"views": list(run.views)}
     return Cost(_seconds(load_net(specs[0], str(folders[0])), images, seen) * rows * len(folders), megabytes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from kit.artefact import read_json, sha256_bytes, write_json
 from kit.errors import PackagingError
 from kit.inference.model import IN_HALF, keep_freed_memory, load_runner
+from kit.lock import temporary_folder
 from kit.packaging.members import Member
 from kit.packaging.runtime_files import Entries, Files, runtime_files
 
@@ -33,7 +33,7 @@ def fastest(allowed: Sequence[str], members: Sequence[Member], remembered: Path)
     if len(allowed) == 1:
         return allowed[0]
     key = sha256_bytes(json.dumps([allowed, [member.entry["sha256"] for member in members]]).encode())
-    known = read_json(remembered) if remembered.is_file() else {}
+    known = read_json(remembered, f"rm {remembered}, and the same command again") if remembered.is_file() else {}
     if key not in known:
         known[key] = _measured(allowed, members)
         write_json(remembered, known)
@@ -61,11 +61,11 @@ def _time(runtime: str, entries: Entries, files: Files) -> tuple[float, np.ndarr
     first = {entry["recipe"]: entry for entry in reversed(entries)}
     images = np.random.default_rng(0).integers(0, 256, (IMAGES, 64, 64, 3), dtype=np.uint8)
     seconds, logits = 0.0, []
-    with tempfile.TemporaryDirectory(prefix="kit-") as folder:
+    with temporary_folder() as folder:
         for name, data in files.items():
-            (Path(folder) / name).write_bytes(data)
+            (folder / name).write_bytes(data)
         for entry in first.values():
-            run = load_runner(entry, folder, runtime)
+            run = load_runner(entry, str(folder), runtime)
             taken = []
             for way in ({}, {"half": True}) if runtime in IN_HALF else ({},):
                 run(images[:8], entry, **way)

@@ -13,6 +13,7 @@ from kit.ensemble.blend import Blend
 from kit.errors import PackagingError
 from kit.inference.model import fill_net, parse_arrays
 from kit.oof_store import RUN
+from kit.train.stored import checked_spec
 from kit.workspace import Workspace
 
 
@@ -48,7 +49,9 @@ def read_members(blend: Blend, contest: str, workspace: Workspace) -> list[Membe
             )
         folder = workspace.run(contest, part.recipe)
         rerun = f"kit train {part.recipe} --contest {contest}"
-        folds = read_json(folder / RUN, rerun)["folds_done"]
+        info = read_json(folder / RUN, rerun)
+        _check_same(blend, part.recipe, info.get("digests", blend.digests), rerun)
+        folds = info["folds_done"]
         blended = {"temperature": part.temperature, "merge": part.merge, "views": list(part.views)}
         blended["weight"] = part.weight / len(folds)
         for fold in folds:
@@ -58,8 +61,16 @@ def read_members(blend: Blend, contest: str, workspace: Workspace) -> list[Membe
     return [member for _, _, member in ranked]
 
 
+def _check_same(blend: Blend, recipe: str, digests: dict[str, str], rerun: str) -> None:
+    if digests != blend.digests:
+        raise PackagingError(
+            f"{blend.name}: blended from other data or folds ({blend.digests}) than {recipe} was trained on "
+            f"({digests}). Blend again: kit blend {blend.name}. Where the run is the stale one: {rerun}"
+        )
+
+
 def _read(folder: Path, recipe: str, fold: int, rerun: str, blended: dict[str, Any]) -> Member:
-    spec = read_json(folder / "member.json", rerun)
+    spec = checked_spec(folder, rerun)
     try:
         weights = (folder / spec["weights"]).read_bytes()
     except OSError as error:

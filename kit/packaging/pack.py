@@ -13,7 +13,7 @@ from typing import Any
 from kit.artefact import sha256_bytes, sha256_file
 from kit.config import ContestConfig, PlatformConfig
 from kit.data.prepared import Prepared
-from kit.data.sources.decoding_record import DecodingRecord
+from kit.data.sources.decoding_record import DecodingRecord, path_of
 from kit.echo import Echo
 from kit.ensemble.blend import Blend
 from kit.ensemble.compress.substitute import has_student
@@ -129,9 +129,20 @@ class Packer:
         entries, written = runtime_files(runtime, rung.members)
         files = {**written, **self.fixed}
         manifest = _manifest(rung.blend, self.contest, self.platform, runtime, entries, files)
-        manifest["images"] = DecodingRecord.read(self.workspace, self.contest).as_dict()
+        manifest["images"] = self._images(rung.blend)
         files[MANIFEST] = (json.dumps(manifest, indent=1, allow_nan=False) + "\n").encode()
         return files, manifest
+
+
+    def _images(self, blend: Blend) -> dict[str, Any]:
+        """How images are decoded; PackagingError where that was noted of other images than the blend's."""
+        record = DecodingRecord.read(self.workspace, self.contest)
+        if record.data and record.data != blend.digests.get("data", record.data):
+            raise PackagingError(
+                f"{path_of(self.workspace, self.contest)}: of other images ({record.data[:12]}) than the blend's "
+                f"({blend.digests['data'][:12]}). Write it again: kit clean --contest {self.contest.name}"
+            )
+        return record.as_dict()
 
 
 def _fixed_files(contest: ContestConfig, platform: PlatformConfig, named: Notebook) -> Files:

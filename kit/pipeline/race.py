@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from kit.cluster.fits import FitJob, alone
+from kit.cluster.fits import FitJob
 from kit.cluster.unit import Talk
 from kit.config import RecipeConfig
 from kit.data.prepared import Prepared
 from kit.inference.model import net_logits
+from kit.lock import alone
 from kit.pipeline.curves import Point
 from kit.shifts.battery import Battery
 from kit.train.device import pinned

@@ -18,9 +18,10 @@ import pandas as pd
 
 from kit.artefact import sha256_file
 from kit.ensemble.scoring.belief import Promise
-from kit.errors import DiskError, UploadError
+from kit.errors import ArtefactError, DiskError, UploadError
 from kit.metrics.registry import get_metric
 from kit.packaging.packed import PackedZip
+from kit.seal import KEY, MARK, sealed, unsealed
 from kit.workspace import Workspace
 
 LEDGER = "ledger.jsonl"
@@ -41,7 +42,7 @@ def append(workspace: Workspace, event: str, **values: Any) -> dict[str, Any]:
     assert values.keys() <= set(COLUMNS), values.keys() - set(COLUMNS)
     entry = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "event": event, **values}
     path = ledger_path(workspace)
-    line = json.dumps(entry, allow_nan=False).encode() + b"\n"
+    line = json.dumps(sealed(entry), allow_nan=False).encode() + b"\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
@@ -59,17 +60,32 @@ def append(workspace: Workspace, event: str, **values: Any) -> dict[str, Any]:
 
 
 def read(workspace: Workspace) -> pd.DataFrame:
-    """All whole lines in order, one column each of COLUMNS; empty where nothing was recorded."""
+    """All whole lines in order, one column each of COLUMNS; empty where nothing was recorded.
+
+    ArtefactError names a line that is not as it was written.
+    """
     path = ledger_path(workspace)
-    entries = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict):
-            entries.append(entry)
-    return pd.DataFrame(entries, columns=list(COLUMNS))
+    try:
+        lines = path.read_bytes().decode("utf-8", "replace").split("\n") if path.exists() else []
+    except OSError as error:
+        what = f"cannot be read ({error.strerror}). Put the file back, or fix its permissions"
+        raise ArtefactError(f"{path}: {what}") from error
+    entries = [_entry(line, path, number) for number, line in enumerate(lines, 1)]
+    return pd.DataFrame([entry for entry in entries if entry is not None], columns=list(COLUMNS))
+
+
+def _entry(line: str, path: Path, number: int) -> dict[str, Any] | None:
+    """What a line says; None for one that a crash cut short."""
+    try:
+        entry = json.loads(line)
+        return unsealed(entry) if isinstance(entry, dict) else None
+    except ValueError as error:
+        if not (MARK in line or f'"{KEY}"' in line):
+            return None
+        raise ArtefactError(
+            f"{path}: line {number} is corrupt ({error}). Delete it (sed -i {number}d {path}); a score that it "
+            f"recorded: kit ledger add-score; a zip: kit package"
+        ) from error
 
 
 def record_zip(workspace: Workspace, packed: PackedZip) -> None:

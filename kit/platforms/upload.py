@@ -79,7 +79,11 @@ def check_report(zip_path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UploadError(f"{zip_path}: must be rehearsed before it is submitted, but {path} is missing. Run: {again}")
     report = read_json(path, rerun=again)
-    if report["sha256"] != sha256_file(zip_path):
+    try:
+        digest = sha256_file(zip_path)
+    except OSError as error:
+        raise UploadError(f"{zip_path}: cannot be read ({error.strerror}). Pack it again: kit package") from error
+    if report.get("sha256") != digest:
         raise UploadError(f"{zip_path}: changed since its rehearsal. Run: {again}")
     if not report["passed"]:
         wrong = [check["name"] for check in report["checks"] if not check["passed"]]

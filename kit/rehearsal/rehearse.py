@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from kit.data.practice.forms import FORMS
 from kit.data.prepared import Prepared
 from kit.echo import Echo
 from kit.errors import RehearsalError
+from kit.lock import temporary_folder
 from kit.oof_store import load_runs
 from kit.packaging import archive
 from kit.packaging.pack import MANIFEST
@@ -125,8 +125,7 @@ def rehearse(
         return _report(zip_path, platform, level or "run", static)
     level = level or ("platform" if missing_packages(platform) else "run")
     python = platform_python(platform, echo) if level == "platform" else this_python(platform)
-    with tempfile.TemporaryDirectory(prefix="kit-") as folder:
-        scratch = Path(folder)
+    with temporary_folder() as scratch:
         submission = scratch / "submission"
         archive.unpack(zip_path, submission)
         manifest = _manifest(submission, platform)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from kit.config import ContestConfig, PlatformConfig
 from kit.data.practice.contest import hidden_test
 from kit.echo import Echo
 from kit.errors import RehearsalError
+from kit.lock import temporary_folder
 from kit.metrics.registry import get_metric
 from kit.packaging.form import Form, make_form, read_sample
 from kit.rehearsal.checks import Check, failed, passed
@@ -83,11 +83,11 @@ def rehearse_predictions(
         hidden = get_metric(metric).score(images.labels, proba)
     if answers is not None and answers.ndim == 1 and level != "check":
         python = platform_python(platform, echo) if level == "platform" else this_python(platform)
-        with tempfile.TemporaryDirectory(prefix="kit-") as folder:
+        with temporary_folder() as folder:
             truth = images.labels if images.labels is not None else np.zeros_like(answers)
-            (Path(folder) / "output").mkdir()
-            np.save(Path(folder) / "output" / "predictions.npy", answers)
-            outcome, scores = run_scoring(truth, platform, python, Path(folder))
+            (folder / "output").mkdir()
+            np.save(folder / "output" / "predictions.npy", answers)
+            outcome, scores = run_scoring(truth, platform, python, folder)
         isolation = outcome.isolation
         checks.append(_score_check(scores, hidden, metric, outcome.stderr))
     elif hidden is not None:

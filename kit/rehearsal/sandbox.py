@@ -14,7 +14,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import psutil
 
+from kit.lock import temporary_folder
 from kit.rehearsal.jail import ENVIRONMENT, SYSTEM, Mount, enter_script, namespaces
 from kit.rehearsal.programs import guard
 
@@ -110,8 +110,7 @@ class Outcome:
 
 def run_isolated(job: Job, python: Interpreter, limits: Limits) -> Outcome:
     """Run a job, watched by the guard, until it ends or breaks a limit."""
-    with tempfile.TemporaryDirectory(prefix="rehearsal-") as scratch:
-        place = Path(scratch)
+    with temporary_folder() as place:
         for name in ("root", "guard"):
             (place / name).mkdir()
         shutil.copy(guard.__file__, place / "guard" / "guard.py")

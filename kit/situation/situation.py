@@ -14,7 +14,6 @@ from kit.artefact import read_json, write_json
 from kit.config import ContestConfig
 from kit.data.prepared import Prepared
 from kit.echo import Echo
-from kit.errors import ArtefactError
 from kit.situation.changes import TESTED
 from kit.situation.expectation import Expects, expectation, has_test
 from kit.situation.probe import Evidence, Probe, probe
@@ -104,10 +103,7 @@ def _key(contest: ContestConfig) -> dict[str, Any]:
 
 
 def _kept(path: Path) -> dict[str, Any] | None:
-    try:
-        kept = read_json(path) if path.exists() else None
-    except ArtefactError:
-        return None
+    kept = read_json(path, f"rm {path}, and the same command again") if path.exists() else None
     return dict(kept) if isinstance(kept, dict) and {"key", "probe", "told"} <= kept.keys() else None
 
 

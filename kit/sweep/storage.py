@@ -7,7 +7,7 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,8 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
 from kit.echo import Echo
-from kit.errors import SweepError
+from kit.errors import ArtefactError, SweepError
+from kit.seal import sealed, unsealed
 
 Value = TypeVar("Value")
 JOURNAL = "journal.log"
@@ -81,7 +82,7 @@ class Journal(JournalFileBackend):
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Adds a line for each of `logs`, or none of them."""
-        text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        text = "".join(json.dumps(sealed(log), separators=(",", ":")) + "\n" for log in logs)
         self.lock.acquire()
         try:
             whole = _mend(self.path)
@@ -95,6 +96,21 @@ class Journal(JournalFileBackend):
                 raise
         finally:
             self.lock.release()
+
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        """The lines from that number on, each as it was written; ArtefactError names one that is not."""
+        number = log_number_from
+        try:
+            for log in super().read_logs(log_number_from):
+                number += 1
+                yield unsealed(log)
+        except (ValueError, AttributeError, StopIteration) as error:
+            raise ArtefactError(
+                f"{self.path}: line {number} is corrupt ({error}). What stands before it is whole; keep that alone, "
+                f"and the same command goes on from there: head -n {number - 1} {self.path} > {self.path}.whole; "
+                f"mv {self.path}.whole {self.path}"
+            ) from error
 
 
 def _journal(path: Path) -> BaseStorage:

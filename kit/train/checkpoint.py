@@ -12,13 +12,17 @@ import torch
 
 from kit.artefact import write_bytes
 from kit.errors import ArtefactError
+from kit.seal import framed, unframed
+
+ZIP = b"PK"
+"""How a file of torch.save begins."""
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
     """Writes tensors and plain values atomically."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, framed(buffer.getvalue()))
 
 
 def load(path: Path, rerun: str) -> dict[str, Any] | None:
@@ -28,7 +32,8 @@ def load(path: Path, rerun: str) -> dict[str, Any] | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a foreign pickle is refused below, with what to do
-            return dict(torch.load(path, map_location="cpu", weights_only=True))
+            data = unframed(path.read_bytes(), ZIP)
+            return dict(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
     except (OSError, RuntimeError, EOFError, ValueError, TypeError, KeyError, pickle.UnpicklingError) as error:
         raise ArtefactError(
             f"{path}: corrupt checkpoint ({type(error).__name__}). "

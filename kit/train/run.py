@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ from rich.progress import Progress
 from torch import nn
 
 import kit
-from kit.artefact import read_json, write_json
+from kit.artefact import read_json, sha256_file, write_json
 from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
 from kit.echo import Echo
 from kit.errors import TrainError
 from kit.inference.model import net_logits
+from kit.lock import alone
 from kit.nets.coverage import check_sees
 from kit.nets.pretrained import load_pretrained
 from kit.nets.registry import build
@@ -43,9 +45,10 @@ from kit.train.precision import Precision, choose_precision, doubt_precision
 from kit.train.progress import FitDisplay, fit_bars
 from kit.train.resizing import check_growth
 from kit.train.scoring import fold_scores, score_fold
+from kit.train.stored import MARKER, checked_spec, file_digests
 from kit.workspace import Workspace
 
-CHECKPOINT, MARKER, RUN = "checkpoint.pt", "fold.json", "run.json"
+CHECKPOINT, RUN = "checkpoint.pt", "run.json"
 AfterEpoch = Callable[[int, Fit], None]
 """Called with the fold and its fit after every epoch, once the checkpoint is written; may raise to end the fit."""
 
@@ -116,6 +119,7 @@ class Trainer:
         wanted = self.identity()
         made = made | {"config": _filled(made.get("config"))}
         changed = [key for key in wanted if key != "shift" and made.get(key) != wanted[key]]
+        changed += ["fold"] if made.get("fold", fold) != fold else []
         if changed:
             raise TrainError(
                 f"{path}: made with another {', '.join(changed)} than now. Delete {self.folder} to train it again"
@@ -130,19 +134,37 @@ class Trainer:
             again = self.ranks.agreed(lambda: [fold for fold in missing if self.trained(fold)])
             with fit_bars(self.ranks.first) as bars:
                 for fold in again if self.ranks.first else []:
-                    self._score_again(fold, bars, echo)
+                    with self._claimed(fold, echo):
+                        if not self.finished(fold):
+                            self._score_again(fold, bars, echo)
                 if new := [fold for fold in missing if fold not in again]:
                     images = resized(self.prepared.images, self.recipe.size)
                     for fold in new:
-                        self._train_fold(fold, images, bars, echo)
+                        with self._claimed(fold, echo):
+                            if self.ranks.size > 1 or not self.finished(fold):
+                                self._train_fold(fold, images, bars, echo)
         if self.ranks.first:
             self.complete()
 
+    def _claimed(self, fold: int, echo: Echo) -> AbstractContextManager[None]:
+        """One process at a time works at a fold; TrainError instead of waiting where others wait for this one."""
+        if not self.ranks.first:
+            return nullcontext()
+        name = f"{self.recipe.name} fold {fold}"
+
+        def busy() -> None:
+            if self.ranks.size > 1:
+                raise TrainError(f"{name}: another process trains it. Run the same command again when it has ended")
+            echo(f"{name}: another process trains it; waiting for its end")
+
+        return alone(self.folder / f".fold{fold}.lock", busy)
+
     def _score_again(self, fold: int, bars: Progress | None, echo: Echo) -> None:
         """The network stays; the battery is another than the one that it was scored under."""
+        checked_spec(self.fold_folder(fold), self.rerun(fold))
         path = self.fold_folder(fold) / MARKER
         display = FitDisplay(f"{self.recipe.name} fold {fold}", 1, 1, bars, echo)
-        result = self._score(fold, display)
+        result = self._score(fold, display) | file_digests(self.fold_folder(fold))
         write_json(path, read_json(path) | self.identity() | result | versions())
         display.close(f"scored again, because the shifts changed; {_scores(result)}")
 
@@ -162,6 +184,7 @@ class Trainer:
         result |= {"seconds": before + time.perf_counter() - started, "precision": fit.precision.name}
         result |= {"batch_size": fit.recipe.train.batch_size, "threads": usable_cores(), "processes": self.ranks.size}
         result |= {"steps": fit.step, "steps_planned": fit.pace.planned}
+        result |= {"fold": fold} | file_digests(self.fold_folder(fold))
         write_json(self.fold_folder(fold) / MARKER, self.identity() | result | versions())
         (self.fold_folder(fold) / CHECKPOINT).unlink(missing_ok=True)
         steps = f"{fit.step} steps" + (f" of {fit.pace.planned}, to end in time" if fit.pace.shortened else "")
@@ -172,7 +195,7 @@ class Trainer:
     def _keep(self, fold: int, fit: Fit, state: dict[str, Any]) -> None:
         if not self.ranks.first:
             return
-        kept = {"made": self.identity(), "fit": state, "batch_size": fit.recipe.train.batch_size}
+        kept = {"made": self.identity() | {"fold": fold}, "fit": state, "batch_size": fit.recipe.train.batch_size}
         checkpoint.save(self.fold_folder(fold) / CHECKPOINT, kept)
         if self.after_epoch is not None:
             self.after_epoch(fold, fit)
@@ -288,10 +311,11 @@ class Trainer:
         folds = scored_folds(self.prepared)
         if not all(self.finished(fold) for fold in folds):
             return False
-        markers = [read_json(self.fold_folder(fold) / MARKER) for fold in folds]
+        markers = [read_json(self.fold_folder(fold) / MARKER, self.rerun(fold)) for fold in folds]
         summary = {
             "recipe": self.recipe.name,
             "folds_done": folds,
+            "markers": [sha256_file(self.fold_folder(fold) / MARKER) for fold in folds],
             "vault": len(self.prepared.vault),
             "minutes": sum(marker["seconds"] for marker in markers) / 60,
             "parameters": markers[0]["parameters"],

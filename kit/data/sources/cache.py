@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,8 +22,9 @@ import numpy as np
 from kit import artefact
 from kit.data.sources.decoding import Allocate
 from kit.data.sources.files import image_paths
-from kit.data.sources.imageset import ImageSet
+from kit.data.sources.imageset import ImageSet, content_digest
 from kit.errors import ArtefactError, DiskError
+from kit.lock import alone, temporary_folder
 
 VERSION = 4
 """Raised when the rules of decoding change."""
@@ -50,18 +50,24 @@ def cached(folder: Path, key: str, make: Make, class_names: tuple[str, ...]) -> 
     source = folder / key
     with contextlib.suppress(ArtefactError, OSError, ValueError, KeyError):
         return _read(folder, source, class_names)
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".decoding-", dir=folder))
-    try:
-        image_set = _fill(temporary, make)
-        target = folder / image_set.digest
-        if target.exists():
-            shutil.rmtree(target)
-        temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    _write_beyond(source, image_set)
-    return _read(folder, source, class_names)
+    with alone(folder / f"{key[:16]}.lock"):  # decoding takes minutes: who comes second reads what the first wrote
+        with contextlib.suppress(ArtefactError, OSError, ValueError, KeyError):
+            return _read(folder, source, class_names)
+        with temporary_folder(folder, ".decoding-") as temporary:
+            image_set = _fill(temporary, make)
+            _replace(folder / image_set.digest, temporary, image_set.digest, class_names)
+        _write_beyond(source, image_set)
+        return _read(folder, source, class_names)
+
+
+def _replace(target: Path, made: Path, digest: str, class_names: tuple[str, ...]) -> None:
+    """Another source of the same images may have written them, and another process may be reading them."""
+    with contextlib.suppress(ArtefactError, OSError, ValueError, KeyError):
+        _open(target, digest, class_names)
+        return
+    if target.exists():
+        shutil.rmtree(target)
+    made.rename(target)
 
 
 def by_digest(folder: Path, digest: str, class_names: tuple[str, ...]) -> ImageSet | None:
@@ -92,6 +98,8 @@ def _open(folder: Path, digest: str, class_names: tuple[str, ...]) -> ImageSet:
     images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)[: len(rows["ids"])]
     if len(images) != len(rows["ids"]):
         raise ValueError(f"{folder}: {len(images)} images and {len(rows['ids'])} ids")
+    if content_digest(rows["ids"], images, rows.get("labels")) != digest:
+        raise ValueError(f"{folder}: changed since it was written")
     return ImageSet(rows["ids"], images, rows.get("labels"), class_names, digest=digest)
 
 

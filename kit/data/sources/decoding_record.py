@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,29 +32,38 @@ class DecodingRecord:
     """Shares of the classes among the kept rows: what is said of an image that cannot be read."""
     arrays: bool = False
     """Whether the training images came as arrays: a platform's arrays of another type than uint8 then span `range`."""
+    data: str = ""
+    """The digest of those images; empty where it was not noted."""
 
     @classmethod
-    def of(cls, contest: ContestConfig, bounds: Range | None, labels: np.ndarray) -> DecodingRecord:
-        """From the contest, the range of its training data, and the labels (N,) int64 of the kept rows."""
+    def of(cls, contest: ContestConfig, bounds: Range | None, labels: np.ndarray, data: str = "") -> DecodingRecord:
+        """From the contest, the range and digest of its training data, and the labels (N,) int64 of the kept rows."""
         counts = np.bincount(labels, minlength=len(contest.classes))
         prior = tuple(float(share) for share in counts / counts.sum())
-        return cls(contest.image_size, contest.data.resize, bounds, prior, contest.data.kind in ARRAYS)
+        return cls(contest.image_size, contest.data.resize, bounds, prior, contest.data.kind in ARRAYS, data)
 
     @classmethod
     def read(cls, workspace: Workspace, contest: ContestConfig) -> DecodingRecord:
-        """What was written; where there is none, no range and equal shares."""
-        try:
-            return cls.from_dict(artefact.read_json(path_of(workspace, contest)))
-        except (ArtefactError, KeyError, TypeError, ValueError):
+        """What was written; where there is none, no range and equal shares. ArtefactError where it is broken: images
+        would be decoded otherwise than those that trained.
+        """
+        path = path_of(workspace, contest)
+        if not path.exists():
             equal = tuple([1 / len(contest.classes)] * len(contest.classes))
             return cls(contest.image_size, contest.data.resize, None, equal)
+        again = f"rm {path}; kit clean --contest {contest.name}"
+        value = artefact.read_json(path, again)
+        try:
+            return cls.from_dict(value)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise ArtefactError(f"{path}: not a record of decoding. Make it again: {again}") from error
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> DecodingRecord:
         """The record that `as_dict` gave; KeyError or TypeError for another."""
         bounds = value["range"] and (float(value["range"][0]), float(value["range"][1]))
         return cls(int(value["size"]), str(value["resize"]), bounds, tuple(map(float, value["prior"])),
-                   bool(value.get("arrays", False)))  # fmt: skip
+                   bool(value.get("arrays", False)), str(value.get("data", "")))  # fmt: skip
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values."""
@@ -61,8 +71,11 @@ class DecodingRecord:
 
     def write(self, workspace: Workspace, contest: ContestConfig) -> None:
         """Replace the contest's record where it says something else."""
-        if self.read(workspace, contest) != self or not path_of(workspace, contest).exists():
-            artefact.write_json(path_of(workspace, contest), self.as_dict())
+        path = path_of(workspace, contest)
+        with suppress(ArtefactError):  # a broken one is replaced
+            if path.exists() and self.read(workspace, contest) == self:
+                return
+        artefact.write_json(path, self.as_dict())
 
     @property
     def spec(self) -> Spec:

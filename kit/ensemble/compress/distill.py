@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from kit.artefact import read_json, read_npz, sha256_bytes, write_npz
+from kit.artefact import read_npz, sha256_bytes, write_npz
 from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
 from kit.echo import Echo
@@ -32,8 +32,8 @@ from kit.inference.model import load_net, merge_views, net_logits
 from kit.oof_store import OofRun, load_run
 from kit.train.batches import Material
 from kit.train.device import pick_device
-from kit.train.member import SPEC
 from kit.train.run import Trainer, scored_folds
+from kit.train.stored import checked_spec, run_of
 from kit.workspace import Workspace
 
 ROW_FIELDS = ("ids", "folds", "labels", "logits", "shifted", "cells")
@@ -117,7 +117,7 @@ class Student(Trainer):
         """Probabilities (n, C) of one member's network of `fold`."""
         folder = self.workspace.run(self.contest.name, pool.names[place]) / f"fold{fold}"
         entry = pool.entries[place]
-        spec = read_json(folder / SPEC) | {"views": list(entry.views)}
+        spec = checked_spec(folder, run_of(folder)) | {"views": list(entry.views)}
         net = load_net(spec, str(folder)).to(self.device)
         logits = net_logits(net, np.array(self.prepared.images[rows]), spec)
         return merge_views(logits, entry.temperature, entry.merge)
