@@ -31,7 +31,7 @@ Examples:
 
 @click.command(epilog=EXAMPLES)
 @contest_options
-@click.option("--ensemble", default="best5", show_default=True, help="best5, all, auto, ...: see `kit blend --help`.")
+@click.option("--ensemble", help="best5, all, auto, ...: see `kit blend --help`; the contest's by default.")
 @click.option("--platform", "platform_name", help="Name of a file in configs/platforms; the contest's by default.")
 @click.option("--recipes", help="Comma-separated recipes; the contest's set for this machine by default.")
 @click.option("--budget", type=click.FloatRange(min=0, min_open=True), metavar="MINUTES",
@@ -39,13 +39,14 @@ Examples:
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The zip to write.")
 @wide_option
 @json_option
-def main(contest: str, data: Path | None, root: Path, ensemble: str, platform_name: str | None,
+def main(contest: str, data: Path | None, root: Path, ensemble: str | None, platform_name: str | None,
          recipes: str | None, budget: float | None, out: Path | None, as_json: bool) -> None:
     """Clean, train, score, blend, pack and rehearse a submission; do what is missing, reuse what is there."""
     console = make_console(stderr=as_json)
     workspace = Workspace(root.resolve())
     config = load_contest(contest)
     platform = load_platform(platform_name or config.platform)
+    ensemble = ensemble or config.ensemble
 
     from kit.pipeline import (
         stages,  # here, because torch takes seconds: Ctrl-C is heeded meanwhile, and --help is quick

@@ -4,7 +4,7 @@
 
 Reads docs/ensembles.md (twelve recipes and the blends of 36 simulated contests) and writes docs/expected.svg: each
 recipe's clean and shifted out-of-fold score against its hidden score, and the score to expect of best5 with its
-interval. On the diagonal, what was said locally holds. The same tables give the same bytes.
+interval. On the diagonal, the local score holds. The same tables give the same bytes.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _frame() -> str:
             _text(LEFT - 6, _y(value) + 4, f"{value:.1f}", "end"),
         ]
     middle = TOP + SIDE / 2
-    parts.append(_text(LEFT + SIDE / 2, TOP + SIDE + 36, "accuracy said locally", "middle"))
+    parts.append(_text(LEFT + SIDE / 2, TOP + SIDE + 36, "local accuracy", "middle"))
     turned = f'transform="rotate(-90 14 {middle:.0f})"'
     parts.append(_text(14, middle, "accuracy on the hidden test", "middle", turned))
     parts.append(f'<rect x="{LEFT}" y="{TOP}" width="{SIDE}" height="{SIDE}" fill="none" stroke="#5a5a5a"/>')

@@ -1,4 +1,4 @@
-"""How stages report: a function that is handed a line, and what the command line said about output."""
+"""How stages report: a function that takes a line, and what the command line asks of output."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from kit.ensemble.blend import Blend, blend
 from kit.oof_store import OofRun
 from kit.packaging.archive import write_zip
 from kit.rehearsal.checks import failed, passed
-from kit.rehearsal.rehearse import Rehearsal, report_path
+from kit.rehearsal.result import Rehearsal, report_path
 from kit.workspace import Workspace
 
 CLASSES = ("round <b>", "a$lobe$d", "白血球", "d & e")

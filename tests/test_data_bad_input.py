@@ -54,7 +54,7 @@ def test_missing_path_and_empty_folder(tmp_path, read):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no image"):
         read("empty", kind="folder")
-    with pytest.raises(DataError, match="where the data lie is not said"):
+    with pytest.raises(DataError, match="the place of the data is missing"):
         load(contest(kind="npz"), None, Workspace(tmp_path))
 
 

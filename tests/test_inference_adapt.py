@@ -22,8 +22,8 @@ from kit.oof_store import finished_at, load_runs
 from kit.packaging.adaptation import FILE, OFF, Adaptation, adapting, chosen
 from kit.packaging.members import read_members
 from kit.packaging.pack import package
-from kit.rehearsal.answers import ADAPTED_AGREE, LABELS_AGREE, Answers
 from kit.rehearsal.checks import Surroundings
+from kit.rehearsal.predicted import ADAPTED_AGREE, LABELS_AGREE, Predictions
 from kit.rehearsal.reference import make_reference
 
 
@@ -246,7 +246,7 @@ def test_company_may_change_some_labels_of_an_adapting_zip_in_its_rehearsal(tmp_
     said = wanted.copy()
     said[:5] += 1
     np.save(tmp_path / "some.npy", said)
-    answers = Answers({"some": {"seconds": 1.0}}, tmp_path, Surroundings((), "Model", ()), agree)
+    answers = Predictions({"some": {"seconds": 1.0}}, tmp_path, Surroundings((), "Model", ()), agree)
     check = answers.same("some", "company", wanted, "why")
     assert check.passed == passes
     assert "91 of 96" in check.figure

@@ -16,7 +16,8 @@ from kit.oof_store import load_runs
 from kit.packaging import archive
 from kit.packaging.notebook import ABOUT, CODE, notebook_files
 from kit.packaging.pack import Notebook, package
-from kit.rehearsal.rehearse import Rehearsal, rehearse
+from kit.rehearsal.rehearse import rehearse
+from kit.rehearsal.result import Rehearsal
 from kit.workspace import Workspace
 
 PACKAGES = dict.fromkeys(("torch", "timm", "numpy", "pandas", "pillow"), "")

@@ -20,7 +20,8 @@ from kit.errors import ArtefactError, PackagingError, RehearsalError
 from kit.inference.model import softmax
 from kit.packaging import archive
 from kit.packaging.pack import PackedZip, package
-from kit.rehearsal.rehearse import Rehearsal, rehearse, report_path
+from kit.rehearsal.rehearse import rehearse
+from kit.rehearsal.result import Rehearsal, report_path
 from kit.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("small_calls")

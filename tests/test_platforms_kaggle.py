@@ -10,7 +10,7 @@ import pytest
 from kit.artefact import sha256_file, write_json
 from kit.errors import UploadError
 from kit.platforms.kaggle_upload import submit
-from kit.rehearsal.rehearse import report_path
+from kit.rehearsal.result import report_path
 
 STAND_IN = """#!{python}
 import pathlib, sys

@@ -12,7 +12,7 @@ from kit.artefact import sha256_file, write_json
 from kit.errors import UploadError
 from kit.platforms import upload as uploading
 from kit.platforms.upload import Submitted, find_token, upload
-from kit.rehearsal.rehearse import report_path
+from kit.rehearsal.result import report_path
 
 
 @pytest.fixture(autouse=True)

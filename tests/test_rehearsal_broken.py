@@ -8,7 +8,8 @@ import pytest
 from submit_broken import BROKEN, LAST, Broken, model, write
 from submit_toy import toy_contest, toy_platform, toy_prepared
 
-from kit.rehearsal.rehearse import Rehearsal, rehearse, report_path
+from kit.rehearsal.rehearse import rehearse
+from kit.rehearsal.result import Rehearsal, report_path
 from kit.workspace import Workspace
 
 

@@ -15,8 +15,8 @@ from kit.errors import RehearsalError
 from kit.packaging.archive import write_zip
 from kit.packaging.form import make_form
 from kit.platforms.predictions import write_predictions
-from kit.rehearsal.rehearse import Rehearsal, report_path
 from kit.rehearsal.rehearse_predictions import HiddenImages, hidden_images, rehearse_predictions
+from kit.rehearsal.result import Rehearsal, report_path
 
 IDS = np.array([f"p{number}" for number in range(30)])
 LABELS = np.arange(30) % 3
@@ -152,7 +152,7 @@ def test_probabilities_pass_and_are_scored_by_the_metric(platform: PlatformConfi
         (lambda table: table.assign(red=""), "numbers", "is no number"),
         (lambda table: table.rename(columns={"red": "rot"}), "columns", "exactly"),
         (lambda table: table[["id", "green", "red", "blue"]], "columns", "exactly"),
-        (lambda table: table.assign(red=0.4, green=0.3, blue=0.3), "answers differ", "alike"),
+        (lambda table: table.assign(red=0.4, green=0.3, blue=0.3), "predictions differ", "alike"),
     ],
 )
 def test_probabilities_that_would_be_refused(change, check: str, words: str, tmp_path: Path) -> None:

@@ -11,34 +11,34 @@ from kit.cluster.worker import failure
 
 
 class InlineBackend:
-    """A unit is done when `start` returns; what it said waits for `events`."""
+    """A unit is done when `start` returns; its events wait for `events`."""
 
     forgives = 0
 
     def __init__(self, device: Device) -> None:
         self.devices = (device,)
-        self._said: list[Event] = []
+        self._events: list[Event] = []
 
     def start(self, device: Device, key: int, unit: Unit, share: float) -> None:
         reset_peak()
         started = time.perf_counter()
         try:
-            value = unit.job(_Heard(self._said, key), share)
+            value = unit.job(_Heard(self._events, key), share)
         except Exception as error:
-            self._said.append(Event(key, "failed", failure(error)))
+            self._events.append(Event(key, "failed", failure(error)))
         else:
-            self._said.append(Event(key, "done", Done(value, time.perf_counter() - started, peak_mb())))
+            self._events.append(Event(key, "done", Done(value, time.perf_counter() - started, peak_mb())))
 
     def answer(self, key: int, go_on: bool) -> None:
         """Nothing waits for it."""
 
     def events(self, timeout: float) -> list[Event]:
-        said = list(self._said)
-        self._said.clear()
-        return said
+        happened = list(self._events)
+        self._events.clear()
+        return happened
 
     def cancel(self) -> None:
-        self._said.clear()
+        self._events.clear()
 
     def close(self) -> None:
         self.cancel()
@@ -47,16 +47,16 @@ class InlineBackend:
 class _Heard:
     """A Talk that is listened to when the unit is done."""
 
-    def __init__(self, said: list[Event], key: int) -> None:
-        self.said, self.key = said, key
+    def __init__(self, events: list[Event], key: int) -> None:
+        self.events, self.key = events, key
 
     def line(self, text: str) -> None:
-        self.said.append(Event(self.key, "line", text))
+        self.events.append(Event(self.key, "line", text))
 
     def report(self, step: int, value: Any) -> bool:
         """Nobody can stop it meanwhile."""
-        self.said.append(Event(self.key, "report", (step, value)))
+        self.events.append(Event(self.key, "report", (step, value)))
         return True
 
     def keep(self, name: str, data: bytes) -> None:
-        self.said.append(Event(self.key, "keep", (name, data)))
+        self.events.append(Event(self.key, "keep", (name, data)))

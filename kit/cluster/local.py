@@ -35,7 +35,7 @@ class Worker:
             self.pipe.send((key, unit, share))
 
     def events(self) -> list[Event]:
-        """What it said; a process that is gone has lost its unit."""
+        """Its events; a process that is gone has lost its unit."""
         found: list[Event] = []
         try:
             while self.pipe.poll():

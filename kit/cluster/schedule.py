@@ -203,7 +203,7 @@ class Scheduler:
     # ------------------------------------------------------------------------------------------------ events
     def _take(self, event: Event) -> Outcome | None:
         running = self.running.get(event.key)
-        if running is None:  # said before it was ended
+        if running is None:  # sent before it was ended
             return None
         if event.kind == "line":
             self.on_line(running.unit, event.value)

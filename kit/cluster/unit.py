@@ -118,7 +118,7 @@ class Backend(Protocol):
         """Answers a report."""
 
     def events(self, timeout: float) -> list[Event]:
-        """What was said since the last call; waits up to `timeout` seconds for the first."""
+        """Events since the last call; waits up to `timeout` seconds for the first."""
         ...
 
     def cancel(self) -> None:

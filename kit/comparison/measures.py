@@ -68,14 +68,14 @@ class Difference:
         return asdict(self)
 
 
-def answers(run: OofRun) -> tuple[np.ndarray, np.ndarray]:
+def probabilities(run: OofRun) -> tuple[np.ndarray, np.ndarray]:
     """Labels (N,) predicted for the clean and (N, K) for the shifted images: the mean over views decides."""
     return merge_views(run.logits, 1.0).argmax(-1), merge_views(run.shifted, 1.0).argmax(-1)
 
 
 def measure(run: OofRun, training: float, num_classes: int) -> Measures:
     """The line of a run whose networks are right on `training` (0..1) of their own training rows."""
-    clean, shifted = answers(run)
+    clean, shifted = probabilities(run)
     hit = clean == run.labels
     folds = [float(hit[run.folds == fold].mean()) for fold in np.unique(run.folds)]
     precision, recall, f1, _ = by_class(run.labels, clean, num_classes)
@@ -113,7 +113,7 @@ def by_class(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> tup
 def difference(technique: str, used: OofRun, without: OofRun, num_classes: int) -> Difference:
     """The pair held against each other row by row; both hold the same ids, whatever their folds."""
     assert np.array_equal(used.ids, without.ids), "a pair is compared on the same rows"
-    (clean, shifted), (bare, bare_shifted) = answers(used), answers(without)
+    (clean, shifted), (bare, bare_shifted) = probabilities(used), probabilities(without)
     gap = (clean == used.labels).astype(float) - (bare == used.labels)
     f1 = [float(by_class(used.labels, predicted, num_classes)[2].mean()) for predicted in (clean, bare)]
     far: tuple[float | None, float | None] = (None, None)

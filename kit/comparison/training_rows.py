@@ -21,7 +21,7 @@ MOST = 1000
 
 
 def training_accuracy(run: OofRun, contest: str, prepared: Prepared, workspace: Workspace) -> float:
-    """Share of right answers of the fold networks on rows that they saw, unaugmented; kept beside the run.
+    """Share of right predictions of the fold networks on rows that they saw, unaugmented; kept beside the run.
 
     Unlike the accuracy that a fit shows while it trains, it is of the final weights and of whole images, so that
     it differs from the out-of-fold accuracy by the rows alone.

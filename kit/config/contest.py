@@ -173,17 +173,19 @@ class ContestConfig(Section):
     classes: tuple[str, ...]
     """Names in the order of the integer labels."""
     image_size: Count
-    """Height and width of the images that the platform hands in."""
+    """Height and width of the images that the platform passes."""
     metric: Annotated[str, AfterValidator(_known_metric)] = "accuracy"
     """accuracy, balanced_accuracy, macro_f1, micro_f1, weighted_f1, quadratic_kappa, matthews, log_loss, roc_auc,
     top5_accuracy, map@5 (any number), or the user's own: "my_metric.py:score"."""
     expects: Literal["auto", "clean", "shifted"] = "auto"
     """What the hidden test is expected to look like; augmentation, views and the selection score follow it.
 
-    auto: unlabelled test images decide where the contest hands some out; else it is a bet on clean, and said to be one.
+    auto: unlabelled test images decide where the contest hands some out; else it is a bet on clean, and printed as one.
     """
     seed: int = 2024
     platform: str = "codabench-timm"
+    ensemble: str = "best5"
+    """What `make_submission.py` blends where it is told nothing else; `kit blend --help` lists the names."""
     data: DataConfig = DataConfig()
     clean: CleanConfig = CleanConfig()
     folds: FoldsConfig = FoldsConfig()

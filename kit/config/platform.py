@@ -15,7 +15,7 @@ class PlatformConfig(Section):
     name: str = ""
     title: str = ""
     artefact: Literal["code", "predictions", "notebook"] = "code"
-    """What is handed in: a zip with a class, a file of predictions, or a notebook with its weights."""
+    """What is submitted: a zip with a class, a file of predictions, or a notebook with its weights."""
     runtimes: tuple[Literal["timm", "torch", "onnx", "tensorflow"], ...] = ("timm",)
     """What the networks may run in; of several, packing takes the fastest that agrees."""
     class_name: str = "Model"
@@ -64,5 +64,5 @@ class PlatformConfig(Section):
     @model_validator(mode="after")
     def _names_its_predictions(self) -> PlatformConfig:
         if self.artefact != "code" and not self.predictions_file:
-            raise ValueError(f"artefact {self.artefact!r} needs predictions_file, the name of what is handed in")
+            raise ValueError(f"artefact {self.artefact!r} needs predictions_file, the name of what is submitted")
         return self

@@ -1,4 +1,4 @@
-"""Which views earn their passes: chosen greedily, scored nested, and "none of them" is an answer.
+"""Which views earn their passes: chosen greedily, scored nested, and "none of them" is a choice.
 
 Logits are stored by view, so nothing here runs a network.
 """

@@ -25,7 +25,7 @@ MIN_ROWS = 200
 """Statistics of fewer images are noise."""
 
 MIN_CLASSES = 0.5
-"""Share of the classes that answers must spread over: a batch of one class is taken for a shift, and collapses."""
+"""Share of the classes that predictions must spread over: a batch of one class is taken for a shift, and collapses."""
 
 PIXELS = 64 * 96 * 96
 """Of a batch whose statistics are taken: those of fewer images are too narrow."""
@@ -38,16 +38,16 @@ Batches = Callable[[], Iterable[Tensor]]
 
 
 def refusal(proba: np.ndarray, min_rows: int = MIN_ROWS, min_classes: float = MIN_CLASSES) -> str:
-    """Why images with the answers proba (N, C) are not adapted to; "" where they may be.
+    """Why images with the predictions proba (N, C) are not adapted to; "" where they may be.
 
-    The spread is the effective number of classes: exp of the entropy of the mean answer.
+    The spread is the effective number of classes: exp of the entropy of the mean prediction.
     """
     if len(proba) < min_rows:
         return "%d images, fewer than %d" % (len(proba), min_rows)
     mean = np.maximum(proba.mean(axis=0), 1e-12)
     spread = float(np.exp(-(mean * np.log(mean)).sum()))
     wanted = min_classes * proba.shape[1]
-    return "" if spread >= wanted else "answers spread over %.1f classes, fewer than %.1f" % (spread, wanted)
+    return "" if spread >= wanted else "predictions spread over %.1f classes, fewer than %.1f" % (spread, wanted)
 
 
 def batch_norms(net: nn.Module) -> List[Any]:

@@ -50,20 +50,20 @@ def spelled(values: Sequence[str], classes: Sequence[str]) -> List[str]:
     return list(classes) if words & set(classes) else [str(number) for number in range(len(classes))]
 
 
-def filled(columns: Sequence[str], answers: np.ndarray, spec: Spec) -> Dict[str, List[Any]]:
-    """What each column holds of answers: labels (N,) int, or probabilities (N, C), which give labels too."""
+def filled(columns: Sequence[str], predictions: np.ndarray, spec: Spec) -> Dict[str, List[Any]]:
+    """What each column holds of predictions: labels (N,) int, or probabilities (N, C), which give labels too."""
     holds, names = spec["one" if len(columns) == 1 else "many"], spec["names"]
-    labels = answers if answers.ndim == 1 else answers.argmax(axis=1)
+    labels = predictions if predictions.ndim == 1 else predictions.argmax(axis=1)
     if holds == "label":
         return {columns[0]: [names[label] for label in labels]}
     if holds == "probability":
-        return {columns[0]: answers[:, 1].astype(np.float64).tolist()}
+        return {columns[0]: predictions[:, 1].astype(np.float64).tolist()}
     if holds == "ranked":
-        order = np.argsort(-answers, axis=1, kind="stable")[:, : spec["k"]]
+        order = np.argsort(-predictions, axis=1, kind="stable")[:, : spec["k"]]
         return {columns[0]: [" ".join(names[label] for label in row) for row in order]}
     places = class_of_columns(columns, spec["classes"])
     if holds == "one_hot":
         return {name: (labels == label).astype(np.int64).tolist() for name, label in zip(columns, places)}
     # In float64, to the last digit: scoring programs warn of, or refuse, rows whose sum is 1 in float32 alone.
-    whole = answers.astype(np.float64) / answers.astype(np.float64).sum(axis=1, keepdims=True)
+    whole = predictions.astype(np.float64) / predictions.astype(np.float64).sum(axis=1, keepdims=True)
     return {name: whole[:, label].tolist() for name, label in zip(columns, places)}

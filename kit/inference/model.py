@@ -538,14 +538,14 @@ class Model:
         Probabilities (N, C) float32 where the manifest's "submits" says so. An array, or a TensorFlow tensor
         where its "output" does.
         """
-        answers = self.predict_proba(X, max_seconds)
+        found = self.predict_proba(X, max_seconds)
         if self.manifest.get("submits", "labels") == "labels":
-            answers = answers.argmax(axis=1).astype(np.int64)
+            found = found.argmax(axis=1).astype(np.int64)
         if self.manifest["output"] != "tensor":
-            return answers
+            return found
         import tensorflow
 
-        return tensorflow.constant(answers)
+        return tensorflow.constant(found)
 
     def predict_proba(self, X: Any, max_seconds: Optional[float] = None) -> np.ndarray:
         """Probabilities (N, C) float32: folds of a recipe are averaged, recipes are blended.
@@ -577,7 +577,7 @@ class Model:
         return in_range(X, *images["range"]) if images.get("arrays") and images.get("range") else X
 
     def blended(self, X: np.ndarray, end: Optional[float], half: bool) -> np.ndarray:
-        """Probabilities (N, C) float32 of the members that answer before `end`; `half`: in bfloat16 where faster."""
+        """Probabilities (N, C) float32 of the members that predict before `end`; `half`: in bfloat16 where faster."""
         sums = {}  # type: Dict[str, np.ndarray]
         counts = {}  # type: Dict[str, int]
         for number, member in enumerate(self.members):
@@ -597,8 +597,8 @@ class Model:
     def member_proba(self, X: np.ndarray, number: int, end: Optional[float], half: bool) -> Optional[np.ndarray]:
         """Probabilities (N, C) of one member, mean over its views; None where the time `end` comes first.
 
-        The first member always answers: with its first view alone where time is short, and, after `end`,
-        with the mean of what it has said so far.
+        The first member always predicts: with its first view alone where time is short, and, after `end`,
+        with the mean of what it has predicted so far.
         """
         spec = dict(self.members[number])
         run = self.runner(number)
@@ -617,7 +617,7 @@ class Model:
                     return None
                 spec["views"] = spec["views"][:1]
                 if time.time() > end:
-                    self.say("out of time: %d of %d images got the mean answer" % (len(X) - first, len(X)))
+                    self.say("out of time: %d of %d images got the mean prediction" % (len(X) - first, len(X)))
                     parts.append(np.concatenate(parts).mean(0, keepdims=True).repeat(len(X) - first, axis=0))
                     break
             logits = run(X[first : first + rows], spec)

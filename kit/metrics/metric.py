@@ -34,7 +34,7 @@ class Metric:
     high: float | None = 1.0
     takes: Literal["labels", "probabilities"] = "labels"
     by_row: bool = True
-    """Whether `values` tell how a row's own answer moves the score, and not only how far rows move it."""
+    """Whether `values` tell how a row's own prediction moves the score, and not only how far rows move it."""
     post: Literal["", "offsets", "grades", "calibration"] = ""
 
     def row_values(self, labels: np.ndarray, proba: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:

@@ -46,7 +46,7 @@ class OwnMetric(Metric):
         return values
 
     def score(self, labels: np.ndarray, proba: np.ndarray, weights: np.ndarray | None = None) -> float:
-        """The function's own answer."""
+        """The function's own value."""
         return self._call(labels, proba, weights)
 
     def _call(self, labels: np.ndarray, proba: np.ndarray, weights: np.ndarray | None) -> float:

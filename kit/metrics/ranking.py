@@ -49,6 +49,6 @@ def top_k(k: int, labels: np.ndarray, proba: np.ndarray, weights: np.ndarray) ->
 
 
 def average_precision(k: int, labels: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """1 over the place of the true class where it is among the k likeliest, else 0: MAP@k of one right answer."""
+    """1 over the place of the true class where it is among the k likeliest, else 0: MAP@k of one true label."""
     place = places(labels, proba)
     return np.where(place < k, 1.0 / (place + 1), 0.0)

@@ -17,7 +17,7 @@ LEAST = 0.9
 """Share of an image's pixels under which a network is not trained at a size; some convolutions lose a rim of 6 %."""
 
 DRAWS, IMAGES = 4, 2
-"""Random images: one alone leaves pixels out at which no maximum was or no unit answered."""
+"""Random images: one alone leaves pixels out at which no maximum was or no unit responded."""
 
 GRID, FURTHER = (8, 14, 16, 28, 32), 4
 """Sizes to recommend are multiples of these; so many are tried."""

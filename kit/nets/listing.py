@@ -73,7 +73,7 @@ def net_row(name: str, args: dict[str, Any], size: int | None = None) -> dict[st
 
 
 def _seen(name: str, args: dict[str, Any], size: int) -> str:
-    """Share of an image of that size that the network's answer depends on."""
+    """Share of an image of that size that the network's prediction depends on."""
     try:
         return f"{seen_share(name, args, size):.0%}"
     except NetError:

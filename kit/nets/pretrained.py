@@ -76,11 +76,11 @@ def _fill_branches(net: nn.Module, source: bool | str | Sequence[str], name: str
         )
     each = list(args.get("backbone_args") or [{}] * len(backbones))
     branches = net.get_submodule("branches").children()
-    said = [
+    parts = [
         _fill_one(branch, file, f"timm/{backbone}", own)
         for branch, file, backbone, own in zip(branches, files, backbones, each, strict=True)
     ]
-    return "; ".join(said)
+    return "; ".join(parts)
 
 
 def _files(source: bool | str | Sequence[str], backbones: int) -> list[bool | str]:

@@ -63,9 +63,9 @@ class Form:
         one = self.holds if len(self.columns) == 1 else "label"
         return {"classes": list(self.class_names), "names": list(self.names), "one": one, "many": many, "k": self.k}
 
-    def table(self, ids: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
-        """The file's rows: ids (N,), answers labels (N,) int or probabilities (N, C)."""
-        table = pd.DataFrame({self.id_column: ids.astype(str)} | filled(self.columns, answers, self.spec))
+    def table(self, ids: np.ndarray, predictions: np.ndarray) -> pd.DataFrame:
+        """The file's rows: ids (N,), and predictions, labels (N,) int or probabilities (N, C)."""
+        table = pd.DataFrame({self.id_column: ids.astype(str)} | filled(self.columns, predictions, self.spec))
         return table[list(self.header)]
 
 
@@ -152,8 +152,8 @@ def _of_one_column(wanted: str, classes: Sequence[str], metric: str, column: str
     )
 
 
-def read_answers(form: Form, table: pd.DataFrame) -> tuple[np.ndarray | None, str]:
-    """Answers of a file's rows, labels (N,) int64 or probabilities (N, C) float64, or None and what is wrong."""
+def read_predictions(form: Form, table: pd.DataFrame) -> tuple[np.ndarray | None, str]:
+    """Predictions of a file's rows, labels (N,) int64 or probabilities (N, C) float64, or None and what is wrong."""
     if form.holds in ("label", "ranked"):
         return _read_labels(form, table[form.columns[0]])
     values: Any = table[form.columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
@@ -178,8 +178,8 @@ def _read_labels(form: Form, values: pd.Series) -> tuple[np.ndarray | None, str]
         return None, ", ".join(foreign[:3])
     if form.holds == "label":
         return np.array([known[some[0]] for some in words], dtype=np.int64), ""
-    answers = np.zeros((len(words), len(form.names)))
+    predictions = np.zeros((len(words), len(form.names)))
     for row, some in enumerate(words):
         for place, word in enumerate(some[: form.k]):
-            answers[row, known[word]] = max(answers[row, known[word]], 1 / (place + 1))
-    return answers / np.maximum(answers.sum(axis=1, keepdims=True), 1e-12), ""
+            predictions[row, known[word]] = max(predictions[row, known[word]], 1 / (place + 1))
+    return predictions / np.maximum(predictions.sum(axis=1, keepdims=True), 1e-12), ""

@@ -212,7 +212,7 @@ def _check_syntax(files: Mapping[str, bytes], platform: PlatformConfig) -> None:
 
 
 def _fits(files: Mapping[str, bytes], platform: PlatformConfig, rung: Rung, echo: Echo) -> bool:
-    """Whether a rung is small enough; said where there is a bound."""
+    """Whether a rung is small enough; `echo` is told where there is a bound."""
     size = _megabytes(files, platform)
     fits = not platform.max_mb or size <= platform.max_mb
     if rung.name != "fp16" or not fits:
@@ -232,5 +232,5 @@ def _too_big(files: Mapping[str, bytes], platform: PlatformConfig, teach: str) -
     return PackagingError(
         f"a zip for {platform.name} holds at most {platform.max_mb:g} MB, but this one would have "
         f"{size:.1f} MB (largest: {', '.join(largest)}). Blend fewer members or smaller networks"
-        + (f", or teach one small network what the blend answers: {teach}" if teach else "")
+        + (f", or teach one small network what the blend predicts: {teach}" if teach else "")
     )

@@ -38,8 +38,8 @@ from kit.pipeline.plan import Plan, plan_path
 from kit.pipeline.planned import settle, train_planned
 from kit.pipeline.rehearsed import within
 from kit.platforms.ledger import record_zip, remote_promises, remote_scores
-from kit.rehearsal.rehearse import Rehearsal
 from kit.rehearsal.rehearse import rehearse as make_rehearsal
+from kit.rehearsal.result import Rehearsal
 from kit.report.page import write_report
 from kit.shifts.battery import Battery
 from kit.shifts.scenarios import resemblance, scenario_shares

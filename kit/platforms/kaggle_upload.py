@@ -70,7 +70,7 @@ def submit(
     check_report(path)
     before = len(submissions(competition))
     if dry_run:
-        echo(f"dry run: {path.name} would be handed in to {competition} now ({before} submissions so far)")
+        echo(f"dry run: {path.name} would be submitted to {competition} now ({before} submissions so far)")
         return {}
     kaggle(["competitions", "submit", competition, "-f", str(path), "-m", message])
     taken()

@@ -21,7 +21,7 @@ SUMS_TO = 1e-3
 
 def write_predictions(
     ids: np.ndarray,
-    answers: np.ndarray,
+    predictions: np.ndarray,
     class_names: tuple[str, ...],
     platform: PlatformConfig,
     out: Path,
@@ -33,41 +33,43 @@ def write_predictions(
 ) -> None:
     """Write what is submitted: a CSV, or a zip with an array in the order of `ids`.
 
-    answers: labels (N,) int or probabilities (N, C), whichever the form is made from. sample: sample_submission.csv as
-    text. unmatched: see `kit.packaging.rows`; rows without an image get `prior` (C,), else the answers' mean.
-    PackagingError where ids or answers do not fit the sample or the classes.
+    predictions: labels (N,) int or probabilities (N, C), whichever the form is made from. sample: the text of
+    sample_submission.csv. unmatched: see `kit.packaging.rows`; rows without an image get `prior` (C,), else the
+    predictions' mean.
+    PackagingError where ids or predictions do not fit the sample or the classes.
     """
     form = make_form(platform, class_names, metric, sample)
-    _check(answers, ids, len(class_names), form)
+    _check(predictions, ids, len(class_names), form)
     if platform.predictions_file.endswith(".csv"):
         if sample is not None:
             rows = match_rows(ids, sample[form.id_column].to_numpy(dtype=str))
             ids, places = rows.taken(unmatched)
-            answers = _filled(answers, places, _prior(answers, len(class_names), prior))
+            predictions = _filled(predictions, places, _prior(predictions, len(class_names), prior))
         _check_twice(ids)
-        write_bytes(out, form.table(ids, answers).to_csv(index=False).encode())
+        write_bytes(out, form.table(ids, predictions).to_csv(index=False).encode())
         return
     buffer = io.BytesIO()
-    np.save(buffer, answers.astype(np.int64 if form.wants == "labels" else np.float32), allow_pickle=False)
+    np.save(buffer, predictions.astype(np.int64 if form.wants == "labels" else np.float32), allow_pickle=False)
     write_zip(out, {platform.predictions_file: buffer.getvalue()})
 
 
-def _check(answers: np.ndarray, ids: np.ndarray, classes: int, form: Form) -> None:
+def _check(predictions: np.ndarray, ids: np.ndarray, classes: int, form: Form) -> None:
     if form.wants == "probabilities":
         shape = (len(ids), classes)
-        if answers.shape != shape or answers.dtype.kind != "f" or not np.isfinite(answers).all():
+        if predictions.shape != shape or predictions.dtype.kind != "f" or not np.isfinite(predictions).all():
             raise PackagingError(
-                f"probabilities must be finite numbers {shape}, but got {answers.dtype} {answers.shape}. Predict again"
+                f"probabilities must be finite numbers {shape}, but got {predictions.dtype} {predictions.shape}. "
+                f"Predict again"
             )
-        if len(answers) and (answers.min() < 0 or np.abs(answers.sum(axis=1) - 1).max() > SUMS_TO):
+        if len(predictions) and (predictions.min() < 0 or np.abs(predictions.sum(axis=1) - 1).max() > SUMS_TO):
             raise PackagingError("probabilities must be 0 or more, and sum to 1 a row, but do not. Predict again")
         return
-    if answers.shape != ids.shape or answers.dtype.kind not in "iu":
+    if predictions.shape != ids.shape or predictions.dtype.kind not in "iu":
         raise PackagingError(
-            f"labels must be integers {ids.shape}, but got {answers.dtype} {answers.shape}. Predict again"
+            f"labels must be integers {ids.shape}, but got {predictions.dtype} {predictions.shape}. Predict again"
         )
-    if len(answers) and not 0 <= answers.min() <= answers.max() < classes:
-        raise PackagingError(f"labels must be 0 to {classes - 1}, but go up to {answers.max()}. Predict again")
+    if len(predictions) and not 0 <= predictions.min() <= predictions.max() < classes:
+        raise PackagingError(f"labels must be 0 to {classes - 1}, but go up to {predictions.max()}. Predict again")
 
 
 def _check_twice(ids: np.ndarray) -> None:
@@ -76,15 +78,18 @@ def _check_twice(ids: np.ndarray) -> None:
         raise PackagingError(f"every id must be there once, but {str(unique[counts.argmax()])!r} is there twice")
 
 
-def _prior(answers: np.ndarray, classes: int, prior: np.ndarray | None) -> np.ndarray:
+def _prior(predictions: np.ndarray, classes: int, prior: np.ndarray | None) -> np.ndarray:
     if prior is not None:
         return prior
-    if not len(answers):
+    if not len(predictions):
         return np.full(classes, 1 / classes)
-    return answers.mean(axis=0) if answers.ndim == 2 else np.bincount(answers, minlength=classes) / len(answers)
+    if predictions.ndim == 2:
+        return predictions.mean(axis=0)
+    return np.bincount(predictions, minlength=classes) / len(predictions)
 
 
-def _filled(answers: np.ndarray, places: np.ndarray, prior: np.ndarray) -> np.ndarray:
-    """Answers by the place of each row's image; the prior, or its likeliest class, where there is none."""
-    nothing = prior[None].astype(answers.dtype) if answers.ndim == 2 else np.array([prior.argmax()], answers.dtype)
-    return np.concatenate([answers, nothing])[places]
+def _filled(predictions: np.ndarray, places: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """Predictions by the place of each row's image; the prior, or its likeliest class, where there is none."""
+    likeliest = prior[None] if predictions.ndim == 2 else np.array([prior.argmax()])
+    nothing = likeliest.astype(predictions.dtype)
+    return np.concatenate([predictions, nothing])[places]

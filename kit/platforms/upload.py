@@ -21,7 +21,7 @@ from urllib3.util.retry import Retry
 from kit.artefact import read_json, sha256_file
 from kit.echo import Echo
 from kit.errors import UploadError
-from kit.rehearsal.rehearse import report_path
+from kit.rehearsal.result import report_path
 
 SERVER = "https://www.codabench.org"
 SERVICE = "submission-kit"

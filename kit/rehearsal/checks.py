@@ -86,8 +86,8 @@ _MEANINGS = (
         "it downloads at run time, and the network is off. Ship the file; create networks with pretrained=False",
     ),
     (r"^Died", "process died", "the process ended inside the call: killed for memory, or crashed in native code"),
-    (r"^NeverReturns", "never returns", "one image alone was not answered in time: a loop that does not end, or a wait "
-     "for what never comes. Ask it for one image by hand"),
+    (r"^NeverReturns", "never returns", "one image alone was not predicted in time: a loop without an end, or a wait "
+     "for what never comes. Predict one image by hand"),
     (r"^MemoryError|[Cc]an't allocate memory|std::bad_alloc", "too much memory", "it asks for too much memory. "
      "Predict in batches and make views one at a time"),
     (r"bus error|shared memory|/dev/shm|DataLoader worker", "spawns workers", "DataLoader workers need shared memory, "

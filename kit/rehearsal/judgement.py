@@ -1,4 +1,4 @@
-"""The checks of a rehearsal: answers held against what was asked."""
+"""The checks of a rehearsal: predictions held against the calls that were made."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 
 from kit.config import PlatformConfig
 from kit.inference.model import contribution, finish, merge_views, softmax
-from kit.rehearsal.answers import LABELS_AGREE, Answers
 from kit.rehearsal.checks import Check, failed, judge, passed
+from kit.rehearsal.predicted import LABELS_AGREE, Predictions
 from kit.rehearsal.questions import Questions
 
 LOGITS_TOLERANCE = 2e-2
@@ -34,7 +34,7 @@ WRONG = {
     "some": "labels depend on which images come together: the network is in training mode, or statistics of "
     "the batch are used. Call eval()",
     "again": "random output: two equal calls give different labels. Call eval(), draw nothing at random",
-    "permuted": "a permuted input does not give the permuted answer: rows are sorted, shuffled or mixed with "
+    "permuted": "a permuted input does not give the permuted predictions: rows are sorted, shuffled or mixed with "
     "their neighbours (batch order)",
     "int64": "int64 images get other labels than uint8: the scale is guessed from the type. Convert with "
     "astype('float32') and divide by 255",
@@ -43,39 +43,39 @@ WRONG = {
     "strided": "a non-contiguous array gives other labels. Call numpy.ascontiguousarray",
     "read_only": "a read-only array gives other labels, or fails, because X is written to. Work on a copy",
     "mutated": "predict mutates X. Work on a copy",
-    "size": "a call of this size fails or answers otherwise: batches are of a fixed size, or N is assumed",
-    "none": "an empty call must be answered by shape (0,)",
-    "constant": "constant images are not answered: something divides by their spread",
+    "size": "a call of this size fails or predicts otherwise: batches are of a fixed size, or N is assumed",
+    "none": "an empty call must return shape (0,)",
+    "constant": "constant images get no prediction: something divides by their spread",
     "dark": "dark images get other labels beside bright ones: the scale is guessed from the values (such as "
     "X.max() > 1). Divide by 255 in any case",
-    "multiplied": "scaled twice: images times 255 are answered well. Divide by 255 once",
-    "divided": "not scaled: images divided by 255 are answered well. Divide by 255",
+    "multiplied": "scaled twice: images times 255 are predicted well. Divide by 255 once",
+    "divided": "not scaled: images divided by 255 are predicted well. Divide by 255",
     "chance": "labels are no better than chance: wrong weights, class order, channel order or preprocessing",
-    "parity": "the zip's networks answer unlike those that were scored: weights or preprocessing changed. Pack again",
+    "parity": "the zip's networks predict unlike those that were scored: weights or preprocessing changed. Pack again",
     "time": "too slow. Predict in batches, blend fewer networks or views",
     "memory": "too much memory. Predict in batches, one view at a time",
 }
 
 
-def judge_answers(answers: Answers, questions: Questions, platform: PlatformConfig) -> list[Check]:
+def judge_predictions(predictions: Predictions, questions: Questions, platform: PlatformConfig) -> list[Check]:
     """All checks; those that cannot be made because an earlier one failed are left out."""
-    if answers.results.get("first", {}).get("error") == "NeverReturns":
-        return [failed("predicts", *(answers.error("first") or ("", "")))]
+    if predictions.results.get("first", {}).get("error") == "NeverReturns":
+        return [failed("predicts", *(predictions.error("first") or ("", "")))]
     for name, title in (("load", "loads"), ("all", "predicts")):
-        problem = answers.error(name)
+        problem = predictions.error(name)
         if problem:
             return [failed(title, *problem)]
     kind = _probabilities if platform.submits == "probabilities" else _kind
-    checks = [passed("loads", f"{answers.results['load']['seconds']:.1f} s"), *kind(answers, questions)]
+    checks = [passed("loads", f"{predictions.results['load']['seconds']:.1f} s"), *kind(predictions, questions)]
     if all(check.passed for check in checks):
-        checks += [*_forms(answers, questions), *_sizes(answers, questions), *_values(answers, questions)]
-        checks += [*_members(answers, questions), *_blend(answers, questions)]
-    return [*checks, *_costs(answers, platform)]
+        checks += [*_forms(predictions, questions), *_sizes(predictions, questions), *_values(predictions, questions)]
+        checks += [*_members(predictions, questions), *_blend(predictions, questions)]
+    return [*checks, *_costs(predictions, platform)]
 
 
-def _kind(answers: Answers, questions: Questions) -> Iterator[Check]:
-    """Shape, type and range of the answer to all images."""
-    found, labels = answers.results["all"], answers.array("all")
+def _kind(predictions: Predictions, questions: Questions) -> Iterator[Check]:
+    """Shape, type and range of the predictions for all images."""
+    found, labels = predictions.results["all"], predictions.array("all")
     rows, classes = len(questions.reference.images), questions.reference.num_classes
     shape = tuple(found["shape"])
     wrong = WRONG["one-hot" if shape == (rows, classes) else "shape"]
@@ -93,9 +93,9 @@ def _kind(answers: Answers, questions: Questions) -> Iterator[Check]:
     yield judge("range", inside, span, f"labels must be 0 to {classes - 1}, but got {span}", "a low score")
 
 
-def _probabilities(answers: Answers, questions: Questions) -> Iterator[Check]:
+def _probabilities(predictions: Predictions, questions: Questions) -> Iterator[Check]:
     """Shape, type and range of probabilities of all images."""
-    found, proba = answers.results["all"], answers.raw("all")
+    found, proba = predictions.results["all"], predictions.raw("all")
     shape, wanted = tuple(found["shape"]), (len(questions.reference.images), questions.reference.num_classes)
     fine = shape == wanted and proba is not None and proba.shape == shape
     yield judge("shape", fine, f"{found['type']} {shape}", WRONG["probabilities"], "a crash in scoring")
@@ -111,77 +111,77 @@ def _probabilities(answers: Answers, questions: Questions) -> Iterator[Check]:
     yield judge("range", sound, figure, WRONG["probabilities"], "a low score")
 
 
-def _forms(answers: Answers, questions: Questions) -> Iterator[Check]:
+def _forms(predictions: Predictions, questions: Questions) -> Iterator[Check]:
     """The same images again, in another order, type and memory."""
-    whole = answers.labels("all")[questions.some]
-    yield answers.same("some", "company", whole, WRONG["some"])
-    alone = answers.array("some")
+    whole = predictions.labels("all")[questions.some]
+    yield predictions.same("some", "company", whole, WRONG["some"])
+    alone = predictions.array("some")
     base = whole if alone is None or alone.shape != whole.shape else alone
-    yield answers.same("again", "repeatable", base, WRONG["again"])
-    yield answers.same("permuted", "order", base[questions.order], WRONG["permuted"])
+    yield predictions.same("again", "repeatable", base, WRONG["again"])
+    yield predictions.same("permuted", "order", base[questions.order], WRONG["permuted"])
     for name in ("int64", "float32", "strided", "read_only"):
-        yield answers.same(name, f"X {name.replace('_', '-')}", base, WRONG[name])
-    mutated = [name for name, found in answers.results.items() if found.get("mutated")]
+        yield predictions.same(name, f"X {name.replace('_', '-')}", base, WRONG[name])
+    mutated = [name for name, found in predictions.results.items() if found.get("mutated")]
     figure = f"changed in {', '.join(mutated)}" if mutated else "as it was"
     yield judge("X untouched", not mutated, figure, WRONG["mutated"], "wrong scores where X is used again")
 
 
-def _sizes(answers: Answers, questions: Questions) -> Iterator[Check]:
-    """Calls of other sizes answer alike; few images are never adapted to, so these are held against few."""
-    whole = answers.labels("all")
-    few = answers.array("some") if questions.reference.adapts else None
+def _sizes(predictions: Predictions, questions: Questions) -> Iterator[Check]:
+    """Calls of other sizes predict alike; few images are never adapted to, so these are held against few."""
+    whole = predictions.labels("all")
+    few = predictions.array("some") if questions.reference.adapts else None
     some = whole[questions.some] if few is None or few.shape != questions.some.shape else few
-    yield answers.same("one", "N = 1", some[:1], WRONG["size"])
-    yield answers.same("seven", "N = 7", some[:7], WRONG["size"])
-    yield answers.same("none", "N = 0", some[:0], WRONG["none"])
+    yield predictions.same("one", "N = 1", some[:1], WRONG["size"])
+    yield predictions.same("seven", "N = 7", some[:7], WRONG["size"])
+    yield predictions.same("none", "N = 0", some[:0], WRONG["none"])
     repeated = whole[np.arange(questions.many) % len(whole)]
-    if answers.results.get("many", {}).get("left_out"):
+    if predictions.results.get("many", {}).get("left_out"):
         left = f"left out: it would take more than the {questions.many_seconds:.0f} s that there are"
         yield passed(f"N = {questions.many:,}", left)
     else:
-        yield answers.same("many", f"N = {questions.many:,}", repeated, WRONG["size"])
+        yield predictions.same("many", f"N = {questions.many:,}", repeated, WRONG["size"])
 
 
-def _values(answers: Answers, questions: Questions) -> Iterator[Check]:
+def _values(predictions: Predictions, questions: Questions) -> Iterator[Check]:
     """Whether images are scaled once, whatever they hold, and known."""
     truth = questions.reference.labels
-    right = float((answers.labels("all") == truth).mean())
+    right = float((predictions.labels("all") == truth).mean())
     bar = min(0.95, AT_CHANCE * float(np.bincount(truth).max() / len(truth)))
-    wrong = _why_at_chance(answers, questions, bar)
+    wrong = _why_at_chance(predictions, questions, bar)
     yield judge("classes", right > bar, f"{right:.1%} of {len(truth):,} training rows right", wrong, "a low score")
     some = questions.some
-    yield _answered(answers, "constant", "constant images", 4)
-    dark, together = answers.array("dark"), answers.array("dark_and_bright")
+    yield _predicted(predictions, "constant", "constant images", 4)
+    dark, together = predictions.array("dark"), predictions.array("dark_and_bright")
     if dark is None or together is None:
-        yield _answered(answers, "dark" if dark is None else "dark_and_bright", "dark images", len(some))
+        yield _predicted(predictions, "dark" if dark is None else "dark_and_bright", "dark images", len(some))
         return
     same = bool(np.array_equal(dark, together[: len(dark)]))
     yield judge("dark images", same, "alone and beside bright ones", WRONG["dark"], "a few points less")
 
 
-def _answered(answers: Answers, name: str, title: str, rows: int) -> Check:
-    problem = answers.error(name)
+def _predicted(predictions: Predictions, name: str, title: str, rows: int) -> Check:
+    problem = predictions.error(name)
     if problem:
         return failed(title, *problem)
-    labels = answers.array(name)
-    return judge(title, labels is not None and labels.shape == (rows,), "answered", WRONG["constant"])
+    labels = predictions.array(name)
+    return judge(title, labels is not None and labels.shape == (rows,), "predicted", WRONG["constant"])
 
 
-def _why_at_chance(answers: Answers, questions: Questions, bar: float) -> str:
+def _why_at_chance(predictions: Predictions, questions: Questions, bar: float) -> str:
     truth = questions.reference.labels[questions.some]
     for name in ("multiplied", "divided"):
-        labels = answers.array(name)
+        labels = predictions.array(name)
         if labels is not None and labels.shape == truth.shape and (labels == truth).mean() > bar:
             return WRONG[name]
     return WRONG["chance"]
 
 
-def _members(answers: Answers, questions: Questions) -> list[Check]:
+def _members(predictions: Predictions, questions: Questions) -> list[Check]:
     """Logits of every network on rows it was not trained on, against the out-of-fold store."""
     exact, eight = Parity(), Parity()
     for part in questions.reference.members:
-        problem = answers.error(f"member{part.member}")
-        logits = answers.array(f"member{part.member}")
+        problem = predictions.error(f"member{part.member}")
+        logits = predictions.array(f"member{part.member}")
         if problem or logits is None or logits.shape != part.logits.shape:
             return [failed("parity", f"network {part.member}", problem[1] if problem else WRONG["parity"])]
         (eight if part.eight_bits else exact).add(logits, part.logits)
@@ -193,7 +193,7 @@ def _members(answers: Answers, questions: Questions) -> list[Check]:
     return [*checks, eight.labels("parity: labels, int8", EIGHT_BITS_AGREE)] if eight.total else checks
 
 
-def _blend(answers: Answers, questions: Questions) -> Iterator[Check]:
+def _blend(predictions: Predictions, questions: Questions) -> Iterator[Check]:
     """The zip's probabilities against those that its networks' logits make by the kit's own arithmetic.
 
     Temperatures, weights and the metric's post-processing included.
@@ -202,11 +202,11 @@ def _blend(answers: Answers, questions: Questions) -> Iterator[Check]:
     if manifest is None or questions.reference.adapts:
         return
     count = len(manifest["members"])
-    found = [answers.raw(f"blend{member}") for member in range(count)]
-    logits, said = [one for one in found if one is not None], answers.raw("blend")
-    if len(logits) < count or said is None:
-        problem = answers.error("blend")
-        yield failed("parity: blend", "not answered", problem[1] if problem else WRONG["parity"])
+    found = [predictions.raw(f"blend{member}") for member in range(count)]
+    logits, blended = [one for one in found if one is not None], predictions.raw("blend")
+    if len(logits) < count or blended is None:
+        problem = predictions.error("blend")
+        yield failed("parity: blend", "no prediction", problem[1] if problem else WRONG["parity"])
         return
     try:
         wanted = _blended(manifest, logits)
@@ -214,7 +214,7 @@ def _blend(answers: Answers, questions: Questions) -> Iterator[Check]:
         wrong = f"its manifest does not say how networks are blended ({type(error).__name__}: {error}). Pack again"
         yield failed("parity: blend", "cannot be computed", wrong)
         return
-    apart = float(np.abs(wanted - said).max()) if said.shape == wanted.shape else float("inf")
+    apart = float(np.abs(wanted - blended).max()) if blended.shape == wanted.shape else float("inf")
     figure = f"probabilities of {len(wanted)} images at most {apart:.1e} apart"
     yield judge("parity: blend", apart <= BLEND_TOLERANCE, figure, WRONG["parity"], "another score")
 
@@ -233,7 +233,7 @@ def _blended(manifest: Mapping[str, Any], logits: Sequence[np.ndarray]) -> np.nd
 
 @dataclass
 class Parity:
-    """What networks answer against what they answered when they were scored."""
+    """What networks predict against what they predicted when they were scored."""
 
     worst: float = 0.0
     agree: int = 0
@@ -249,7 +249,7 @@ class Parity:
     def labels(self, title: str, enough: float) -> Check:
         """Whether enough labels agree."""
         share = self.agree / self.total
-        figure = f"{share:.2%} of {self.total:,} held-out answers agree"
+        figure = f"{share:.2%} of {self.total:,} held-out predictions agree"
         return judge(title, share >= enough, figure, WRONG["parity"], "another score")
 
 
@@ -258,11 +258,11 @@ def _vote(logits: np.ndarray) -> np.ndarray:
     return softmax(logits).mean(axis=1).argmax(axis=1)
 
 
-def _costs(answers: Answers, platform: PlatformConfig) -> Iterator[Check]:
+def _costs(predictions: Predictions, platform: PlatformConfig) -> Iterator[Check]:
     """Time and memory of the call with all images."""
-    found = answers.results["all"]
+    found = predictions.results["all"]
     seconds, rows = float(found["seconds"]), int(found["rows"])
-    peak = max(float(result.get("peak_mb", 0.0)) for result in answers.results.values())
+    peak = max(float(result.get("peak_mb", 0.0)) for result in predictions.results.values())
     limit, room = platform.max_seconds, platform.max_memory_mb
     figure = f"{rows:,} rows in {seconds:.1f} s, {rows / max(seconds, 1e-9):,.0f} rows/s"
     figure += f" (limit {limit:g} s)" if limit else ""

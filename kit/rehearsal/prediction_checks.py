@@ -13,7 +13,7 @@ import pandas as pd
 from kit.config import PlatformConfig
 from kit.errors import RehearsalError, did_you_mean
 from kit.packaging.archive import escapes
-from kit.packaging.form import IN_WORDS, Form, read_answers
+from kit.packaging.form import IN_WORDS, Form, read_predictions
 from kit.rehearsal.checks import Check, failed, judge, passed
 
 REFUSED = "the file is refused"
@@ -22,7 +22,7 @@ REFUSED = "the file is refused"
 def check_predictions(
     path: Path, platform: PlatformConfig, form: Form, ids: np.ndarray
 ) -> tuple[list[Check], np.ndarray | None]:
-    """The checks of a file, and its answers in the order of `ids` where all hold.
+    """The checks of a file, and its predictions in the order of `ids` where all hold.
 
     Labels (N,) int64, or probabilities (N, C) where the form is made of those.
     """
@@ -33,17 +33,17 @@ def check_predictions(
     figure = f"{size:.1f} MB" + (f" (limit {platform.max_mb:g} MB)" if platform.max_mb else "")
     checks = [judge("size", fits, figure, "too big: give numbers fewer digits, or labels alone", REFUSED)]
     if platform.predictions_file.endswith(".csv"):
-        found, answers = _read_csv(path, form, ids)
+        found, predictions = _read_csv(path, form, ids)
     else:
-        found, answers = _read_array(path, platform)
+        found, predictions = _read_array(path, platform)
     checks += found
-    if answers is None:
+    if predictions is None:
         return checks, None
     if form.wants == "probabilities":
-        checks += _judge_probabilities(answers, len(ids), len(form.names), form)
-        return checks, answers if all(check.passed for check in checks) else None
-    checks += _judge_labels(answers, len(ids), len(form.names))
-    return checks, answers.astype(np.int64) if all(check.passed for check in checks) else None
+        checks += _judge_probabilities(predictions, len(ids), len(form.names), form)
+        return checks, predictions if all(check.passed for check in checks) else None
+    checks += _judge_labels(predictions, len(ids), len(form.names))
+    return checks, predictions.astype(np.int64) if all(check.passed for check in checks) else None
 
 
 def _read_array(path: Path, platform: PlatformConfig) -> tuple[list[Check], np.ndarray | None]:
@@ -82,42 +82,44 @@ def _read_csv(path: Path, form: Form, ids: np.ndarray) -> tuple[list[Check], np.
     checks = [passed("columns", _listed(wanted)), _judge_ids(table[form.id_column], ids)]
     if not checks[-1].passed:
         return checks, None
-    answers, wrong = read_answers(form, table.set_index(form.id_column).loc[ids].reset_index())
+    predictions, wrong = read_predictions(form, table.set_index(form.id_column).loc[ids].reset_index())
     if form.wants == "probabilities":
         rule = f"each row must hold {IN_WORDS[form.holds]}, as numbers"
-        return [*checks, judge("numbers", answers is not None, wrong or IN_WORDS[form.holds], rule, REFUSED)], answers
+        numbers = judge("numbers", predictions is not None, wrong or IN_WORDS[form.holds], rule, REFUSED)
+        return [*checks, numbers], predictions
     by_number = form.names[0] == "0"
     rule = f"labels must be {'whole numbers' if by_number else 'names of classes'}, {IN_WORDS[form.holds]}."
     rule += did_you_mean(wrong.partition(", ")[0], list(form.names)) if wrong else ""
     figure = wrong or ("index" if by_number else "name")
-    return [*checks, judge("label form", answers is not None, figure, rule, REFUSED)], answers
+    return [*checks, judge("label form", predictions is not None, figure, rule, REFUSED)], predictions
 
 
 def _listed(columns: Sequence[str]) -> str:
     return ", ".join(columns[:6]) + (f", ... {len(columns) - 6:,} more" if len(columns) > 6 else "")
 
 
-def _judge_probabilities(answers: np.ndarray, rows: int, classes: int, form: Form) -> list[Check]:
+def _judge_probabilities(predictions: np.ndarray, rows: int, classes: int, form: Form) -> list[Check]:
     shape = (rows, classes)
-    numbers = answers.dtype.kind == "f"
+    numbers = predictions.dtype.kind == "f"
     checks = [
-        judge("shape", answers.shape == shape, str(answers.shape), f"must be {shape}: a probability a class"),
-        judge("dtype", numbers, str(answers.dtype), "probabilities must be floats. Write predict_proba's answer"),
+        judge("shape", predictions.shape == shape, str(predictions.shape), f"must be {shape}: a probability a class"),
+        judge("dtype", numbers, str(predictions.dtype), "probabilities must be floats, as predict_proba returns"),
     ]
     if not all(check.passed for check in checks) or not rows:
         return checks
-    low, high = float(answers.min()), float(answers.max())
-    inside = bool(np.isfinite(answers).all()) and low >= 0 and high <= 1
+    low, high = float(predictions.min()), float(predictions.max())
+    inside = bool(np.isfinite(predictions).all()) and low >= 0 and high <= 1
     checks.append(judge("range", inside, f"{low:.3g} to {high:.3g}", "probabilities must be 0 to 1, not logits"))
     if not inside:
         return checks
-    sums = answers.sum(axis=1)
+    sums = predictions.sum(axis=1)
     whole = form.holds == "ranked" or bool(np.abs(sums - 1).max() <= 1e-3)
     figure = f"{sums.min():.4f} to {sums.max():.4f}"
     checks.append(judge("sums", whole, figure, "the probabilities of a row must sum to 1", "a low score"))
-    likely = len(np.unique(answers.argmax(axis=1)))
-    varied = rows < 3 or bool(np.ptp(answers, axis=0).max() > 0)
-    return [*checks, judge("answers differ", varied, f"{likely} of {classes} classes likeliest", "all rows are alike")]
+    likely = len(np.unique(predictions.argmax(axis=1)))
+    varied = rows < 3 or bool(np.ptp(predictions, axis=0).max() > 0)
+    figure = f"{likely} of {classes} classes likeliest"
+    return [*checks, judge("predictions differ", varied, figure, "all rows are alike")]
 
 
 def _judge_ids(given: pd.Series, ids: np.ndarray) -> Check:

@@ -1,4 +1,4 @@
-"""The questions of a rehearsal: the same images in every form that a platform might hand in."""
+"""The questions of a rehearsal: the same images in every form that a platform might pass."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ limit. On a machine that is busy with other things, three times as many."""
 
 @dataclass(frozen=True)
 class Questions:
-    """What was asked, for the answers to be held against."""
+    """The calls that were made, for the predictions to be held against."""
 
     reference: Reference
     some: np.ndarray
@@ -122,7 +122,7 @@ def _brightness(questions: Questions, folder: Path) -> list[dict[str, Any]]:
     """Constant and very dark images, and scales that a correct submission need not take.
 
     A dark image's label must not depend on whether a bright one is in the same call; the last two tell,
-    when the answers are wrong, whether the scale is the reason.
+    when the predictions are wrong, whether the scale is the reason.
     """
     some = questions.reference.images[questions.some]
     dark = some[:32] // 128

@@ -5,16 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.text import Text
-
-from kit.artefact import sha256_file, write_json
+from kit.artefact import sha256_file
 from kit.config import ContestConfig, PlatformConfig
 from kit.data.practice.contest import hidden_test
-from kit.data.practice.forms import FORMS
 from kit.data.prepared import Prepared
 from kit.echo import Echo
 from kit.errors import RehearsalError
@@ -22,80 +18,29 @@ from kit.lock import temporary_folder
 from kit.oof_store import load_runs
 from kit.packaging import archive
 from kit.packaging.pack import MANIFEST
-from kit.rehearsal.answers import ADAPTED_AGREE, LABELS_AGREE, Answers, read_results
-from kit.rehearsal.checks import NO_SCORES, Check, Surroundings, failed, judge, passed
+from kit.rehearsal.checks import Check, Surroundings, failed, passed
 from kit.rehearsal.codabench import Scored, run_hidden
+from kit.rehearsal.conduct import conduct, killed
 from kit.rehearsal.environment import platform_python
 from kit.rehearsal.interpreter import missing_packages, this_python
 from kit.rehearsal.jail import Mount
-from kit.rehearsal.judgement import judge_answers
+from kit.rehearsal.judgement import judge_predictions
 from kit.rehearsal.notebook import try_notebook
+from kit.rehearsal.other_forms import other_forms
+from kit.rehearsal.predicted import ADAPTED_AGREE, LABELS_AGREE, Predictions, read_results
 from kit.rehearsal.programs import driver
 from kit.rehearsal.questions import MANY_SECONDS, Questions, ask
 from kit.rehearsal.reference import Reference, make_reference
+from kit.rehearsal.result import Rehearsal, report_path
 from kit.rehearsal.sandbox import SUBMISSION, Interpreter, Job, Limits, Outcome, run_isolated
 from kit.rehearsal.static import check_zip
-from kit.table import Column, Grid
 from kit.workspace import Workspace
-
-PRINTED_BYTES = 1 << 20
-"""A submission that prints more floods the platform's log."""
 
 UNPACKABLE = ("zip: paths", "zip: model.py")
 """Static checks without which there is nothing to run."""
 
-FORM_ROWS = 400
-"""Images of each form of the practice contest's hidden test but the announced one."""
-
 PATIENCE = 4
 """All calls of a rehearsal together may take this many times the platform's limit for one."""
-
-
-@dataclass(frozen=True)
-class Rehearsal:
-    """How a zip did."""
-
-    zip: Path
-    sha256: str
-    platform: str
-    level: str
-    isolation: str
-    checks: tuple[Check, ...]
-    hidden: float | None
-    """Score on the practice contest's hidden test, in the contest's metric."""
-    forms: dict[str, float] = field(default_factory=dict)
-    """The same by form of that test: clean, natural, contest, laboratory."""
-
-    @property
-    def passed(self) -> bool:
-        """Whether every check holds."""
-        return all(check.passed for check in self.checks)
-
-    def table(self) -> Grid:
-        """The checks for a terminal."""
-        failures = sum(not check.passed for check in self.checks)
-        title = f"{self.zip.name} on {self.platform}: " + (f"{failures} failed" if failures else "passed")
-        rows: list[list[str | Text]] = []
-        for check in self.checks:
-            mark = Text("ok", "green") if check.passed else Text("FAILED", "red")
-            lines = [check.figure]
-            if not check.passed:
-                lines += [check.wrong, f"The platform would show: {check.shown}"]
-            rows.append([check.name, mark, "\n".join(lines)])
-        return Grid([Column(name, number=False) for name in ("check", "", "figure")], rows, title)
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
-
-    def to_json(self, path: Path) -> None:
-        """Write the report; it exists only when the rehearsal came to its end."""
-        values = asdict(self) | {"zip": self.zip.name, "passed": self.passed, "checks": list(map(asdict, self.checks))}
-        write_json(path, values)
-
-
-def report_path(zip_path: Path) -> Path:
-    """Where the report of a zip lies: `best5.zip` -> `best5.rehearsal.json`."""
-    return zip_path.with_suffix(".rehearsal.json")
 
 
 def rehearse(
@@ -109,7 +54,7 @@ def rehearse(
     echo: Echo = print,
     many_seconds: float = MANY_SECONDS,
 ) -> Rehearsal:
-    """Rehearse any zip that answers `contest`, and write the report beside it.
+    """Rehearse any zip for `contest`, and write the report beside it.
 
     level: "run" in this Python with the platform's other packages hidden, or "platform" in an environment
     with exactly its packages, made where it is missing; by default "run" where this Python has all of them.
@@ -131,7 +76,7 @@ def rehearse(
         manifest = _manifest(submission, platform)
         reference = _reference(manifest, platform, contest, prepared, workspace)
         checks, outcome = _run(submission, reference, platform, python, scratch, many_seconds)
-        checks = [*static, *checks, *_conduct(outcome)]
+        checks = [*static, *checks, *conduct(outcome)]
         if platform.artefact == "notebook":
             checks += try_notebook(
                 submission, reference, contest.classes, contest.metric, platform, python, scratch / "kaggle"
@@ -141,23 +86,9 @@ def rehearse(
             scored = run_hidden(submission, *hidden_test(contest.seed), platform, python, scratch / "codabench")
             hidden = scored.scores.get(contest.metric)
             checks.append(_hidden_check(scored, hidden, manifest))
-            forms = _other_forms(submission, contest, platform, python, scratch)
+            forms = other_forms(submission, contest, platform, python, scratch, reference.adapts)
             forms |= {"contest": hidden} if hidden is not None else {}
     return _report(zip_path, platform, level, checks, outcome.isolation, hidden, forms)
-
-
-def _other_forms(
-    submission: Path, contest: ContestConfig, platform: PlatformConfig, python: Interpreter, scratch: Path
-) -> dict[str, float]:
-    """Scores on the practice contest's hidden test in its other forms, of fewer images than the announced one."""
-    found = {}
-    for form in FORMS:
-        if form != "contest":
-            images, labels = hidden_test(contest.seed, FORM_ROWS, form=form)
-            scored = run_hidden(submission, images, labels, platform, python, scratch / form)
-            if (score := scored.scores.get(contest.metric)) is not None:
-                found[form] = score
-    return found
 
 
 def check(zip_path: Path, platform: PlatformConfig) -> Rehearsal:
@@ -240,44 +171,12 @@ def _judge(
     files = [str(path.relative_to(submission)) for path in submission.rglob("*") if path.is_file()]
     around = Surroundings(files, platform.class_name, tuple(platform.packages))
     agree = ADAPTED_AGREE if questions.reference.adapts else LABELS_AGREE
-    answers = Answers(read_results(output), output, around, agree, platform.submits == "probabilities")
+    predictions = Predictions(read_results(output), output, around, agree, platform.submits == "probabilities")
     if outcome.killed:
-        return [_killed(outcome, platform)]
-    if "load" not in answers.results:
-        return [failed("starts", f"exit code {outcome.returncode}", f"nothing was answered: {outcome.stderr[-500:]}")]
-    return judge_answers(answers, questions, platform)
-
-
-def _killed(outcome: Outcome, platform: PlatformConfig) -> Check:
-    reasons = {
-        "time": ("too slow: it was ended. Predict in batches, blend fewer networks", "Execution time limit exceeded"),
-        "memory": ("too much memory: it was ended. Predict in batches, one view at a time", NO_SCORES),
-        "output": ("prints megabytes: it was ended. Print nothing in predict", NO_SCORES),
-    }
-    figures = {
-        "time": f"ended after {outcome.seconds:.0f} s",
-        "memory": f"{outcome.peak_mb:,.0f} MB (limit {platform.max_memory_mb or 0:,.0f} MB)",
-        "output": f"{outcome.printed_bytes / 1e6:.0f} MB printed",
-    }
-    return failed(outcome.killed, figures[outcome.killed], *reasons[outcome.killed])
-
-
-def _conduct(outcome: Outcome) -> list[Check]:
-    """What the submission tried beside answering."""
-    rules = (
-        ("network", "no network", "it reaches for the network (download), which is off. Ship what it needs"),
-        ("process", "no processes", "it spawns workers or commands; /dev/shm is small and cores are few"),
-        ("write", "writes nothing", "it writes beside itself, where the platform may not let it"),
-        ("outside", "stays inside", "it opens files outside of the submission"),
-    )
-    checks = []
-    for kind, title, wrong in rules:
-        seen = [event for event in outcome.events if event["kind"] == kind and (event["at"] or kind == "outside")]
-        figure = ", ".join(sorted({event["at"] or event["value"] for event in seen})[:3]) or "none seen"
-        checks.append(judge(title, not seen, figure, wrong))
-    printed = f"{outcome.printed_bytes:,} bytes"
-    wrong = "prints megabytes, which floods the platform's log. Print nothing in predict"
-    return [*checks, judge("prints little", outcome.printed_bytes <= PRINTED_BYTES, printed, wrong)]
+        return [killed(outcome, platform)]
+    if "load" not in predictions.results:
+        return [failed("starts", f"exit code {outcome.returncode}", f"no call returned: {outcome.stderr[-500:]}")]
+    return judge_predictions(predictions, questions, platform)
 
 
 def _hidden_check(scored: Scored, hidden: float | None, manifest: dict[str, Any] | None) -> Check:

@@ -20,7 +20,7 @@ from kit.rehearsal.codabench import run_scoring
 from kit.rehearsal.environment import platform_python
 from kit.rehearsal.interpreter import this_python
 from kit.rehearsal.prediction_checks import check_predictions
-from kit.rehearsal.rehearse import Rehearsal, report_path
+from kit.rehearsal.result import Rehearsal, report_path
 
 
 @dataclass(frozen=True)
@@ -76,17 +76,17 @@ def rehearse_predictions(
     level: "check" reads it; "run" also scores it in this Python, "platform" in the platform's environment.
     """
     report_path(path).unlink(missing_ok=True)
-    checks, answers = check_predictions(path, platform, images.form, images.ids)
+    checks, predictions = check_predictions(path, platform, images.form, images.ids)
     hidden, isolation = None, "not run"
-    if answers is not None and images.labels is not None:
-        proba = answers if answers.ndim == 2 else np.eye(len(images.form.names))[answers]
+    if predictions is not None and images.labels is not None:
+        proba = predictions if predictions.ndim == 2 else np.eye(len(images.form.names))[predictions]
         hidden = get_metric(metric).score(images.labels, proba)
-    if answers is not None and answers.ndim == 1 and level != "check":
+    if predictions is not None and predictions.ndim == 1 and level != "check":
         python = platform_python(platform, echo) if level == "platform" else this_python(platform)
         with temporary_folder() as folder:
-            truth = images.labels if images.labels is not None else np.zeros_like(answers)
+            truth = images.labels if images.labels is not None else np.zeros_like(predictions)
             (folder / "output").mkdir()
-            np.save(folder / "output" / "predictions.npy", answers)
+            np.save(folder / "output" / "predictions.npy", predictions)
             outcome, scores = run_scoring(truth, platform, python, folder)
         isolation = outcome.isolation
         checks.append(_score_check(scores, hidden, metric, outcome.stderr))

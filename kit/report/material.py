@@ -89,7 +89,7 @@ def gather(contest: ContestConfig, workspace: Workspace, zip_path: Path | None =
         contest=contest,
         board=board,
         blend=blend,
-        proba=_answers(blend, board, notes),
+        proba=_blend_proba(blend, board, notes),
         submission=submission,
         rehearsal=submission.rehearsal() if submission else None,
         remote=_remote(workspace, submission),
@@ -146,7 +146,7 @@ def _board(runs: list[OofRun], contest: ContestConfig, blend: Blend | None) -> B
     return Board([runs[place] for place in order], ordered, rows, ordered.member_scores())
 
 
-def _answers(blend: Blend | None, board: Board | None, notes: list[str]) -> np.ndarray | None:
+def _blend_proba(blend: Blend | None, board: Board | None, notes: list[str]) -> np.ndarray | None:
     if blend is None:
         return None
     there = board.pool.names if board else ()

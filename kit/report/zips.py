@@ -12,7 +12,7 @@ from kit.artefact import read_json, sha256_file
 from kit.ensemble.blend import Blend
 from kit.packaging import archive
 from kit.packaging.pack import MANIFEST
-from kit.rehearsal.rehearse import report_path
+from kit.rehearsal.result import report_path
 
 
 @dataclass(frozen=True)

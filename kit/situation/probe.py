@@ -21,7 +21,7 @@ from kit.situation.features import SIDE, describe
 ROWS, FOLDS = 1000, 3
 RIDGE = 0.3
 COLLAPSE, CERTAIN = 0.5, 3.0
-"""Share of a class's right answers that a change may cost; standard errors from which a loss is believed."""
+"""Share of a class's right predictions that a change may cost; standard errors from which a loss is believed."""
 STANDARD_ERRORS = 2.0
 LEAST_ROWS = 60
 ABOVE_CHANCE = 0.15
@@ -40,7 +40,7 @@ class Evidence:
     """Accuracy on unchanged rows after learning from changed copies too, less that without them."""
     gain_se: float
     collapsed: int | None
-    """The class that the change costs most of its right answers; None where it costs no class so much."""
+    """The class that the change costs most of its right predictions; None where it costs no class so much."""
 
 
 @dataclass(frozen=True)
@@ -111,9 +111,9 @@ def _right(
         width = np.median(_distances(plain[seen], plain[seen]))
         kernel = np.exp(-_distances(learnt, learnt) / width)
         weights = np.linalg.solve(kernel + RIDGE * np.eye(len(learnt), dtype=np.float32), wanted)
-        for answers, form in zip(right, asked):
-            said = np.exp(-_distances(form[held_out], learnt) / width) @ weights + targets[seen].mean(0)
-            answers[held_out] = said.argmax(1) == labels[held_out]
+        for hits, form in zip(right, asked):
+            predicted = np.exp(-_distances(form[held_out], learnt) / width) @ weights + targets[seen].mean(0)
+            hits[held_out] = predicted.argmax(1) == labels[held_out]
     return right
 
 
@@ -145,7 +145,7 @@ def _standard_error(differences: np.ndarray) -> float:
 
 
 def _collapsed(labels: np.ndarray, right: np.ndarray, still: np.ndarray) -> int | None:
-    """The class that lost the largest share of its right answers, where that is most of them, and no chance."""
+    """The class that lost the largest share of its right predictions, where that is most of them, and no chance."""
     classes = np.arange(labels.max() + 1)
     before = np.bincount(labels[right], minlength=len(classes))
     after = np.bincount(labels[still], minlength=len(classes))

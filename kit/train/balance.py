@@ -7,7 +7,6 @@ another, before the split leaks into the fold that is scored.
 from __future__ import annotations
 
 import numpy as np
-from imblearn.over_sampling import SMOTE, RandomOverSampler
 
 from kit.errors import TrainError
 
@@ -42,6 +41,8 @@ def draw_balanced(labels: np.ndarray, count: int, num_classes: int, kind: str, r
 def oversample(labels: np.ndarray, seed: int) -> np.ndarray:
     """Row numbers (M,) int64: every row once, then rows of the smaller classes again until all are equal."""
     rows = np.arange(len(labels), dtype=np.int64)[:, None]
+    from imblearn.over_sampling import RandomOverSampler  # slow to import, and few recipes draw so
+
     return RandomOverSampler(random_state=seed).fit_resample(rows, labels)[0][:, 0]
 
 
@@ -103,5 +104,7 @@ def _smote_one_class(flat: np.ndarray, new: int, seed: int, k_neighbors: int) ->
     """
     both = np.concatenate([flat, flat[:1]])
     labels = np.append(np.zeros(len(flat), dtype=np.int64), 1)
+    from imblearn.over_sampling import SMOTE  # slow to import, and few recipes make rows up
+
     sampler = SMOTE(sampling_strategy={0: len(flat) + new}, random_state=seed, k_neighbors=k_neighbors)
     return sampler.fit_resample(both, labels)[0][len(both) :]

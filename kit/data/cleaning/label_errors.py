@@ -84,10 +84,10 @@ def _requested(
     strange = set(ids) - set(table["id"])
     if strange:
         raise DataError(f"clean.csv: has no row {sorted(strange)[0]!r}. Give ids as they stand in the ranking.")
-    said = {row["id"]: _doubt(row) for row in ranking.to_dict("records")}
+    doubted = {row["id"]: _doubt(row) for row in ranking.to_dict("records")}
     chosen = table["id"].isin(list(ids)).to_numpy()
     texts = [
-        "; ".join(filter(None, (old, said.get(one, "label doubted by hand")))) if mine else old
+        "; ".join(filter(None, (old, doubted.get(one, "label doubted by hand")))) if mine else old
         for one, old, mine in zip(table["id"], table["evidence"], chosen)
     ]
     return table.assign(

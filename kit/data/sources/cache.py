@@ -109,15 +109,15 @@ def _write_beyond(source: Path, image_set: ImageSet) -> None:
     given = {name: values for name, values in beyond.items() if values is not None}
     source.mkdir(exist_ok=True)
     artefact.write_npz(source / "beyond.npz", **given)
-    said = {"digest": image_set.digest, "notes": image_set.notes, "bounds": image_set.bounds}
-    artefact.write_json(source / "source.json", said)
+    record = {"digest": image_set.digest, "notes": image_set.notes, "bounds": image_set.bounds}
+    artefact.write_json(source / "source.json", record)
 
 
 def _read(folder: Path, source: Path, class_names: tuple[str, ...]) -> ImageSet:
-    said = artefact.read_json(source / "source.json")
-    digest = str(said["digest"])
+    record = artefact.read_json(source / "source.json")
+    digest = str(record["digest"])
     beyond = artefact.read_npz(source / "beyond.npz")
     groups, splits, sizes = (beyond.get(name) for name in ("groups", "splits", "sizes"))
     stored = _open(folder / digest, digest, class_names)
-    bounds = said["bounds"] and tuple(said["bounds"])
-    return replace(stored, notes=tuple(said["notes"]), groups=groups, splits=splits, sizes=sizes, bounds=bounds)
+    bounds = record["bounds"] and tuple(record["bounds"])
+    return replace(stored, notes=tuple(record["notes"]), groups=groups, splits=splits, sizes=sizes, bounds=bounds)

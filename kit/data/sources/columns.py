@@ -40,7 +40,7 @@ def named(table: pd.DataFrame, name: str, path: Path) -> np.ndarray:
 def choose_id(table: pd.DataFrame, wanted: str, names: Sequence[str], path: Path, notes: list[str]) -> str:
     """The column of the ids: `wanted`, else one whose values are the image files `names`, else one of a usual name.
 
-    Of columns with usual names the one with the most files wins; a guess is said in `notes`.
+    Of columns with usual names the one with the most files wins; a guess is told to `notes`.
     """
     if wanted:
         named(table, wanted, path)

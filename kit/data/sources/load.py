@@ -52,7 +52,7 @@ def load(contest: ContestConfig, path: Path | None, workspace: Workspace) -> Ima
     place = Path(path if path is not None else contest.data.path).expanduser()
     if kind != "practice" and str(place) == ".":
         raise DataError(
-            f"{contest.name}: where the data lie is not said. Give --data PATH or set [data] path in its file."
+            f"{contest.name}: the place of the data is missing. Give --data PATH or set [data] path in its file."
         )
     image_set = _cached(contest, kind, place, workspace, labelled=True)
     if len(np.unique(image_set.need_labels())) < 2:

@@ -83,8 +83,8 @@ def fetch(need: Need, folder: Path) -> Path:
 def _from_package(found: Found, path: Path, folder: Path) -> Path:
     name, hints = found.name.removeprefix("timm/"), found.hints
     target = folder / f"{name}.safetensors"
-    said = {"mean": hints.mean, "std": hints.std}
-    metadata = {key: ",".join(map(str, value)) for key, value in said.items() if value is not None}
+    known = {"mean": hints.mean, "std": hints.std}
+    metadata = {key: ",".join(map(str, value)) for key, value in known.items() if value is not None}
     if not target.exists():
         state = {key: tensor.contiguous() for key, tensor in renamed(read_state(path), name).items()}
         write_bytes(target, save(state, metadata | {"origin": found.where}))

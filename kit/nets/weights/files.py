@@ -42,14 +42,14 @@ def read_hints(path: Path) -> Hints:
         return Hints()
     try:
         with safe_open(path, "pt") as file:
-            said = file.metadata() or {}
+            metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise NetError(f"{path}: not a readable weights file ({error})") from error
-    return Hints(_triple(said.get("mean")), _triple(said.get("std")), said.get("pad_type"))
+    return Hints(_triple(metadata.get("mean")), _triple(metadata.get("std")), metadata.get("pad_type"))
 
 
-def _triple(said: str | None) -> Triple | None:
-    if said is None:
+def _triple(text: str | None) -> Triple | None:
+    if text is None:
         return None
-    red, green, blue = map(float, said.split(","))
+    red, green, blue = map(float, text.split(","))
     return red, green, blue

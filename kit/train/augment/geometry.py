@@ -17,7 +17,7 @@ FILLS = 3
 
 
 ROTATE = 180.0
-"""Degrees to either side at full strength, where nothing else is said."""
+"""Degrees to either side at full strength, where nothing else is given."""
 
 
 def symmetric(x: Tensor, names: Sequence[str], generator: Generator) -> Tensor:

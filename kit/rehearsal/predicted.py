@@ -1,4 +1,4 @@
-"""What a submission answered: results by question, and the arrays that it returned."""
+"""What a submission predicted: results by call, and the arrays that it returned."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ADAPTED_AGREE = 0.9
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """What the driver wrote into `folder`."""
 
     results: Mapping[str, Mapping[str, Any]]
@@ -32,20 +32,20 @@ class Answers:
     """Whether the class returns probabilities."""
 
     def array(self, name: str) -> np.ndarray | None:
-        """The answer to a question, or None where there is none; of probabilities (N, C) the likeliest class."""
+        """The result of a call, or None where there is none; of probabilities (N, C) the likeliest class."""
         found = self.raw(name)
         probabilities = self.probabilities and found is not None and found.ndim == 2
         return found.argmax(axis=1) if probabilities and found is not None and found.shape[1] else found
 
     def raw(self, name: str) -> np.ndarray | None:
-        """The answer to a question as it was given, or None where there is none."""
+        """The result of a call as it was returned, or None where there is none."""
         try:
             return np.load(self.folder / f"{name}.npy", allow_pickle=False)
         except (OSError, ValueError, EOFError):
             return None
 
     def labels(self, name: str) -> np.ndarray:
-        """The answer to a question that is known to have one."""
+        """The result of a call that is known to have one."""
         found = self.array(name)
         assert found is not None, name
         return found
