@@ -12,6 +12,7 @@ In a notebook or a script:
     zipped = kit.package(contest, blend)
     kit.rehearse(contest, zipped)
 
+A contest of one's own begins with `kit.init("mine", "train/")`, and `kit.predict(contest, zipped)` labels test images.
 Each function is explained by `help(kit.fit)`. They are loaded when they are first used.
 """
 
@@ -21,10 +22,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kit.api import blend, fit, leaderboard, load_contest, oof, package, prepare, rehearse
+    from kit.api import blend, fit, init, leaderboard, load_contest, oof, package, predict, prepare, rehearse
 
 __version__ = "0.1.0"
-__all__ = ["blend", "fit", "leaderboard", "load_contest", "oof", "package", "prepare", "rehearse"]
+__all__ = ["blend", "fit", "init", "leaderboard", "load_contest", "oof", "package", "predict", "prepare", "rehearse"]
 
 
 def __getattr__(name: str) -> Any:

@@ -15,12 +15,14 @@ import pandas as pd
 from rich.console import Console
 
 from kit.cluster.training import train_all
+from kit.commands.predicting import predict as label_command
 from kit.config import ContestConfig, PlatformConfig, RecipeConfig, load_platform
 from kit.config import load_contest as read_contest
 from kit.data.prepared import Prepared
 from kit.data.prepared import prepare as make_prepared
 from kit.ensemble.blend import Blend
 from kit.ensemble.scoring import leaderboard as board
+from kit.errors import DataError
 from kit.oof_store import OofRun, check_shifts, load_runs
 from kit.options import make_console, make_echo
 from kit.packaging.pack import Notebook
@@ -28,9 +30,11 @@ from kit.packaging.packed import PackedZip
 from kit.pipeline import stages
 from kit.pipeline.budget import find_recipe
 from kit.pipeline.plan import planned
-from kit.rehearsal.rehearse import Rehearsal, check
+from kit.rehearsal.rehearse import check
 from kit.rehearsal.rehearse import rehearse as make_rehearsal
+from kit.rehearsal.result import Rehearsal
 from kit.situation.situation import find_situation, settled
+from kit.start.init import Started, start
 from kit.table import Grid
 from kit.train.run import check_names
 from kit.workspace import Workspace
@@ -75,6 +79,23 @@ class Leaderboard:
 
     def _repr_html_(self) -> str:
         return self.grid._repr_html_()
+
+
+def init(
+    name: str,
+    data: str | Path,
+    test: str | Path | None = None,
+    sample: str | Path | None = None,
+    platform: str | None = None,
+    force: bool = False,
+) -> Started:
+    """Looks at the data and writes configs/contests/<name>.toml, as `kit init` does; what was seen and unsure.
+
+    test: unlabelled test images. sample: the sample submission; the one beside the data by default. force: write the
+    file anew. DataError for data in no form that the kit reads, ConfigError for a file that is there already.
+    """
+    tests, example = (None if one is None else Path(one) for one in (test, sample))
+    return start(name, Path(data), tests, example, platform, force=force)
 
 
 def load_contest(
@@ -207,6 +228,39 @@ def rehearse(
         level=level,
         echo=echo,
     )
+
+
+def predict(
+    contest: Contest,
+    zipped: PackedZip | str | Path,
+    images: str | Path | None = None,
+    out: str | Path = "submission.csv",
+    sample: str | Path | None = None,
+    platform: str | None = None,
+) -> pd.DataFrame:
+    """Labels images with a packed zip, and writes the file that a platform takes; its table, every value as text.
+
+    images: the contest's test images by default. sample: decides columns, ids and order. platform: which takes the
+    file; the contest's own by default. DataError where there are no images, or ids do not match the sample's.
+    """
+    place = images or contest.config.data.test
+    if not place:
+        raise DataError(f"{contest.name}: has no test images. Give images=PATH, or set [data] test in its file")
+    path = zipped.path if isinstance(zipped, PackedZip) else Path(zipped)
+    label = label_command.callback
+    assert label is not None
+    label(
+        zip_path=path,
+        test_images=Path(place),
+        contest=contest.name,
+        runs_on=None,
+        platform_name=platform or contest.config.platform,
+        sample=None if sample is None else Path(sample),
+        unmatched="refuse",
+        out=Path(out),
+        root=contest.workspace.root,
+    )
+    return pd.read_csv(out, dtype=str, keep_default_na=False)
 
 
 def _platform(contest: Contest, platform: str | PlatformConfig | None) -> PlatformConfig:

@@ -4,12 +4,14 @@ import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import Toy
+from test_lessons import make_small, write_kaggle
 
 import kit
 from kit.errors import ConfigError, OofError
@@ -38,13 +40,15 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 # ---------------------------------------------------------------------------------------------------- notebook
-NOTEBOOK = PROJECT / "docs" / "first_contest.ipynb"
+NOTEBOOK, KAGGLE = (PROJECT / "docs" / f"{name}.ipynb" for name in ("first_contest", "kaggle_contest"))
 TOY = {"contest_name": "toy", "recipes": ["tiny", "mini"], "ensemble": "best2"}
 
 
-def run_cells(cells: list[dict[str, Any]], parameters: dict[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+def run_cells(
+    cells: list[dict[str, Any]], parameters: dict[str, Any], names: dict[str, Any] | None = None
+) -> tuple[dict[str, Any], list[Any]]:
     """Names after all cells, as papermill runs them, and the value that each ends with."""
-    names: dict[str, Any] = {}
+    names = {} if names is None else names
     shown = []
     for cell in cells:
         tree = ast.parse("".join(cell["source"]))
@@ -69,6 +73,21 @@ def test_the_notebook_leads_from_data_to_a_rehearsed_zip(trained: Toy) -> None:
     assert "tiny" in drawn[1]
     assert "expect" in drawn[2]
     assert "<script" not in "".join(drawn)
+
+
+def test_the_kaggle_notebook_leads_from_kaggles_folders_to_a_submission(toy: Toy, small_calls: None) -> None:
+    write_kaggle(toy.data)
+    cells = [cell for cell in json.loads(KAGGLE.read_text())["cells"] if cell["cell_type"] == "code"]
+    assert all(cell["outputs"] == [] for cell in cells)
+    given = {"data_folder": str(toy.root), "recipes": ["tiny"], "ensemble": "best1"}
+    names, _ = run_cells(cells[:2], given)
+    make_small("mine")
+    names, shown = run_cells(cells[2:], given, names)
+    sample = pd.read_csv("sample_submission.csv")
+    assert list(names["submission"].columns) == list(sample.columns)
+    assert names["submission"]["image_id"].tolist() == sample["image_id"].tolist()
+    assert Path("submission.csv").is_file()
+    assert "tiny" in shown[1]._repr_html_()
 
 
 # --------------------------------------------------------------------------------------------------- functions

@@ -39,7 +39,5 @@ def init(
         )
         return
     console = make_console()
-    for title, lines in (("seen", made.facts), ("unsure", made.doubts), ("written", map(str, made.files))):
-        for line in lines:
-            console.print(f"{title:<9} {line}", markup=False, soft_wrap=True)
+    console.print(str(made), markup=False, soft_wrap=True)
     console.print(f"next      {made.next_command}", markup=False, soft_wrap=True)

@@ -28,6 +28,11 @@ class Started:
     doubts: tuple[str, ...]
     next_command: str
 
+    def __str__(self) -> str:
+        """A line for everything that was seen, that was unsure and that was written."""
+        parts = (("seen", self.facts), ("unsure", self.doubts), ("written", map(str, self.files)))
+        return "\n".join(f"{title:<9} {line}" for title, lines in parts for line in lines)
+
 
 def start(
     name: str,
