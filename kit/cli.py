@@ -73,6 +73,8 @@ STAGES = {
                         "kit bundle --contest practice --out bundle.zip"),
         "ledger": Entry("submissions", "Every zip with its local and remote scores; which one to send last.",
                         "kit ledger add-score best5.zip 0.91"),
+        "explain": Entry("explain", "Show where networks looked, in named images or the surest mistakes.",
+                         "kit explain 00012 00345 --contest mine"),
         "report": Entry("report", "Write one page with everything known about a contest and its zip.",
                         "kit report --contest mine"),
     },

@@ -10,6 +10,7 @@ KitError
 ├── SweepError       a study cannot be opened, or cannot go on
 ├── PackagingError   a submission cannot be packed
 ├── RehearsalError   a submission cannot be rehearsed
+├── ExplainError     where a network looked cannot be shown
 ├── UploadError      a platform refused, or cannot be reached
 ├── ArtefactError    a file is corrupt
 └── DiskError        an ArtefactError: a file cannot be written
@@ -61,6 +62,10 @@ class PackagingError(KitError):
 
 class RehearsalError(KitError):
     """A submission cannot be rehearsed."""
+
+
+class ExplainError(KitError):
+    """Where a network looked cannot be shown."""
 
 
 class UploadError(KitError):

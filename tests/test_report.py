@@ -1,5 +1,8 @@
+import base64
 import dataclasses
+import hashlib
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -7,6 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from markupsafe import Markup
 from report_toy import (
     CLASSES,
     contest,
@@ -27,12 +31,16 @@ from kit.data.cleaning import decisions
 from kit.ensemble.blend import blend
 from kit.ensemble.pool import make_pool
 from kit.ensemble.scoring.leaderboard import rows
-from kit.errors import OofError, RehearsalError
+from kit.errors import ExplainError, OofError, RehearsalError
+from kit.explain.explain import Explained, Look
 from kit.platforms import ledger
+from kit.report import blend_figures, recipe_figures
+from kit.report.blend_figures import shown_classes
 from kit.report.breakdown import by_family, by_severity, confident_mistakes, confusion, recall
-from kit.report.drawing import INK, drawn, short
+from kit.report.drawing import INK, drawn, short, short_all
 from kit.report.material import gather
 from kit.report.page import write_report
+from kit.report.promise import scale_of
 from kit.sweep.stored import StoredSummary
 from kit.workspace import Workspace
 
@@ -67,7 +75,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] not in ("style", "script"):
             self.words.append(data)
         if self.open and self.open[-1] == "h2":
             self.headings.append(data)
@@ -83,13 +91,23 @@ def full(tmp_path_factory):
     return workspace, zip_path, Page(write_report(contest(), workspace))
 
 
+@pytest.fixture
+def plain_figures(monkeypatch):
+    """Empty figures, for tests of what stands beside them."""
+    for module in (blend_figures, recipe_figures):
+        monkeypatch.setattr(module, "drawn", lambda name, size, draw: Markup("<svg></svg>"))
+
+
 # --------------------------------------------------------------------------------------------- the page
 def test_the_page_has_every_part_and_asks_nothing_of_the_network(full):
     _, _, page = full
     assert [re.sub(" on .*", "", heading) for heading in page.headings] == list(SECTIONS)
-    assert page.source.count("<svg") == 8
+    assert page.source.count("<svg") == 7
     assert all(address.startswith(("data:", "#")) for address in page.addresses)
-    assert not re.findall(r"url\((?!#)|@import|<script|<link|<iframe", page.source)
+    assert not re.findall(r"url\((?!#)|@import|<link|<iframe", page.source)
+    (script,) = re.findall(r"<script>(.*?)</script>", page.source, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page.source, "the one script that may run is the page's own"
     assert {address[1:] for address in page.addresses if address.startswith("#")} <= set(page.ids)
 
 
@@ -133,6 +151,9 @@ def test_the_headline_has_the_score_to_expect_and_what_was_achieved(full):
     expected = gather(contest(), workspace).blend.expected
     assert f"{expected.point:.3f} {expected.low:.3f} to {expected.high:.3f} (80%)" in page.text
     assert "achieved in the rehearsal 0.500 outside the interval" in page.text
+    assert f"contest as announced one to four strong operators an image, mixed {expected.point:.3f}" in page.text
+    assert "rehearsal 0.500" in page.text
+    assert "networks that had not seen them score" in page.text
     assert "rehearsal 2 of 2 ready to upload" in page.text
     assert zip_path.name in page.text
 
@@ -149,6 +170,7 @@ def test_an_empty_workspace_is_refused_with_what_to_do(tmp_path):
         write_report(contest(), Workspace(tmp_path))
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_the_page_grows_with_the_stages(tmp_path):
     workspace, runs = Workspace(tmp_path), toy_runs(2)
     write_data(workspace, image_set(runs[0]))
@@ -210,6 +232,7 @@ def test_runs_on_other_folds_and_broken_ones_are_left_out_and_named(tmp_path):
     assert re.search(r"net9 is left out: .*run.json", said)
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_rows_that_a_person_keeps_or_drops_are_counted_apart(tmp_path):
     workspace, runs = Workspace(tmp_path), toy_runs(1)
     write_data(workspace, image_set(runs[0]))
@@ -249,6 +272,7 @@ def test_the_rehearsal_of_a_zip_that_lay_here_before_is_not_shown(tmp_path):
     assert gather(contest(), workspace, zip_path).rehearsal is None
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_a_failed_rehearsal_forbids_the_upload(tmp_path):
     workspace, zip_path = full_workspace(tmp_path)
     write_rehearsal(zip_path, hidden=None, fails=True)
@@ -267,6 +291,7 @@ def test_a_zip_brings_its_own_blend(tmp_path):
     assert (newest.blend.name, newest.submission) == ("best2", None)
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_a_zip_that_others_made_is_shown_with_its_rehearsal_alone(tmp_path):
     workspace, zip_path = full_workspace(tmp_path)
     other = write_submission(workspace, blend(toy_runs(2), "best1"), "other.zip")
@@ -279,6 +304,7 @@ def test_a_zip_that_others_made_is_shown_with_its_rehearsal_alone(tmp_path):
         write_report(contest(), workspace, zip_path.with_name("none.zip"))
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_remote_scores_are_shown(tmp_path):
     workspace, zip_path = full_workspace(tmp_path)
     ledger.record_score(workspace, zip_path, "development", 0.61)
@@ -302,6 +328,7 @@ def test_sweeps_are_shown_with_their_figures_and_broken_ones_named(tmp_path):
     assert re.search(r"The sweep broken is left out: .*not a sweep's summary.*kit sweep broken", page.text)
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_the_command_prints_where_the_page_lies(tmp_path):
     workspace, zip_path = full_workspace(tmp_path)
     config = tmp_path / "toy.toml"
@@ -351,6 +378,64 @@ def test_a_figure_is_well_formed_and_takes_the_pages_ink():
     assert "".join(ElementTree.fromstring(svg).itertext()).count("a < b & $c$") == 1
     assert "currentColor" in svg
     assert INK not in svg
+
+
+def test_names_that_differ_in_the_middle_stay_different():
+    names = [f"species number {place} of the genus" for place in range(12)]
+    assert short_all(names, 18) == [f"…{place}…" for place in range(12)]
+    assert short_all(["a" * 30, "b"], 10) == [short("a" * 30, 10), "b"]
+    assert short_all(["x" * 40, "x" * 40], 10) == [short("x" * 40, 10)] * 2
+
+
+def test_of_many_classes_the_most_confused_are_shown():
+    labels = np.repeat(np.arange(100), 4)
+    proba = np.eye(100)[labels]
+    proba[labels == 7] = np.eye(100)[93]
+    places = shown_classes({"clean": (proba, labels)})
+    assert len(places) == 30
+    assert {7, 93} <= set(places.tolist())
+    assert places.tolist() == sorted(places)
+
+
+def test_a_name_does_not_turn_the_text_behind_it(tmp_path):
+    workspace, runs = Workspace(tmp_path), toy_runs(2)
+    for run in runs:
+        write_run(workspace, dataclasses.replace(run, recipe=run.recipe + "\u202eabc"))
+    page = Page(write_report(contest(), workspace))
+    assert "net0\ufffdabc" in page.text
+    assert "\u202e" not in page.source
+
+
+def test_scales_follow_the_metric():
+    assert scale_of([0.4, 0.6], "accuracy") == (0.0, 1.0)
+    assert scale_of([1.0, 2.0], "log_loss") == pytest.approx((0.94, 2.06))
+
+
+@pytest.mark.usefixtures("plain_figures")
+def test_looks_are_shown_computed_once_and_left_out_with_the_reason(tmp_path, monkeypatch):
+    workspace, _ = full_workspace(tmp_path)
+    calls = []
+
+    def explained(ids, runs, folder, images):
+        calls.append(ids)
+        looks = tuple(Look(run.recipe, 1, 0.75, np.zeros((16, 16, 3), np.uint8)) for run in runs)
+        return [Explained(one, 0, images.images[0], looks) for one in ids]
+
+    monkeypatch.setattr("kit.report.looks.explain", explained)
+    first, again = (Page(write_report(contest(), workspace)) for _ in range(2))
+    assert "Where the networks looked" in first.headings
+    assert len(re.findall(r"net\d: a\$lobe\$d 75 %", first.text)) == 16
+    assert first.source == again.source
+    assert len(calls) == 1
+    assert len(calls[0]) == 8
+
+    def refused(*given):
+        raise ExplainError("needs captum")
+
+    shutil.rmtree(workspace.cache / "looks")
+    monkeypatch.setattr("kit.report.looks.explain", refused)
+    page = Page(write_report(contest(), workspace))
+    assert "Where the networks looked is left out: needs captum" in page.text
 
 
 def test_long_names_lose_their_middle():

@@ -17,6 +17,9 @@ from kit.rehearsal.jail import namespaces
 OPTIONAL = (
     ("onnx", "packing for ONNX", "pip install -e '.[onnx]'"),
     ("onnxruntime", "packing for ONNX", "pip install -e '.[onnx]'"),
+    ("captum", "where networks looked (kit explain, the page)", "pip install -e '.[explain]'"),
+    ("pyarrow", "data in parquet files", "pip install -e '.[parquet]'"),
+    ("h5py", "data in HDF5 files", "pip install -e '.[hdf5]'"),
     ("ray", "training on a cluster (--cluster)", "pip install -e '.[cluster]'"),
     ("psycopg", "sweeps of several machines (--storage postgresql+psycopg://)", "pip install -e '.[postgres]'"),
     ("optuna_dashboard", "a live view of a sweep", "pip install -e '.[dashboard]'"),

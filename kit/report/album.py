@@ -12,6 +12,7 @@ from PIL import Image
 
 from kit.data.sources.imageset import ImageSet
 from kit.report.breakdown import confident_mistakes
+from kit.report.material import Material
 
 SIDE = 96
 """Largest side of an embedded image, pixels."""
@@ -52,6 +53,15 @@ class Mistake:
     confidence: float
     of_true: float
     uri: str
+
+
+def surest_mistakes(material: Material) -> list[str]:
+    """Ids of the wrong predictions on clean rows of the blend, or the best recipe, the most confident first."""
+    if material.board is None:
+        return []
+    pool = material.board.pool
+    proba = pool.proba[0, :, 0] if material.proba is None else material.proba[:, 0]
+    return [str(material.board.runs[0].ids[row]) for row in confident_mistakes(proba, pool.labels)]
 
 
 def mistakes(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import takewhile
 from typing import Any
 
 from markupsafe import Markup
@@ -25,7 +26,7 @@ PALETTE = (
 REST = "#9aa3ad"
 """Recipes beyond the palette."""
 
-CLEAN, SHIFTED, ACHIEVED = "#3b7dd8", "#e0762f", "#d1495b"
+CLEAN, SHIFTED = "#3b7dd8", "#e0762f"
 
 FAILS_TO_HOLDS = LinearSegmentedColormap.from_list("fails_to_holds", ["#c2452d", "#f6efe4", "#23648f"])
 """From a score of 0 over the middle to 1; told apart by the colour-blind."""
@@ -95,6 +96,25 @@ def short(name: str, most: int = 26) -> str:
     """`name`, its middle left out where it is longer than `most` characters."""
     half = (most - 1) // 2
     return name if len(name) <= most else f"{name[:half]}…{name[-half:]}"
+
+
+def short_all(names: Sequence[str], most: int = 26) -> list[str]:
+    """`names`, the long ones shortened so that different names stay different where that can be.
+
+    What all names begin and end with is left out first, then the middle of what is still too long.
+    """
+    cut = [short(name, most) for name in names]
+    if len(names) < 2 or len(set(cut)) == len(set(names)):
+        return cut
+    start = _alike(names)
+    end = _alike([name[start:][::-1] for name in names])
+    inner = [name[start : len(name) - end] for name in names]
+    return [short(("…" if start else "") + name.strip() + ("…" if end else ""), most) for name in inner]
+
+
+def _alike(names: Sequence[str]) -> int:
+    """How many characters all names begin with alike."""
+    return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, zip(*names)))
 
 
 def ink_on(fill: Any) -> str:

@@ -75,6 +75,19 @@ def _rehearsed(checks: list[dict[str, object]]) -> Tile:
     return Tile("rehearsal", f"{good} of {len(checks)}", remark, "good" if good == len(checks) else "bad")
 
 
+def why(blend: Blend) -> str:
+    """Where the score to expect comes from, in one sentence."""
+    expected, nested = blend.expected, blend.nested
+    base = nested.selection(blend.expects)
+    rows = "images as they are" if blend.expects == "clean" else "images under simulated shifts"
+    parts = [f"networks that had not seen them score {base:.3f} on held-out {rows}"]
+    if expected.averaging is not None:
+        parts.append(f"averaging {expected.averaging.folds} folds adds {expected.averaging.gain:+.3f}")
+    if blend.expects != "clean":
+        parts.append(f"on the same images unchanged they score {nested.clean:.3f}")
+    return "Because " + "; ".join(parts) + (f" ({expected.note})" if expected.note else "") + "."
+
+
 def findings(material: Material) -> list[str]:
     """Sentences: whether the clean ranking misleads, and what a blend of equal weights would do."""
     found = []

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from kit.artefact import write_text
 from kit.config import ContestConfig
 from kit.ensemble.blend import Blend
-from kit.ensemble.tables import scenario_rows
 from kit.metrics.registry import get_metric
 from kit.report import blend_figures, recipe_figures
 from kit.report.album import Album, held_against, mistakes
 from kit.report.drawing import colour
-from kit.report.headline import findings, tiles
+from kit.report.headline import findings, tiles, why
+from kit.report.looks import Looks, looks_at_mistakes
 from kit.report.material import Board, Material, gather
+from kit.report.promise import scenes
 from kit.workspace import Workspace
 
 
@@ -32,11 +36,15 @@ def write_report(
     material = gather(contest, workspace, zip_path)
     stem = material.submission.path.stem if material.submission else contest.name
     target = out or workspace.submissions / f"{stem}.html"
-    write_text(target, render(material))
+    write_text(target, render(material, looks_at_mistakes(material, workspace)))
     return target
 
 
-def render(material: Material) -> str:
+TURNS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd")
+"""Characters that turn the direction of all text behind them; a name may hold one, and the page shows that it does."""
+
+
+def render(material: Material, looks: Looks | None = None) -> str:
     """The HTML text."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -46,14 +54,17 @@ def render(material: Material) -> str:
         lstrip_blocks=True,
     )
     album = Album(material.images) if material.images else None
+    script = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
     content = {
         "contest": material.contest,
         "tiles": tiles(material),
+        "why": why(material.blend) if material.blend else "",
         "findings": findings(material),
         "leaderboard": _leaderboard(material.board) if material.board else None,
         "shifts": _shifts(material.board, material.proba) if material.board else None,
         "blend": _blend(material),
         "predictions": _predictions(material, album),
+        "looks": looks or Looks({}),
         "sweeps": material.sweeps,
         "cleaning": _cleaning(material, album),
         "submission": material.submission,
@@ -61,8 +72,10 @@ def render(material: Material) -> str:
         "remote": material.remote,
         "origin": _origin(material),
         "notes": material.notes,
+        "script": Markup(script),
+        "script_hash": "sha256-" + b64encode(sha256(script.encode()).digest()).decode(),
     }
-    return environment.get_template("page.html").render(content)
+    return environment.get_template("page.html").render(content).translate(TURNS)
 
 
 def _leaderboard(board: Board) -> dict[str, Any]:
@@ -98,14 +111,7 @@ def _blend(material: Material) -> dict[str, Any] | None:
     blend = material.blend
     if blend is None:
         return None
-    hidden = (material.rehearsal or {}).get("hidden")
-    remote = [float(line["score"]) for line in material.remote]
-    return {
-        "made": blend,
-        "members": _members(blend, material.board),
-        "scenarios": scenario_rows(blend, (material.rehearsal or {}).get("forms")),
-        "expectation": blend_figures.expectation(blend, hidden, remote),
-    }
+    return {"made": blend, "members": _members(blend, material.board), "scenes": scenes(material, blend)}
 
 
 def _members(blend: Blend, board: Board | None) -> list[dict[str, Any]]:
@@ -130,6 +136,7 @@ def _predictions(material: Material, album: Album | None) -> dict[str, Any] | No
     parts = blend_figures.parts(material.proba, pool.labels)
     clean, labels = parts["clean"]
     return {
+        "shown": len(blend_figures.shown_classes(parts)),
         "confusion": blend_figures.confusion_matrices(parts, classes),
         "recalls": blend_figures.recalls(parts, classes),
         "reliability": blend_figures.reliabilities(parts),
