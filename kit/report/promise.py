@@ -30,7 +30,7 @@ class Scene:
 
     name: str
     claim: str
-    announced: bool
+    expected_here: bool
     """Whether the contest is expected to be of this kind."""
     expect: float
     low: float
@@ -73,7 +73,7 @@ def scale_of(scores: Sequence[float], metric: str) -> tuple[float, float]:
     return min(scores) - room, max(scores) + room
 
 
-def _scene(row: Row, announced: bool, known: list[tuple[float, str]], scale: tuple[float, float]) -> Scene:
+def _scene(row: Row, expected_here: bool, known: list[tuple[float, str]], scale: tuple[float, float]) -> Scene:
     def place(score: float) -> float:
         return round(100 * (score - scale[0]) / (scale[1] - scale[0]), 2)
 
@@ -81,7 +81,7 @@ def _scene(row: Row, announced: bool, known: list[tuple[float, str]], scale: tup
     return Scene(
         name=str(row["scenario"]),
         claim=str(row["hidden test"]),
-        announced=announced,
+        expected_here=expected_here,
         expect=float(row["expect"]),
         low=low,
         high=high,

@@ -6,6 +6,7 @@ development phase and final phase never share a cell.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -24,11 +25,18 @@ _PLAN, _CELLS, _HIDDEN, _SHIFT = range(4)
 
 def training_set(seed: int = 2024) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """What the contest hands out: images (2000, 48, 48, 3) uint8 RGB, labels (2000,) int64, class names."""
+    images, labels = _training_set(seed)
+    return images.copy(), labels.copy(), CLASS_NAMES
+
+
+@lru_cache(maxsize=1)
+def _training_set(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Drawn once a process: it takes seconds."""
     plan = planted(seed)
     cells = _drawn(plan.cells(), np.random.default_rng([seed, _CELLS]))
     junk = junk_images(SIDE)
     # Numbers -1 and -2 of the plan index the junk images from the end.
-    return np.concatenate([cells, junk[::-1]])[plan.image], plan.labels, CLASS_NAMES
+    return np.concatenate([cells, junk[::-1]])[plan.image], plan.labels
 
 
 def planted(seed: int = 2024) -> Planted:
