@@ -156,8 +156,9 @@ class FinetuneConfig(Section):
     """Factor on the learning rate of all but the head."""
     layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Factor on the learning rate for every layer further from the head."""
-    bn: Literal["train", "frozen"] = "train"
-    """Whether BatchNorm's running statistics move."""
+    bn: Literal["train", "frozen", "matched"] = "train"
+    """Whether BatchNorm's running statistics move. matched: they do, from those of these images, with scales that keep
+    what the pretrained network computes."""
     head_l1: Annotated[float, Field(ge=0.0)] = 0.0
     head_l2: Annotated[float, Field(ge=0.0)] = 0.0
     """Penalties on the head's weights, added to the loss."""

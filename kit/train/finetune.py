@@ -90,7 +90,7 @@ def train_mode(
     where the caller has them; finding them takes as long as a tenth of a step.
     """
     net.train()
-    if config.frozen == 0 and config.blocks is None and not config.gradual and config.bn == "train":
+    if config.frozen == 0 and config.blocks is None and not config.gradual and config.bn != "frozen":
         return
     indices = layer_indices(net) if indices is None else indices
     first = first_learning_layer(config, max(indices.values()) + 1, progress)

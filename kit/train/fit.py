@@ -23,6 +23,7 @@ from kit.train.batches import Batches, Material
 from kit.train.embedded import with_embeddings
 from kit.train.head_start import start_head
 from kit.train.images import epoch_batches, steps_per_epoch
+from kit.train.matched import drawn, match_norms
 from kit.train.objective import Objective
 from kit.train.optimiser import make_optimizer
 from kit.train.pace import Pace
@@ -62,6 +63,8 @@ class Fit:
             material = with_embeddings(material, self.net, plain, recipe.train.seed)
         self.material = material
         self.batches = Batches(material, recipe.augment, precision, device, recipe.train.seed, ranks)
+        if recipe.finetune.bn == "matched":
+            match_norms(self.net, drawn(self.batches, recipe.train.seed))
         if recipe.finetune.head == "probe":
             start_head(self.net, self.batches, recipe)
         self.objective = Objective(recipe, self.net, self.batches, precision)
