@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from kit.config import RecipeConfig
+from kit.ensemble.scoring.margins import margin, score
 from kit.pipeline.curves import PRIORS, Curve, Point, joined, kind_of
-from kit.pipeline.margins import margin, score
 
 
 # ------------------------------------------------------------------------------------------------- margins

@@ -86,7 +86,8 @@ def world(seed: int, rows: int = 3000) -> tuple[Pool, np.ndarray, dict[str, floa
     rates = np.concatenate([np.full((rows, 1), clean), chance[cells]], axis=1)
     right = rng.random(rates.shape) < rates
     proba = np.eye(2)[np.where(right, labels[:, None], 1 - labels[:, None])] * 0.8 + 0.1
-    pool = Pool(("net",), proba[None].astype(np.float32), labels, np.arange(rows) % 5, cells, names)
+    alone = np.zeros(rows, int)  # one network is sent, and the truth is its own
+    pool = Pool(("net",), proba[None].astype(np.float32), labels, alone, cells, names)
     place = dict(zip(names, chance)) | {UNTOUCHED: clean}
     truth = {
         name: sum(share * place[cell] for cell, share in scenario_shares(name, names).items())

@@ -17,8 +17,9 @@ from kit.ensemble.blend import blend
 from kit.ensemble.external import without_shifts
 from kit.ensemble.kinds.combine import equal
 from kit.ensemble.pool import make_pool
-from kit.ensemble.scoring.averaging import averaging_gain
+from kit.ensemble.scoring.averaging import assumed_gain, averaging_gain
 from kit.ensemble.scoring.expected import with_folds
+from kit.ensemble.tables import averaging_line
 from kit.ensemble.view_choice import use_views
 from kit.errors import OofError
 from kit.oof_store import OofRun, VaultRows, load_run
@@ -229,12 +230,43 @@ def test_networks_that_agree_gain_nothing() -> None:
     assert gain.averaged == gain.single
 
 
-def test_a_run_without_a_vault_is_blended_as_before() -> None:
+@pytest.mark.parametrize("folds", [3, 5])
+@pytest.mark.parametrize("agreement", [0.65, 0.75, 0.85])
+def test_without_a_vault_averaging_is_taken_to_add_what_it_did_in_recorded_blends(folds: int, agreement: float) -> None:
+    run, truth = simulated(0, folds=folds, own=(1 / agreement - 1) ** 0.5)
+    made = blend([replace(run, vault=None)], "best1", "clean")
+    gain = made.expected.averaging
+    assert gain is not None
+    assert gain.rows == 0
+    assert gain.folds == folds
+    assert gain.gain > 0
+    assert abs(gain.gain - truth) < 1.5 * gain.se
+    assert made.expected.point == pytest.approx(made.nested.clean + gain.gain)
+    assert "from recorded blends" in averaging_line(gain)
+    assert with_folds(made.expected, 1).point == pytest.approx(made.nested.clean)
+
+
+def test_recipes_that_are_blended_gain_less_by_further_folds_than_one_alone() -> None:
     run, _ = simulated(0)
     other = replace(run, recipe="older", vault=None)
-    made = blend([run, other], "all", "clean")
-    assert made.expected.averaging is None
-    assert made.expected.point == made.nested.clean
+    both = blend([run, other], "all", "clean").expected.averaging
+    alone = blend([other], "best1", "clean").expected.averaging
+    assert both is not None
+    assert alone is not None
+    assert 0 < both.gain < 0.6 * alone.gain
+
+
+@pytest.mark.parametrize("change", ["fold", "metric", "external"])
+def test_what_averaging_adds_is_not_assumed_where_it_is_unknown(change: str) -> None:
+    run, _ = simulated(0)
+    pool = make_pool([replace(run, vault=None)], "clean")
+    if change == "fold":
+        pool = replace(pool, folds=np.zeros_like(pool.folds))
+    elif change == "metric":
+        pool = replace(pool, metric="log_loss")
+    else:
+        pool = replace(pool, entries=(replace(pool.entries[0], external="theirs.csv"),))
+    assert assumed_gain(equal("mean", (0,)), pool, 0.6) is None
 
 
 def test_the_vault_follows_views_members_and_stripped_shifts() -> None:

@@ -105,8 +105,8 @@ class Blend:
         """Read blend.json; ArtefactError when it is broken, EnsembleError where its kind is no longer there."""
         again = "kit blend NAME"
         data = read_json(path, rerun=again)
-        refuse_gone(str(data.get("kind")))
         try:
+            refuse_gone(str(data.get("kind")))
             members = tuple(_member_from(member) for member in data.pop("members"))
             scores = {key: Score(**data.pop(key)) for key in ("nested", "resubstitution", "equal")}
             data |= scores | {"expected": read_expected(data["expected"])}

@@ -87,6 +87,11 @@ def scenario_lines(rows: Sequence[Row]) -> list[str]:
 
 def averaging_line(gain: Gain) -> str:
     """What averaging the folds adds, and how the blend as it is sent does on the vault."""
+    if not gain.rows:
+        return (
+            f"averaging {gain.folds} folds is taken to add {gain.gain:+.4f} ± {gain.se:.4f}, in the score to expect: "
+            f"from recorded blends, as no rows are held back that would tell"
+        )
     line = f"averaging {gain.folds} folds adds {gain.gain:+.4f} ± {gain.se:.4f}, in the score to expect"
     if gain.averaged is None:
         return line

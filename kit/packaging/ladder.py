@@ -160,7 +160,7 @@ def _fewer_folds(full: Rung) -> Iterator[Rung]:
 
 
 def _expecting_less(blend: Blend, count: int) -> Blend:
-    """The blend with the scores to expect of its first `count` folds; itself where no vault tells."""
+    """The blend with the scores to expect of its first `count` folds; itself where nothing is known of averaging."""
     if blend.expected.averaging is None:
         return blend
     less = {name: with_folds(one, count) for name, one in blend.scenarios.items()}
@@ -173,10 +173,8 @@ def _cost_of_folds(blend: Blend, count: int) -> str:
     if gain is None:
         return "its scores are those of one fold, what more add is unknown"
     less = fewer_folds(gain, count)
-    return (
-        f"{less.gain - gain.gain:+.4f} ± {abs(gain.se - less.se):.4f} against all {gain.folds} folds, by the "
-        f"{gain.rows:,} rows of the vault"
-    )
+    source = f"the {gain.rows:,} rows of the vault" if gain.rows else "recorded blends"
+    return f"{less.gain - gain.gain:+.4f} ± {abs(gain.se - less.se):.4f} against all {gain.folds} folds, by {source}"
 
 
 def _first_folds(members: Sequence[Member], count: int) -> list[Member]:

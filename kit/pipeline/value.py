@@ -1,8 +1,8 @@
 """What a set of recipes is worth: the expected score of their blend, and the shares of time that make it highest.
 
-Networks are voters with margins d (`kit.pipeline.margins`) that agree with correlations R. The best weights give a
-blend with the margin sqrt(d' R^-1 d); a voter adds to it only if its own margin is larger than its correlation times
-that of the others. So weak networks beside strong ones are worth nothing, and the plan says so.
+Networks are voters with margins d (`kit.ensemble.scoring.margins`) that agree with correlations R. The best weights
+give a blend with the margin sqrt(d' R^-1 d); a voter adds to it only if its own margin is larger than its correlation
+times that of the others. So weak networks beside strong ones are worth nothing, and the plan says so.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kit.ensemble.scoring.margins import AGREE, margin, score
 from kit.pipeline.curves import Curve
-from kit.pipeline.margins import margin, score
 
 WORTH = 0.002
 """Expected score that a further recipe must add."""
@@ -21,23 +21,6 @@ PARTS = 24
 """Parts into which the time is cut that is given out."""
 LEAST_EPOCHS = 0.3
 """Epochs under which nothing is planned."""
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Correlations of networks."""
-
-    folds: float
-    """Of one recipe, each trained without another fold."""
-    kin: float
-    """Of recipes of one architecture, which differ in size, seed or augmentation."""
-    others: float
-    """Of recipes of different ones."""
-
-
-AGREE = {"clean": Agreement(0.75, 0.75, 0.70), "shifted": Agreement(0.85, 0.85, 0.82)}
-"""By what is scored. Recorded: two frozen trunks of 0.895 and 0.897 made 0.926 together (0.71); two pretrained networks
-of 0.869 and 0.844 under shifts made 0.876 (0.86): what a shift hides from one, it hides from the other."""
 
 
 @dataclass(frozen=True)

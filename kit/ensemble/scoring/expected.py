@@ -15,7 +15,7 @@ import numpy as np
 
 from kit.ensemble.kinds.combine import Combiner
 from kit.ensemble.pool import Pool
-from kit.ensemble.scoring.averaging import Gain, averaging_gain, fewer_folds
+from kit.ensemble.scoring.averaging import Gain, assumed_gain, averaging_gain, fewer_folds
 from kit.ensemble.scoring.scores import families, numbered, operators, row_se
 from kit.metrics.registry import get_metric
 
@@ -39,7 +39,7 @@ class Expected:
     """The hidden score to expect: `low` to `high` holds it with probability `level`.
 
     local: the point before remote scores moved it. averaging: what averaging the folds adds, in it already; None where
-    there is no vault to tell.
+    it is not known.
     """
 
     point: float
@@ -70,14 +70,14 @@ def expected_score(
     """What a blend with nested predictions proba (N, 1 + K, C) will score on `hidden_rows` hidden images.
 
     row_weights: (N,), mean 1: the hidden test's classes beside ours. combiner: the blend's, to see it with the networks
-    of all folds on the pool's vault; without it, or without a vault, the score is that of one network a recipe.
+    of all folds, by the pool's vault or by recorded blends; without it the score is that of one network a recipe.
     """
     shifted, metric = pool.expects == "shifted", get_metric(pool.metric)
     weights = pool.weights() if shifted else None
     seen = proba[:, 1:] if shifted else proba[:, :1]
     values = image_values(seen, pool, row_weights, weights)
-    gain = None if combiner is None else _gain(combiner, pool, seen, shifted)
     point = float(values.mean() if weights is None else (weights * values).mean())
+    gain = None if combiner is None else _gain(combiner, pool, seen, shifted, point)
     rng = np.random.default_rng(seed)
     centres = np.full(DRAWS, point)
     spread = row_se(values.mean(axis=1), pool.groups)  # what the choice of operators adds is in the mixtures
@@ -96,11 +96,11 @@ def expected_score(
     return Expected(point, low, high, pool.expects, hidden_rows=hidden_rows, **known)
 
 
-def _gain(combiner: Combiner, pool: Pool, seen: np.ndarray, shifted: bool) -> Gain | None:
-    """What averaging the folds adds on the images `seen` (N, J, C); None without a vault."""
+def _gain(combiner: Combiner, pool: Pool, seen: np.ndarray, shifted: bool, score: float) -> Gain | None:
+    """What averaging the folds adds to `score` on the images `seen` (N, J, C); None where it is not known."""
     vault = pool.vault
     if vault is None:
-        return None
+        return assumed_gain(combiner, pool, score)
     images = np.zeros(vault.proba.shape[2:4])
     cells = pool.cell_weights(vault.cells) if shifted else None
     images[:, slice(1, None) if shifted else slice(0, 1)] = 1.0 if cells is None else cells
@@ -110,7 +110,7 @@ def _gain(combiner: Combiner, pool: Pool, seen: np.ndarray, shifted: bool) -> Ga
 
 
 def with_folds(expected: Expected, folds: int) -> Expected:
-    """What is expected of the blend with the first `folds` networks a recipe; as it is where no vault tells."""
+    """What is expected of the blend with the first `folds` networks a recipe; as it is where averaging is unknown."""
     gain = expected.averaging
     if gain is None or folds >= gain.folds:
         return expected

@@ -18,7 +18,7 @@ import numpy as np
 
 from kit.ensemble.kinds.combine import Combiner
 from kit.ensemble.pool import Pool
-from kit.ensemble.scoring.averaging import OF_HITS, Gain, averaging_gain
+from kit.ensemble.scoring.averaging import OF_HITS, Gain, assumed_gain, averaging_gain
 from kit.ensemble.scoring.expected import DRAWS, LEAST_SD, LEVEL, Expected, expected_score, image_values
 from kit.ensemble.scoring.scores import numbered, operators
 from kit.metrics.registry import get_metric
@@ -54,11 +54,11 @@ class Evidence:
     values: np.ndarray
     row_weights: np.ndarray | None
 
-    def gain(self, shares: Mapping[str, float]) -> Gain | None:
-        """What averaging the folds adds under a mixture of cells; None without a vault."""
+    def gain(self, shares: Mapping[str, float], score: float) -> Gain | None:
+        """What averaging the folds adds to `score` under a mixture of cells; None where it is not known."""
         vault = self.pool.vault
         if vault is None:
-            return None
+            return assumed_gain(self.combiner, self.pool, score)
         seen = cell_weights(shares, self.pool.cell_names, self.pool.cells)
         held = cell_weights(shares, self.pool.cell_names, vault.cells)
         return averaging_gain(self.combiner, self.pool, vault, self.proba, seen, held)
@@ -132,7 +132,7 @@ def _natural(known: Evidence) -> Expected | None:
     unlike = _between_operators(lost, weights, pool)
     centres = np.full(DRAWS, clean.mean() + taken)
     noise = float(np.sqrt((by_row**2).sum() + unlike**2 + (STRENGTH * taken) ** 2))
-    return known.expected(centres, noise, known.gain(shares), "natural")
+    return known.expected(centres, noise, known.gain(shares, float(centres.mean())), "natural")
 
 
 def _between_operators(lost: np.ndarray, weights: np.ndarray, pool: Pool) -> float:
