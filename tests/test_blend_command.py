@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from kit.artefact import read_json
+from kit.artefact import read_json, write_json
 from kit.cli import group
 from kit.errors import EnsembleError
 from kit.oof_store import load_run
@@ -116,7 +116,7 @@ def test_a_kind_that_never_won_names_what_did(trained, name, instead):
 def test_a_blend_of_such_a_kind_is_not_packed(trained):
     run("blend", "all")
     path = trained.workspace.oof("toy") / "blends" / "all.json"
-    path.write_text(path.read_text().replace('"kind": "all"', '"kind": "majority5"'))
+    write_json(path, read_json(path) | {"kind": "majority5"})
     with pytest.raises(EnsembleError, match="kit blend best5"):
         run("package", "all", "--out", "all.zip")
 
