@@ -125,7 +125,9 @@ def read_npz(path: Path, rerun: str = "") -> dict[str, np.ndarray]:
         raise _not_read(path, error, rerun) from error
 
 
-BROKEN = (OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+BROKEN = (
+    OSError, ValueError, TypeError, KeyError, EOFError, OverflowError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 """What reading a spoilt npz raises: TypeError for a bare array, RuntimeError for zip features that nobody asked for."""
 
 

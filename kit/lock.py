@@ -96,14 +96,19 @@ def _names(path: Path | str, descriptor: int) -> bool:
 def temporary_folder(parent: Path | None = None, prefix: str = SCRATCH) -> Iterator[Path]:
     """A temporary folder in `parent`, or in the system's, which is gone at the end.
 
-    Those of processes that were killed are removed first. It may be renamed, to stay.
+    Those of processes that were killed are removed first. It may be renamed, to stay. DiskError where none can be made.
     """
     root = Path(tempfile.gettempdir()) if parent is None else parent
     for path in root.glob(f"{prefix}*"):
         if left_over(path):
             shutil.rmtree(path, ignore_errors=True)
     while True:
-        with tempfile.TemporaryDirectory(prefix=prefix, dir=root, ignore_cleanup_errors=True) as folder:
+        try:
+            made = tempfile.TemporaryDirectory(prefix=prefix, dir=root, ignore_cleanup_errors=True)
+        except OSError as error:
+            what = f"no temporary folder can be made there ({error.strerror})"
+            raise DiskError(f"{root}: {what}. Free space or fix the permissions") from error
+        with made as folder:
             descriptor = os.open(folder, os.O_RDONLY)
             try:
                 if not take(descriptor, folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -160,11 +161,18 @@ def run_guarded(command: click.Command) -> None:
         sys.exit(0)
     except Exception as error:
         _trace(debug)
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            where = f"{error.filename}: " if error.filename else ""
+            print(f"error: {where}{error.strerror}. Free space or fix the permissions, then run the same command again",
+                  file=sys.stderr)  # fmt: skip
+            sys.exit(USER_ERROR)
         where = "" if debug else f" The stack trace is in {_keep_trace()}; --debug shows it."
         print(f"fault of the kit: {type(error).__name__}: {error}.{where} Please report it.", file=sys.stderr)
         sys.exit(FAULT)
 
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+"""Of an OSError that no stage expected: the disk is full, or not to be written to."""
 USER_ERROR, FAULT, INTERRUPTED, TERMINATED = 2, 3, 130, 143
 
 

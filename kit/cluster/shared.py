@@ -52,7 +52,7 @@ def _holds(folder: Path, prepared: Prepared, digest: str, plain: dict[str, Any])
         if artefact.read_json(folder / "prepared.json") != plain | {"class_names": list(prepared.class_names)}:
             return False
         rows, images = artefact.read_npz(folder / "rows.npz"), np.load(folder / "images.npy", mmap_mode="r")
-    except (ArtefactError, OSError, ValueError):
+    except (ArtefactError, *artefact.BROKEN):
         return False
     order = [rows[name] for name in (*SMALL, "weights") if name in rows]
     if artefact.sha256_arrays(*order) != digest or images.shape != prepared.images.shape:

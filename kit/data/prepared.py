@@ -221,7 +221,10 @@ def _folds(
     now = record.with_folds(ids, labels, groups, column, contest)
     if file.exists() and record.keeps_folds(now):
         table = _read_folds(file, ids)
-        check_folds(table, labels, contest.classes)
+        try:
+            check_folds(table, labels, contest.classes)
+        except DataError as error:
+            raise DataError(f"{file}: {error}") from error
         echo(f"  {file}: {fold_summary(table)}")
         _tell_edits(record, file, echo)
         return table

@@ -33,7 +33,7 @@ def fastest(allowed: Sequence[str], members: Sequence[Member], remembered: Path)
     if len(allowed) == 1:
         return allowed[0]
     key = sha256_bytes(json.dumps([allowed, [member.entry["sha256"] for member in members]]).encode())
-    known = read_json(remembered, f"rm {remembered}, and the same command again") if remembered.is_file() else {}
+    known = read_json(remembered, f"rm {remembered}, and the same command again") if remembered.exists() else {}
     if key not in known:
         known[key] = _measured(allowed, members)
         write_json(remembered, known)

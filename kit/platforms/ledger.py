@@ -68,7 +68,7 @@ def read(workspace: Workspace) -> pd.DataFrame:
     try:
         lines = path.read_bytes().decode("utf-8", "replace").split("\n") if path.exists() else []
     except OSError as error:
-        what = f"cannot be read ({error.strerror}). Put the file back, or fix its permissions"
+        what = f"cannot be read ({error.strerror}). Fix its permissions, put the file back, or delete it to begin anew"
         raise ArtefactError(f"{path}: {what}") from error
     entries = [_entry(line, path, number) for number, line in enumerate(lines, 1)]
     return pd.DataFrame([entry for entry in entries if entry is not None], columns=list(COLUMNS))

@@ -19,6 +19,8 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from kit.lock import remove_left_overs, take
+
 BEAT, GRACE = 60.0, 300.0
 RETRIES = 1
 BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -34,9 +36,13 @@ class Owner:
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder.resolve() / f"{uuid.uuid4().hex[:12]}.lock"
-        self._file = open(self.path, "w")  # noqa: SIM115
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        remove_left_overs(folder, "*.lock")
+        while True:
+            self.path = folder.resolve() / f"{uuid.uuid4().hex[:12]}.lock"
+            self._file = open(self.path, "w")  # noqa: SIM115
+            if take(self._file.fileno(), self.path):
+                break
+            self._file.close()  # taken for a left-over in the moment before it was locked
         self.mark = {"host": socket.gethostname(), "boot": boot_id(), "lock": str(self.path)}
         self.clock, self._last, self._count = clock, clock(), 0
 

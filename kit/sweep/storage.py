@@ -114,6 +114,11 @@ class Journal(JournalFileBackend):
 
 
 def _journal(path: Path) -> BaseStorage:
+    if path.is_file() and not path.stat().st_size and (path.parent / "hours.json").exists():
+        raise SweepError(
+            f"{path}: empty, though hours were spent on the study: its trials are lost. Put the file back, or begin "
+            f"anew: rm -r {path.parent}"
+        )
     try:
         return JournalStorage(Journal(path))
     except (OSError, ValueError) as error:

@@ -44,8 +44,8 @@ def open_study(sweep: SweepConfig, made: dict[str, Any], storage: BaseStorage, n
     )
     attrs = study.user_attrs
     if IDENTITY not in attrs:
-        study.set_user_attr(IDENTITY, json.dumps(made))
         study.set_user_attr(VERSION, kit.__version__)
+        study.set_user_attr(IDENTITY, json.dumps(made))  # last: who finds it, finds both
     else:
         _check_same(name, attrs, made)
     with settled():
@@ -54,7 +54,7 @@ def open_study(sweep: SweepConfig, made: dict[str, Any], storage: BaseStorage, n
 
 
 def _check_same(name: str, attrs: dict[str, Any], made: dict[str, Any]) -> None:
-    if attrs[VERSION] != kit.__version__:
+    if attrs.get(VERSION, kit.__version__) != kit.__version__:
         raise SweepError(
             f"study {name}: was made by kit {attrs[VERSION]}, and this is {kit.__version__}: their trials cannot be "
             f"compared. Install that version, or give the sweep another name"

@@ -24,7 +24,7 @@ from kit.data.prepared import Prepared
 from kit.echo import Echo
 from kit.errors import TrainError
 from kit.inference.model import net_logits
-from kit.lock import alone
+from kit.lock import alone, remove_left_overs
 from kit.nets.coverage import check_sees
 from kit.nets.pretrained import load_pretrained
 from kit.nets.registry import build
@@ -311,6 +311,10 @@ class Trainer:
         folds = scored_folds(self.prepared)
         if not all(self.finished(fold) for fold in folds):
             return False
+        for fold in folds:  # of processes that were killed between a marker and the removal of these
+            (self.fold_folder(fold) / CHECKPOINT).unlink(missing_ok=True)
+        for folder in (self.folder, self.workspace.cache):
+            remove_left_overs(folder, "*.lock")
         markers = [read_json(self.fold_folder(fold) / MARKER, self.rerun(fold)) for fold in folds]
         summary = {
             "recipe": self.recipe.name,

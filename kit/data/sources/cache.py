@@ -24,7 +24,7 @@ from kit.data.sources.decoding import Allocate
 from kit.data.sources.files import image_paths
 from kit.data.sources.imageset import ImageSet, content_digest
 from kit.errors import ArtefactError, DiskError
-from kit.lock import alone, temporary_folder
+from kit.lock import alone, remove_left_overs, temporary_folder
 
 VERSION = 4
 """Raised when the rules of decoding change."""
@@ -48,10 +48,11 @@ def key_of(*parts: Any) -> str:
 def cached(folder: Path, key: str, make: Make, class_names: tuple[str, ...]) -> ImageSet:
     """What `make` yields, from `folder` where it was made before; a broken cache is made again."""
     source = folder / key
-    with contextlib.suppress(ArtefactError, OSError, ValueError, KeyError):
+    remove_left_overs(folder, "*.lock")
+    with contextlib.suppress(ArtefactError, *artefact.BROKEN):
         return _read(folder, source, class_names)
     with alone(folder / f"{key[:16]}.lock"):  # decoding takes minutes: who comes second reads what the first wrote
-        with contextlib.suppress(ArtefactError, OSError, ValueError, KeyError):
+        with contextlib.suppress(ArtefactError, *artefact.BROKEN):
             return _read(folder, source, class_names)
         with temporary_folder(folder, ".decoding-") as temporary:
             image_set = _fill(temporary, make)
@@ -62,7 +63,7 @@ def cached(folder: Path, key: str, make: Make, class_names: tuple[str, ...]) -> 
 
 def _replace(target: Path, made: Path, digest: str, class_names: tuple[str, ...]) -> None:
     """Another source of the same images may have written them, and another process may be reading them."""
-    with contextlib.suppress(ArtefactError, OSError, ValueError, KeyError):
+    with contextlib.suppress(ArtefactError, *artefact.BROKEN):
         _open(target, digest, class_names)
         return
     if target.exists():
@@ -74,7 +75,7 @@ def by_digest(folder: Path, digest: str, class_names: tuple[str, ...]) -> ImageS
     """The images with that digest of content, None where `folder` does not hold them whole."""
     try:
         return _open(folder / digest, digest, class_names)
-    except (ArtefactError, OSError, ValueError, KeyError):
+    except (ArtefactError, *artefact.BROKEN):
         return None
 
 
@@ -107,7 +108,6 @@ def _write_beyond(source: Path, image_set: ImageSet) -> None:
     """What a source says beyond images and labels, which another source of the same images may say differently."""
     beyond = {"groups": image_set.groups, "splits": image_set.splits, "sizes": image_set.sizes}
     given = {name: values for name, values in beyond.items() if values is not None}
-    source.mkdir(exist_ok=True)
     artefact.write_npz(source / "beyond.npz", **given)
     record = {"digest": image_set.digest, "notes": image_set.notes, "bounds": image_set.bounds}
     artefact.write_json(source / "source.json", record)
