@@ -63,7 +63,7 @@ def test_an_operator_follows_its_generator_alone(operator: Operator) -> None:
 
 @every_operator
 def test_each_image_draws_its_own_parameters(operator: Operator) -> None:
-    if operator in (colour.invert, degrade.pixelate):  # one has no parameters, one draws a factor a batch
+    if operator is colour.invert:  # has no parameters
         return
     out = operator(images(1).expand(24, -1, -1, -1).contiguous(), 1.0, seeded())
     assert len({tuple(one.flatten().tolist()) for one in out}) > 3
@@ -99,6 +99,52 @@ def test_known_answers() -> None:
     for blur in (degrade.gaussian_blur, degrade.defocus, degrade.motion_blur, degrade.sharpen):
         torch.testing.assert_close(blur(grey, 1.0, seeded()), grey)
     assert torch.unique(colour.posterize(torch.rand(1, 3, 32, 32), 1.0, seeded())).numel() <= 32
+
+
+@pytest.mark.parametrize("size", [8, 33, 96])
+@pytest.mark.parametrize(("up", "mode"), [(0, "nearest-exact"), (1, "bilinear"), (2, "bicubic")])
+def test_pixelate_is_the_interpolation_that_it_names(size: int, up: int, mode: str) -> None:
+    x, draw = images(3, size, size), torch.ones(3, 1, 1)
+    for factor in (0.25, 0.5, 0.77):
+        cells = max(8, round(size * factor))
+        matrix = degrade._coarse(size, factor * draw, 1 * draw, up * draw).unsqueeze(1)
+        small = torch.nn.functional.interpolate(x, (cells, cells), mode="bilinear")
+        wanted = torch.nn.functional.interpolate(small, (size, size), mode=mode)
+        edge = 0 if up < 2 else 2 * -(-size // cells)  # cubic weights beyond the edge are left out here
+        inside = slice(edge, size - edge)
+        got = (matrix @ x @ matrix.mT)[..., inside, inside]
+        torch.testing.assert_close(got, wanted[..., inside, inside], atol=1e-4, rtol=0)
+
+
+def test_pixelate_averages_over_whole_cells() -> None:
+    x, draw = images(3, 96, 96), torch.ones(3, 1, 1)
+    matrix = degrade._coarse(96, 0.25 * draw, 0 * draw, 0 * draw).unsqueeze(1)
+    wanted = torch.nn.functional.avg_pool2d(x, 4).repeat_interleave(4, 2).repeat_interleave(4, 3)
+    torch.testing.assert_close(matrix @ x @ matrix.mT, wanted, atol=1e-5, rtol=0)
+
+
+def test_cutout_draws_one_to_three_boxes_an_image() -> None:
+    covered = []
+    for seed in range(3):
+        out = degrade.cutout(torch.full((2000, 3, 24, 24), 0.123), 0.0, seeded(seed))
+        covered.append((out[:, 0] != 0.123).float().mean((1, 2)))
+    share = torch.cat(covered)
+    # Boxes of 8 % a side; a sum over one to three of them, less overlap and what lies outside.
+    assert share.mean().item() == pytest.approx(2 * 0.08**2, rel=0.2)
+    assert share.max() > 2.2 * 0.08**2
+
+
+FILLS = [("reflection", 0), ("border", 1), ("zeros", 2)]
+
+
+@pytest.mark.parametrize(("mode", "kind"), FILLS, ids=[mode for mode, _ in FILLS])
+def test_what_lies_outside_is_filled_as_torch_fills_it(mode: str, kind: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, grid = images(4, 20, 27), torch.rand(4, 20, 27, 2, generator=seeded()) * 5 - 2.5
+    monkeypatch.setattr(torch, "randint", lambda *_, **__: torch.full((4, 1, 1, 1), kind))
+    monkeypatch.setattr(torch, "rand", lambda *_, **__: torch.full((4, 1, 1, 1), 0.5))  # a tone of 0.5
+    base = 0.5 if mode == "zeros" else 0.0
+    wanted = torch.nn.functional.grid_sample(x - base, grid, "bilinear", mode, align_corners=False) + base
+    torch.testing.assert_close(geometry._sample(x, grid, seeded()), wanted, atol=1e-4, rtol=0)
 
 
 def test_hue_keeps_luma() -> None:

@@ -33,8 +33,8 @@ class Average(nn.Module):
         weight, own, new = self.weight(), self.module.state_dict(), net.state_dict()
         floating = [key for key, value in own.items() if value.is_floating_point()]
         torch._foreach_lerp_([own[key] for key in floating], [new[key] for key in floating], weight)
-        for key in own.keys() - set(floating):
-            own[key].copy_(new[key])
+        if counters := sorted(own.keys() - set(floating)):
+            torch._foreach_copy_([own[key] for key in counters], [new[key] for key in counters])
         self.updates += 1
 
     def get_extra_state(self) -> dict[str, int]:

@@ -20,6 +20,7 @@ from kit.inference.adapt import interleaved, recalibrate
 from kit.train.averaging import Ema
 from kit.train.balance import draw_balanced
 from kit.train.batches import Batches, Material
+from kit.train.device import global_state, set_global_state
 from kit.train.embedded import with_embeddings
 from kit.train.head_start import start_head
 from kit.train.images import epoch_batches, steps_per_epoch
@@ -40,6 +41,8 @@ SHORT = 0.02
 """Seconds of a pass below which its length says little about the network's speed."""
 TRACE = 0.05
 """Share of a step in the running means of loss and training accuracy."""
+READ_EVERY = 16
+"""Steps after which the losses of a GPU are read: it is waited for then, and stands still until it has new work."""
 
 
 class Fit:
@@ -80,6 +83,9 @@ class Fit:
         self.passes: list[float] = []
         """Seconds of each step's forward and backward pass at the full size."""
         self.loss = self.score = 0.0
+        self.trace: list[tuple[Tensor, Tensor]] = []
+        """Losses and accuracies of steps that are not read yet."""
+        self.read_every = 1 if device.type == "cpu" else READ_EVERY
 
     def _optimizer(self) -> torch.optim.Optimizer:
         optimizer = make_optimizer(self.net, self.recipe.train, self.recipe.finetune)
@@ -94,6 +100,7 @@ class Fit:
         while self.step < self.total and not self.ended:
             started = time.perf_counter()
             self._epoch(display)
+            self._read_trace()
             self._end_epoch()
             self.seconds += time.perf_counter() - started
             keep(self.state())
@@ -118,19 +125,29 @@ class Fit:
         epoch = self.step // self.per_epoch
         seed = self.recipe.train.seed
         self.ranks.vary(seed, epoch)
-        for rows in epoch_batches(self._rows(epoch), self.recipe.train.batch_size, seed, epoch):
+        for rows in self.batches.announced(epoch_batches(self._rows(epoch), self.recipe.train.batch_size, seed, epoch)):
             if self.step >= self.total:
                 return
-            loss, score = self.train_step(rows)
+            self.trace.append(self.train_step(rows))
+            if len(self.trace) >= self.read_every:
+                self._read_trace()
+            display.step(self.step, self.loss, self.score, len(rows))
+
+    def _read_trace(self) -> None:
+        """Takes in the losses and accuracies of the last steps, for which the device is waited for."""
+        if not self.trace:
+            return
+        first = self.step - len(self.trace) + 1
+        for step, (loss, score) in enumerate(torch.stack([torch.stack(one) for one in self.trace]).tolist(), first):
             if not math.isfinite(loss):
                 raise TrainError(
-                    f"{self.recipe.name}: loss is {loss} at step {self.step} of {self.total}. "
+                    f"{self.recipe.name}: loss is {loss} at step {step} of {self.total}. "
                     f"Lower train.lr (now {self.recipe.train.lr}), or set train.clip_grad"
                 )
-            share = TRACE if self.step > 1 else 1.0
+            share = TRACE if step > 1 else 1.0
             self.loss += share * (loss - self.loss)
             self.score += share * (score - self.score)
-            display.step(self.step, self.loss, self.score, len(rows))
+        self.trace.clear()
 
     def _rows(self, epoch: int) -> Tensor:
         """The training rows; drawn anew each epoch, every class as often, where the recipe says so."""
@@ -142,8 +159,12 @@ class Fit:
         drawn = draw_balanced(labels, len(rows), self.material.targets.shape[1], "inverse", rng)
         return rows[torch.from_numpy(drawn)]
 
-    def train_step(self, rows: Tensor) -> tuple[float, float]:
-        """One optimiser step on a batch of row numbers; its loss and its accuracy on the augmented images."""
+    def train_step(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """One optimiser step on a batch of row numbers; its loss and its accuracy on the augmented images.
+
+        Both are on the device, which computes on when this returns: whoever reads the clock waits for it first
+        (`kit.train.device.settle`).
+        """
         self.pace.look(self.step)
         progress = self.pace.progress(self.step)
         self.batches.size = size_at(self.recipe, progress)
@@ -159,7 +180,7 @@ class Fit:
         self.step += 1
         return loss, score
 
-    def _backward(self, rows: Tensor, progress: float) -> tuple[float, float]:
+    def _backward(self, rows: Tensor, progress: float) -> tuple[Tensor, Tensor]:
         before, started = self.batches.seconds, time.perf_counter()
         found = self.parts.backward(rows, progress)
         if self.batches.size == self.recipe.size:
@@ -213,8 +234,8 @@ class Fit:
             "stopping": self.stopping.state_dict() if self.stopping is not None else None,
             "tail": self.tail.state_dict(),
             "pace": self.pace.state_dict(),
-            "generator": self.batches.generator.get_state(),
-            "global": torch.get_rng_state(),
+            "draws": self.batches.state_dict(),
+            "global": global_state(self.device),
             "plain": {name: getattr(self, name) for name in ("step", "seconds", "ended", "loss", "score")},
         }
 
@@ -230,7 +251,7 @@ class Fit:
             self.stopping.load_state_dict(state["stopping"])
         self.tail.load_state_dict(state["tail"], self.net)
         self.pace.load_state_dict(state["pace"])
-        self.batches.generator.set_state(state["generator"])
-        torch.set_rng_state(state["global"])
+        self.batches.load_state_dict(state["draws"])
+        set_global_state(state["global"], self.device)
         for name, value in state["plain"].items():
             setattr(self, name, value)

@@ -32,12 +32,16 @@ class Objective:
         """Whether pre-training goes on at `progress` (0..1) of the fit, and how far its stage is (0..1)."""
         return stage(self.recipe.contrastive, progress)
 
-    def __call__(self, rows: Tensor, progress: float) -> tuple[Tensor, float]:
-        """The loss, to go backward from, and the accuracy on the augmented images (0 while pre-training)."""
+    def __call__(self, rows: Tensor, progress: float) -> tuple[Tensor, Tensor]:
+        """The loss, to go backward from, and the accuracy on the augmented images (0 while pre-training).
+
+        Both are on the device, which nothing here waits for.
+        """
         pretraining, within = self.stage(progress)
         if pretraining:
             train_mode(self.net, FinetuneConfig(), within)
-            return self._contrast(rows), 0.0
+            loss = self._contrast(rows)
+            return loss, torch.zeros_like(loss, requires_grad=False)
         train_mode(self.net, self.finetune, within, self.layers)
         return self._supervised(rows)
 
@@ -48,13 +52,13 @@ class Objective:
             targets, temperature = self.batches.targets(rows), self.recipe.contrastive.temperature
             return contrastive_loss(self.net, self.projector, first, second, targets, temperature)
 
-    def _supervised(self, rows: Tensor) -> tuple[Tensor, float]:
+    def _supervised(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         logits, targets = self._predicted(rows)
         loss = self.criterion(logits.float(), targets)
         head = self.recipe.finetune
         if head.head_l1 or head.head_l2:
             loss = loss + head_penalty(self.net, head.head_l1, head.head_l2)
-        return loss, (logits.detach().argmax(1) == targets.argmax(1)).float().mean().item()
+        return loss, (logits.detach().argmax(1) == targets.argmax(1)).float().mean()
 
     def _predicted(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and targets (B, C): of images through the network, of made-up embeddings through its head."""

@@ -26,7 +26,7 @@ from kit.config import RecipeConfig
 from kit.errors import TrainError
 
 Value = TypeVar("Value")
-Step = Callable[[Tensor, float], tuple[Tensor, float]]
+Step = Callable[[Tensor, float], tuple[Tensor, Tensor]]
 """Row numbers (B,) and the progress of the fit to their loss and accuracy."""
 PATIENCE = timedelta(days=1)
 """Longest wait for the others: cleaning may take hours, and torchrun ends all where one has died."""
@@ -64,13 +64,13 @@ class Ranks:
         self.agreed(lambda: None)
         return made if self.first else make()  # type: ignore[return-value]
 
-    def mean(self, *values: float) -> tuple[float, ...]:
-        """Means over the processes, the same in all."""
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean over the processes, the same in all."""
         if self.size == 1:
-            return values
-        total = torch.tensor(values, dtype=torch.float64)
+            return value
+        total = value.detach().clone()
         dist.all_reduce(total)
-        return tuple((total / self.size).tolist())
+        return total / self.size
 
     def network(self, net: nn.Module, device: torch.device) -> nn.Module:
         """The network, its BatchNorm seeing the batches of all GPUs; torch has that for GPUs alone."""
@@ -119,7 +119,7 @@ class _Share(nn.Module):
         self.learning = nn.ModuleList(learning)
         self.step, self.ranks = step, ranks
 
-    def forward(self, rows: Tensor, progress: float) -> tuple[Tensor, float]:
+    def forward(self, rows: Tensor, progress: float) -> tuple[Tensor, Tensor]:
         loss, score = self.step(rows, progress)
         weight = len(self.ranks.share(rows)) * self.ranks.size / len(rows)  # means over uneven shares
         return loss * weight, score * weight

@@ -27,13 +27,13 @@ class InParts:
         self.say: Echo = lambda line: None
         """Told when memory runs out."""
 
-    def backward(self, rows: Tensor, progress: float) -> tuple[float, float]:
+    def backward(self, rows: Tensor, progress: float) -> tuple[Tensor, Tensor]:
         """Adds the gradients of the batch `rows` (B,) at `progress` of the fit; its loss and its accuracy.
 
         TrainError where even parts of two rows are too large.
         """
-        generator = self.objective.batches.generator
-        before = generator.get_state()
+        batches = self.objective.batches
+        before = batches.state_dict()
         while True:
             try:
                 return self._once(rows, progress)
@@ -47,18 +47,17 @@ class InParts:
                     ) from error
             # Outside of the handler, whose traceback would keep the tensors of the failed pass alive.
             self._halve(len(rows))
-            generator.set_state(before)
+            batches.load_state_dict(before)
 
-    def _once(self, rows: Tensor, progress: float) -> tuple[float, float]:
-        total = score = 0.0
+    def _once(self, rows: Tensor, progress: float) -> tuple[Tensor, Tensor]:
+        found: list[tuple[Tensor, Tensor]] = []
         for part in rows.tensor_split(min(self.count, max(1, len(rows) // (2 * self.ranks.size)))):
             share = len(part) / len(rows)
             loss, right = self.step(part, progress)
             (loss * share).backward()
-            total += loss.item() * share
-            score += right * share
-        total, score = self.ranks.mean(total, score)
-        return total, score
+            found.append((loss.detach() * share, right * share))
+        total, score = (torch.stack(parts).sum(0) for parts in zip(*found))
+        return self.ranks.mean(total), self.ranks.mean(score)
 
     def _halve(self, rows: int) -> None:
         recipe = self.objective.recipe

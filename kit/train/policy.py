@@ -59,8 +59,8 @@ class Policy:
         self._composed = [compose(steps, where) for _ in range(max(1, workers))]
 
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
-        """batch (N, 3, S, S) uint8 on the CPU -> the same shape, a new tensor; one draw of `generator` an image."""
-        seeds = torch.randint(2**31, (len(batch),), generator=generator, device=generator.device).tolist()
+        """batch (N, 3, S, S) uint8 -> a new tensor of that shape; one draw of `generator` an image. All on the CPU."""
+        seeds = torch.randint(2**31, (len(batch),), generator=generator).tolist()
         images = batch.permute(0, 2, 3, 1).contiguous().numpy()
         out = np.empty_like(images)
         shares = [(composed, range(start, len(images), len(self._composed)))

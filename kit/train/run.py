@@ -33,7 +33,7 @@ from kit.shifts.battery import Battery
 from kit.situation.resolve import is_open, resolve
 from kit.train import checkpoint
 from kit.train.batches import Material
-from kit.train.device import pick_device, pinned, usable_cores
+from kit.train.device import pick_device, pinned, settle, usable_cores
 from kit.train.fit import Fit
 from kit.train.images import resized
 from kit.train.material import make_material
@@ -49,6 +49,8 @@ from kit.train.stored import MARKER, checked_spec, file_digests
 from kit.workspace import Workspace
 
 CHECKPOINT, RUN = "checkpoint.pt", "run.json"
+LAYOUT = 2
+"""Of what a checkpoint holds: a fit that another version of the kit began is begun again."""
 AfterEpoch = Callable[[int, Fit], None]
 """Called with the fold and its fit after every epoch, once the checkpoint is written; may raise to end the fit."""
 
@@ -195,7 +197,8 @@ class Trainer:
     def _keep(self, fold: int, fit: Fit, state: dict[str, Any]) -> None:
         if not self.ranks.first:
             return
-        kept = {"made": self.identity() | {"fold": fold}, "fit": state, "batch_size": fit.recipe.train.batch_size}
+        kept = {"made": self.identity() | {"fold": fold}, "fit": state}
+        kept |= {"batch_size": fit.recipe.train.batch_size, "layout": LAYOUT}
         checkpoint.save(self.fold_folder(fold) / CHECKPOINT, kept)
         if self.after_epoch is not None:
             self.after_epoch(fold, fit)
@@ -209,6 +212,8 @@ class Trainer:
         self._check_made(path, state["made"], fold)
         batch = fit.recipe.train.batch_size
         if state.get("batch_size", batch) != batch:  # steps of another size are no part of this fit
+            return 0.0
+        if state.get("layout") != LAYOUT:
             return 0.0
         fit.resume(state["fit"])
         return fit.seconds
@@ -257,6 +262,7 @@ class Trainer:
         for _ in range(steps):
             started = time.perf_counter()
             fit.train_step(rows)
+            settle(self.device)
             seconds.append(time.perf_counter() - started)
         return sorted(seconds[1:])[(steps - 1) // 2], fit.precision.name
 

@@ -5,11 +5,14 @@ Results may leave 0..1; the policy clamps after every operator.
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Generator, Tensor
 from torch.nn.functional import interpolate
 
 LUMA = (0.299, 0.587, 0.114)
+TO_YIQ = torch.tensor([LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)], dtype=torch.float64)
 
 
 def uniform(x: Tensor, low: float, high: float, generator: Generator, channels: int = 1) -> Tensor:
@@ -20,8 +23,22 @@ def uniform(x: Tensor, low: float, high: float, generator: Generator, channels: 
 
 def grey(x: Tensor) -> Tensor:
     """(B, 1, H, W) luma."""
-    weights = torch.tensor(LUMA, device=x.device, dtype=x.dtype).view(1, 3, 1, 1)
-    return (x * weights).sum(1, keepdim=True)
+    return (x * _luma(x.device)).sum(1, keepdim=True)
+
+
+@functools.cache
+def _luma(device: torch.device) -> Tensor:
+    """(1, 3, 1, 1); made once a device, as a copy to a GPU waits for it."""
+    return torch.tensor(LUMA, device=device).view(1, 3, 1, 1)
+
+
+@functools.cache
+def _chroma_turns(device: torch.device) -> Tensor:
+    """(3, 3, 3): what stays, what goes with the cosine, what with the sine of a turn of the chroma plane."""
+    parts = torch.zeros(3, 3, 3, dtype=torch.float64)
+    parts[0, 0, 0] = parts[1, 1, 1] = parts[1, 2, 2] = parts[2, 2, 1] = 1
+    parts[2, 1, 2] = -1
+    return (torch.linalg.inv(TO_YIQ) @ parts @ TO_YIQ).float().to(device)
 
 
 def brightness(x: Tensor, m: float, generator: Generator) -> Tensor:
@@ -50,16 +67,9 @@ def saturation(x: Tensor, m: float, generator: Generator) -> Tensor:
 
 def hue(x: Tensor, m: float, generator: Generator) -> Tensor:
     """Rotation of the chroma plane (YIQ) by up to 180 degrees."""
-    to_yiq = torch.tensor(
-        [LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)], device=x.device, dtype=x.dtype
-    )
-    angle = uniform(x, -torch.pi * m, torch.pi * m, generator).view(-1)
-    rotation = torch.zeros(len(x), 3, 3, device=x.device, dtype=x.dtype)
-    rotation[:, 0, 0] = 1
-    rotation[:, 1, 1] = rotation[:, 2, 2] = torch.cos(angle)
-    rotation[:, 1, 2] = -torch.sin(angle)
-    rotation[:, 2, 1] = torch.sin(angle)
-    matrix = torch.linalg.inv(to_yiq) @ rotation @ to_yiq
+    angle = uniform(x, -torch.pi * m, torch.pi * m, generator).view(-1, 1, 1)
+    stays, cosine, sine = _chroma_turns(x.device)
+    matrix = stays + cosine * torch.cos(angle) + sine * torch.sin(angle)
     return (matrix @ x.flatten(2)).view_as(x)
 
 
@@ -106,7 +116,7 @@ def solarize(x: Tensor, m: float, generator: Generator) -> Tensor:
 
 def posterize(x: Tensor, m: float, generator: Generator) -> Tensor:
     """Few levels a channel."""
-    levels = torch.floor(2 ** uniform(x, 5 - 4 * m, 5.0, generator))
+    levels = torch.floor(torch.exp2(uniform(x, 5 - 4 * m, 5.0, generator)))
     return torch.floor(x * levels).clamp(max=levels - 1) / (levels - 1).clamp(min=1)
 
 

@@ -7,7 +7,7 @@ import math
 
 import torch
 from torch import Generator, Tensor
-from torch.nn.functional import conv2d, interpolate, pad
+from torch.nn.functional import conv2d, pad
 
 from kit.train.augment.colour import uniform
 
@@ -88,25 +88,51 @@ def impulse_noise(x: Tensor, m: float, generator: Generator) -> Tensor:
     """Salt and pepper."""
     chance = torch.rand(x.shape[0], 1, *x.shape[2:], generator=generator, device=x.device)
     share = uniform(x, 0.005, 0.005 + 0.12 * m, generator)
-    return torch.where(chance < share / 2, 0.0, torch.where(chance < share, 1.0, x))
+    return torch.where(chance < share, (chance >= share / 2).to(x.dtype), x)
 
 
 def pixelate(x: Tensor, m: float, generator: Generator) -> Tensor:
-    """Shrunk by one factor a batch and grown back, with one of three interpolations."""
-    draw = torch.rand(3, generator=generator, device=x.device).tolist()
-    size = max(8, round(x.shape[-1] * (0.9 - 0.7 * m * draw[0])))
-    down = ("area", "bilinear")[int(draw[1] * 2)]
-    up = ("nearest", "bilinear", "bicubic")[int(draw[2] * 3)]
-    return interpolate(interpolate(x, size=(size, size), mode=down), size=x.shape[-2:], mode=up)
+    """Shrunk by a factor of 1.1 to 5 and grown back, with one of two and one of three interpolations."""
+    factor = uniform(x, 0.9 - 0.7 * m, 0.9, generator)[:, 0]
+    down, up = uniform(x, 0, 2, generator)[:, 0].floor(), uniform(x, 0, 3, generator)[:, 0].floor()
+    rows, columns = (_coarse(length, factor, down, up) for length in x.shape[-2:])
+    return rows.unsqueeze(1) @ x @ columns.mT.unsqueeze(1)
+
+
+def _coarse(length: int, factor: Tensor, down: Tensor, up: Tensor) -> Tensor:
+    """(B, length, length): each image's way through round(length * factor) cells, at least 8, as one matrix.
+
+    down (B, 1, 1): 0 averages over a cell, 1 interpolates; up (B, 1, 1): 0 nearest, 1 linear, 2 cubic. As matrices,
+    images of different factors go through one multiplication.
+    """
+    cells = (factor * length).round().clamp(min=min(8, length))
+    width, cell = length / cells, torch.arange(length, device=factor.device).view(1, -1, 1)
+    pixel = cell.mT
+    inside = torch.minimum((cell + 1) * width, pixel + 1) - torch.maximum(cell * width, pixel)
+    near = 1 - ((cell + 0.5) * width - 0.5 - pixel).abs()
+    shrink = torch.where(down == 0, inside / width, near).clamp(min=0)
+    place = (cell + 0.5) / width  # of a pixel of the result, in cells
+    away = (torch.minimum((place - 0.5).clamp(min=0), cells - 1) - pixel).abs()
+    nearest = (place.floor() == pixel).to(factor.dtype)
+    grow = torch.where(up == 0, nearest, torch.where(up == 1, (1 - away).clamp(min=0), _cubic(away)))
+    grow = grow * (pixel < cells)
+    return grow / grow.sum(2, keepdim=True) @ shrink
+
+
+def _cubic(away: Tensor) -> Tensor:
+    """Weights of cubic convolution at distances `away` >= 0, sharpness -0.75 (Keys 1981)."""
+    close = (1.25 * away - 2.25) * away**2 + 1
+    far = -0.75 * (((away - 5) * away + 8) * away - 4)
+    return torch.where(away < 1, close, far * (away < 2))
 
 
 @functools.cache
-def _cosines() -> Tensor:
-    """(8, 8) orthonormal DCT-II."""
+def _cosines(device: torch.device) -> Tensor:
+    """(8, 8) orthonormal DCT-II; made once a device, as a copy to a GPU waits for it."""
     n = torch.arange(8.0)
     rows = torch.cos(math.pi * (2 * n.view(1, -1) + 1) * n.view(-1, 1) / 16) * 0.5
     rows[0] /= math.sqrt(2)
-    return rows
+    return rows.to(device)
 
 
 def block_compression(x: Tensor, m: float, generator: Generator) -> Tensor:
@@ -115,7 +141,7 @@ def block_compression(x: Tensor, m: float, generator: Generator) -> Tensor:
     padded = pad(x, [0, -width % 8, 0, -height % 8], mode="replicate")
     rows, columns = padded.shape[-2] // 8, padded.shape[-1] // 8
     blocks = padded.view(len(x), 3, rows, 8, columns, 8).transpose(3, 4)
-    cosines = _cosines().to(x.device)
+    cosines = _cosines(x.device)
     frequency = torch.arange(8.0, device=x.device)
     steps = (1 + frequency.view(-1, 1) + frequency.view(1, -1)) * 0.02
     coarse = torch.exp(uniform(x, -1.0, -1.0 + 3.0 * m, generator)).view(-1, 1, 1, 1, 1, 1)
@@ -137,11 +163,13 @@ def _boxes(x: Tensor, side: Tensor, generator: Generator) -> Tensor:
 
 def cutout(x: Tensor, m: float, generator: Generator) -> Tensor:
     """One to three boxes of black, white, grey, a colour or noise (DeVries and Taylor 2017)."""
-    for _ in range(int(torch.randint(1, 4, (1,), generator=generator, device=x.device))):
+    count = uniform(x, 1, 4, generator)
+    for number in range(1, 4):
         side = torch.rand(len(x), 2, generator=generator, device=x.device) * 0.4 * m + 0.08
         colour = uniform(x, -0.3, 1.3, generator, 3).clamp(0, 1)
         plain = torch.rand(len(x), 1, 1, 1, generator=generator, device=x.device) < 0.5
-        x = torch.where(_boxes(x, side, generator), torch.where(plain, colour[:, :1], colour), x)
+        boxes = _boxes(x, side, generator) & (count >= number)
+        x = torch.where(boxes, torch.where(plain, colour[:, :1], colour), x)
     return x
 
 

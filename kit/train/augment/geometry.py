@@ -1,4 +1,7 @@
-"""Operators on place. All that an image drew is composed into one sampling grid, so it is interpolated once."""
+"""Operators on place. All that an image drew is composed into one sampling grid, so it is interpolated once.
+
+Which images move is drawn on the host, which then knows how many there are; a device would have to be waited for.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample, interpolate
 
 from kit.inference.model import apply_view
+from kit.train.device import sent
 
 NAMES = ("rotate", "shear", "zoom", "translate", "elastic")
 FILLS = 3
@@ -20,15 +24,23 @@ ROTATE = 180.0
 """Degrees to either side at full strength, where nothing else is given."""
 
 
-def symmetric(x: Tensor, names: Sequence[str], generator: Generator) -> Tensor:
-    """One of the symmetries of the square `names` for each image of x (B, 3, S, S); exact, no interpolation."""
-    choice = torch.randint(0, len(names), (len(x),), generator=generator, device=x.device)
+def symmetric(x: Tensor, names: Sequence[str], host: Generator) -> Tensor:
+    """One of the symmetries of the square `names` for each image of x (B, 3, S, S); exact, no interpolation.
+
+    host: a generator on the CPU.
+    """
+    choice = torch.randint(0, len(names), (len(x),), generator=host)
     out = torch.empty_like(x)
-    for place, name in enumerate(names):
-        rows = (choice == place).nonzero().flatten()
+    for name, rows in zip(names, rows_of(nn.functional.one_hot(choice, len(names)).T, x.device)):
         if len(rows):
             out[rows] = apply_view(x[rows], name)
     return out
+
+
+def rows_of(marks: Tensor, device: torch.device) -> Sequence[Tensor]:
+    """Row numbers on `device` of what each line of marks (K, B), on the CPU, marks; in one copy."""
+    count = marks.count_nonzero(1).tolist()
+    return sent(marks.nonzero()[:, 1], device).split(count)
 
 
 def crops(x: Tensor, least: float, rotate: float, generator: Generator) -> Tensor:
@@ -52,12 +64,13 @@ def crops(x: Tensor, least: float, rotate: float, generator: Generator) -> Tenso
 def warp(x: Tensor, drawn: Tensor, m: float, generator: Generator, rotate: float = ROTATE) -> Tensor:
     """Rotate, shear, zoom, translate and bend each image of x (B, 3, H, W) as `drawn` (B, len(NAMES)) bool says.
 
-    rotate: degrees to either side at strength 1.
+    drawn: on the CPU. rotate: degrees to either side at strength 1.
     """
-    rows = drawn.any(1).nonzero().flatten()
-    if not len(rows):
+    moved = drawn.any(1).nonzero().flatten()
+    if not len(moved):
         return x
-    drawn, part = drawn[rows], x[rows]
+    rows, drawn = sent(moved, x.device), sent(drawn[moved], x.device)
+    part = x[rows]
     grid = affine_grid(_matrices(drawn, m, generator, rotate), list(part.shape), align_corners=False)
     grid = grid + _bend(part, m, generator) * drawn[:, 4].view(-1, 1, 1, 1)
     out = x.clone()
@@ -90,13 +103,14 @@ def _bend(x: Tensor, m: float, generator: Generator) -> Tensor:
 
 
 def _sample(x: Tensor, grid: Tensor, generator: Generator) -> Tensor:
-    fill = torch.randint(0, FILLS, (len(x),), generator=generator, device=x.device)
+    fill = torch.randint(0, FILLS, (len(x), 1, 1, 1), generator=generator, device=x.device)
     tone = (torch.rand(len(x), 1, 1, 1, generator=generator, device=x.device) * 3 - 1).clamp(0, 1)
-    out = torch.empty_like(x)
-    for kind, mode in enumerate(("reflection", "border", "zeros")):
-        rows = (fill == kind).nonzero().flatten()
-        if len(rows):
-            # A constant tone outside: zeros around the image from which that tone was taken.
-            base = tone[rows] if mode == "zeros" else torch.zeros(1, 1, 1, 1, device=x.device)
-            out[rows] = grid_sample(x[rows] - base, grid[rows], "bilinear", mode, align_corners=False) + base
-    return out
+    folded = 1 - ((grid + 1) % 4 - 2).abs()
+    inside = [
+        part.clamp(1 / length - 1, 1 - 1 / length)
+        for part, length in zip(torch.where(fill == 0, folded, grid).unbind(3), (x.shape[3], x.shape[2]))
+    ]
+    grid = torch.where(fill == 2, grid, torch.stack(inside, 3))
+    # A constant tone outside: zeros around the image from which that tone was taken.
+    base = tone * (fill == 2)
+    return grid_sample(x - base, grid, "bilinear", "zeros", align_corners=False) + base

@@ -50,20 +50,25 @@ def trained_families(config: AugmentConfig) -> tuple[str, ...]:
     return ("geometry",) if config.preset in ("classic", "mild") else ()
 
 
-def augment(x: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
-    """x (B, 3, S, S) float32 in 0..1, augmented by the preset; same shape and range, x unchanged."""
+def augment(x: Tensor, config: AugmentConfig, generator: Generator, host: Generator | None = None) -> Tensor:
+    """x (B, 3, S, S) float32 in 0..1, augmented by the preset; same shape and range, x unchanged.
+
+    generator: on the device of x, draws the parameters. host: on the CPU, draws what decides how many images an
+    operator gets, so that nothing waits for the device; `generator` itself where that is on the CPU.
+    """
+    host = generator if host is None else host
     assert config.preset != "auto", "resolved by kit.situation before a fit is made"
     if config.preset == "none":
         return x
     if config.preset == "flips":
         return _flips(x, generator)
-    x = geometry.symmetric(x, VIEWS if config.symmetries is None else config.symmetries, generator)
+    x = geometry.symmetric(x, VIEWS if config.symmetries is None else config.symmetries, host)
     if config.preset == "mild":
         return _mild(x, config, generator)
     if config.preset == "classic":
-        drawn = CLASSIC.to(x.device).expand(len(x), -1)
+        drawn = CLASSIC.expand(len(x), -1)
         return geometry.warp(x, drawn, 0.3, generator)
-    return _strong(x, config, generator)
+    return _strong(x, config, generator, host)
 
 
 def _flips(x: Tensor, generator: Generator) -> Tensor:
@@ -78,25 +83,25 @@ def _mild(x: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
     return colour.jitter(x, config.colour, generator).clamp(0, 1) if config.colour else x
 
 
-def _strong(x: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
-    drawn = _draw(len(x), config, generator).to(x.device)
+def _strong(x: Tensor, config: AugmentConfig, generator: Generator, host: Generator) -> Tensor:
+    drawn = _draw(len(x), config, host)
     rotate = geometry.ROTATE if config.rotate is None else config.rotate
     x = geometry.warp(x, drawn[:, : len(geometry.NAMES)], config.magnitude, generator, rotate)
-    order = torch.randperm(len(PIXEL_OPERATORS), generator=generator, device=generator.device).tolist()
+    order = torch.randperm(len(PIXEL_OPERATORS), generator=host).tolist()
+    rows_by_operator = geometry.rows_of(drawn[:, len(geometry.NAMES) :].T, x.device)
     for index in order:
-        rows = drawn[:, len(geometry.NAMES) + index].nonzero().flatten()
+        rows = rows_by_operator[index]
         if len(rows):
             x[rows] = PIXEL_OPERATORS[index](x[rows], config.magnitude, generator).clamp(0, 1)
     return x
 
 
-def _draw(batch: int, config: AugmentConfig, generator: Generator) -> Tensor:
-    """(batch, operators) bool: which operators each image goes through."""
+def _draw(batch: int, config: AugmentConfig, host: Generator) -> Tensor:
+    """(batch, operators) bool on the CPU: which operators each image goes through."""
     low, high = config.operators
-    device = generator.device
-    count = torch.randint(low, high + 1, (batch, 1), generator=generator, device=device)
-    clean = torch.rand(batch, 1, generator=generator, device=device) < config.clean_share
-    lot = torch.rand(batch, len(FAMILY_OF), generator=generator, device=device)
-    left_out = torch.tensor([family in config.without for family in FAMILY_OF], device=device)
+    count = torch.randint(low, high + 1, (batch, 1), generator=host)
+    clean = torch.rand(batch, 1, generator=host) < config.clean_share
+    lot = torch.rand(batch, len(FAMILY_OF), generator=host)
+    left_out = torch.tensor([family in config.without for family in FAMILY_OF])
     rank = lot.masked_fill(left_out, 2.0).argsort(1).argsort(1)
     return (rank < torch.where(clean, 0, count)) & ~left_out
