@@ -19,10 +19,14 @@ Each function is explained by `help(kit.fit)`. They are loaded when they are fir
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kit.api import blend, fit, init, leaderboard, load_contest, oof, package, predict, prepare, rehearse
+
+# Read when torch is imported: what Apple's chips have no kernel for is computed on the CPU, and torch warns of it.
+os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 __version__ = "0.1.0"
 __all__ = ["blend", "fit", "init", "leaderboard", "load_contest", "oof", "package", "predict", "prepare", "rehearse"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import click
@@ -9,6 +10,16 @@ import click
 Echo = Callable[[str], object]
 FLAG = "kit."
 """In front of the names of the flags that a command's context remembers."""
+
+
+SLOW_OPERATOR = ".* MPS backend and will fall back to run on the CPU"
+"""torch's warning that an Apple chip lacks an operator."""
+
+
+def hide_warnings() -> None:
+    """Warnings are for developers, but for one that explains to anybody why training is slow."""
+    warnings.filterwarnings("ignore")
+    warnings.filterwarnings("once", message=SLOW_OPERATOR)
 
 
 def asked_for(name: str) -> bool:

@@ -8,7 +8,6 @@ import signal
 import sys
 import tempfile
 import traceback
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ import click
 from rich.console import Console
 
 from kit.config import list_names
-from kit.echo import FLAG, Echo, asked_for
+from kit.echo import FLAG, Echo, asked_for, hide_warnings
 from kit.errors import KitError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -139,7 +138,7 @@ def run_guarded(command: click.Command) -> None:
     """
     debug = "--debug" in sys.argv[1:]
     if not debug:
-        warnings.filterwarnings("ignore")
+        hide_warnings()
     try:
         with ended_in_order():
             command.main(standalone_mode=False)

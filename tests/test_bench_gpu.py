@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,32 +29,41 @@ def rows(out: Path, part: str) -> list[dict[str, object]]:
     return list(table["rows"])
 
 
-@pytest.fixture(scope="module")
-def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every part, one after the other; each goes on from the one before it."""
-    folder = tmp_path_factory.mktemp("gpu")
-    done = start("--tiny", "--out", folder, "--stretch", 3)
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The script as a module, in this process."""
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    return importlib.import_module("gpu")
+
+
+def test_a_small_contest_is_asked_every_question(gpu: Any, tmp_path: Path) -> None:
+    gpu.part("toy", argparse.Namespace(out=tmp_path, tiny=True))
+    cpu, device, same, network, resumed = rows(tmp_path, "toy")
+    assert cpu["clean"] == device["clean"]
+    assert same["same"] is True
+    assert network["labels_alike"] == 1.0
+    assert resumed["steps"] == resumed["steps_of_whole"] > 1
+
+
+def test_speeds_are_measured_of_the_kit_and_of_what_it_stands_beside(gpu: Any, tmp_path: Path) -> None:
+    gpu.part("speed", argparse.Namespace(out=tmp_path, tiny=True))
+    found = rows(tmp_path, "speed")
+    assert {row["way"] for row in found} >= {"bare", "kit", "loop"}
+    assert all(float(row["images_per_second"]) > 0 for row in found)
+
+
+@pytest.mark.slow
+def test_every_part_ends_whole_and_goes_on_from_the_one_before_it(tmp_path: Path) -> None:
+    """A minute on an idle core."""
+    done = start("--tiny", "--out", tmp_path, "--stretch", 3)
     assert done.stdout.count("exit code 0") == 4, done.stdout + done.stderr
-    return folder
-
-
-def test_every_part_ends_whole(out: Path) -> None:
-    questions = [row["question"] for row in rows(out, "toy")]
-    assert questions == ["scores", "scores", "same scores", "same network", "resumed"]
-    assert {row["way"] for row in rows(out, "speed")} >= {"bare", "kit", "loop"}
-    assert all(float(row["images_per_second"]) > 0 for row in rows(out, "speed"))
-    run, *networks = rows(out, "run")
+    run, *networks = rows(tmp_path, "run")
     assert run["exit_code"] == 0
     assert run["rehearsal_passed"] is True
     assert [row["recipe"] for row in networks] == ["strong"]
-
-
-def test_on_one_device_what_is_asked_twice_is_the_same(out: Path) -> None:
-    same, network, resumed = rows(out, "toy")[2:]
-    assert same["same"] is True
-    assert network["labels_alike"] == 1.0
-    assert resumed["steps"] == resumed["steps_of_whole"]
-    assert {row["question"]: row for row in rows(out, "predict")}["labels alike on GPU and CPU"]["share"] == 1.0
+    predicted = {row["question"]: row for row in rows(tmp_path, "predict")}
+    assert predicted["labels alike on GPU and CPU"]["share"] == 1.0
+    assert float(predicted["obvious way"]["times_as_long"]) > 0
 
 
 def test_a_slow_part_is_cut_off_and_its_rows_stay(tmp_path: Path) -> None:
@@ -60,10 +72,7 @@ def test_a_slow_part_is_cut_off_and_its_rows_stay(tmp_path: Path) -> None:
     assert "nothing was measured" in done.stdout or "not whole" in done.stdout
 
 
-def test_what_the_machine_lacks_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.syspath_prepend(str(SCRIPT.parent))
-    import gpu
-
+def test_what_the_machine_lacks_is_named(gpu: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def requires(name: str) -> list[str]:
         if name == "rich":
             raise gpu.metadata.PackageNotFoundError

@@ -6,7 +6,7 @@ import psutil
 import torch
 
 from kit.cluster.unit import Device
-from kit.train.device import usable_cores
+from kit.train.device import pick_device, usable_cores
 
 USABLE = 0.85
 """Share of the memory that fits may take together."""
@@ -17,13 +17,21 @@ PER_GPU = 3
 def find_devices(workers: int | None = None) -> tuple[Device, ...]:
     """The GPUs, or this machine's cores as one device of `workers` places (one where it is not given)."""
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return _gpus(count, workers) if count else (cpu_device(workers or 1),)
+    if count:
+        return _gpus(count, workers)
+    return (_apple(workers or 1),) if pick_device().type == "mps" else (cpu_device(workers or 1),)
 
 
 def cpu_device(workers: int) -> Device:
     """The cores of this machine, shared evenly by `workers` places."""
     free = psutil.virtual_memory().available / 2**20
     return Device("cpu", "cpu", 0, workers, max(1, usable_cores() // workers), free * USABLE)
+
+
+def _apple(workers: int) -> Device:
+    """An Apple chip's GPU, which shares the machine's memory."""
+    memory = torch.mps.recommended_max_memory() / 2**20 * USABLE
+    return Device("mps", "mps", 0, workers, max(1, usable_cores() // workers), memory)
 
 
 def _gpus(count: int, workers: int | None) -> tuple[Device, ...]:

@@ -49,7 +49,7 @@ def worker_count(
     echo: Echo,
 ) -> int | None:
     """--workers as a number: measured on `recipe` where it is auto, None where the devices decide."""
-    if wanted is None or (wanted == "auto" and pick_device().type == "cuda"):
+    if wanted is None or (wanted == "auto" and pick_device().type != "cpu"):
         return None
     if wanted != "auto":
         return int(wanted)

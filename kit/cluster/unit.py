@@ -44,7 +44,7 @@ class Device:
     """What units run on: a GPU, the cores of a machine, or a node of a cluster."""
 
     name: str
-    kind: Literal["cpu", "cuda"]
+    kind: Literal["cpu", "cuda", "mps"]
     index: int
     places: int
     """Most units at once."""
@@ -55,7 +55,7 @@ class Device:
     @property
     def unknown_mb(self) -> float:
         """What a unit is taken to need before its like was measured: a place's share, and a whole GPU."""
-        return self.memory_mb if self.kind == "cuda" else self.memory_mb / self.places
+        return self.memory_mb / self.places if self.kind == "cpu" else self.memory_mb
 
 
 @dataclass(frozen=True)

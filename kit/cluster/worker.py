@@ -8,13 +8,13 @@ import sys
 import threading
 import time
 import traceback
-import warnings
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from kit.cluster.peak import peak_mb, reset_peak
 from kit.cluster.unit import Done, Event, Failure, Unit
+from kit.echo import hide_warnings
 from kit.errors import KitError
 
 
@@ -43,7 +43,7 @@ def serve(pipe: Connection, parent: int, log: Path) -> None:
     """Runs what comes through `pipe`, (key, unit, batch share), until it closes or the process `parent` is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent ends its workers
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-    warnings.filterwarnings("ignore")
+    hide_warnings()
     with open(log, "a", buffering=1, encoding="utf-8") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)

@@ -17,7 +17,7 @@ import kit
 from kit.doctor.finding import Finding
 from kit.nets.registry import build
 from kit.rehearsal.environment import cache_folder
-from kit.train.device import usable_cores
+from kit.train.device import settle, usable_cores
 from kit.workspace import Workspace
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "pandas", "scikit-learn", "albumentations", "optuna", "pillow")
@@ -51,6 +51,11 @@ def devices() -> Iterator[Finding]:
         yield Finding("devices", f"cuda:{number}", f"{name}; {_speeds(device)}")
 
 
+    if torch.backends.mps.is_available():
+        memory = torch.mps.recommended_max_memory() / 1e9
+        yield Finding("devices", "mps", f"{memory:.0f} GB of the machine's memory; {_speeds(torch.device('mps'))}")
+
+
 def _speeds(device: torch.device) -> str:
     """A speed that cannot be measured is named as its error: a broken driver is what a doctor is for."""
     try:
@@ -72,7 +77,7 @@ def _training(device: torch.device) -> float:
 
 
 def _gigaflops(device: torch.device) -> float:
-    side = 2048 if device.type == "cuda" else 512
+    side = 512 if device.type == "cpu" else 2048
     a = torch.rand(side, side, device=device)
     return 2 * side**3 / _seconds(lambda: a @ a, device) / 1e9
 
@@ -82,12 +87,10 @@ def _seconds(work: Callable[[], object], device: torch.device) -> float:
     best, ends = float("inf"), time.perf_counter() + MEASURED
     work()
     while best == float("inf") or time.perf_counter() < ends:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        settle(device)
         start = time.perf_counter()
         work()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        settle(device)
         best = min(best, time.perf_counter() - start)
     return best
 

@@ -15,8 +15,17 @@ from kit.inference.model import keep_freed_memory
 
 
 def pick_device(number: int = 0) -> torch.device:
-    """The GPU of that number, else the CPU."""
-    return torch.device("cuda", number) if torch.cuda.is_available() else torch.device("cpu")
+    """The GPU of that number, else an Apple chip's, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", number)
+    return torch.device("mps") if torch.backends.mps.is_available() else torch.device("cpu")
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 may be tried there; where it is only emulated, measuring it finds it slow."""
+    if device.type == "mps":
+        return bool(torch.backends.mps.is_macos_or_newer(14, 0))
+    return device.type != "cuda" or torch.cuda.is_bf16_supported()
 
 
 def sent(values: Tensor, device: torch.device) -> Tensor:
@@ -62,6 +71,12 @@ def set_global_state(state: dict[str, Tensor], device: torch.device) -> None:
         _backend(device).set_rng_state(state["device"])
 
 
+def release(device: torch.device) -> None:
+    """Gives the memory back that the device's allocator keeps for later."""
+    if device.type != "cpu":
+        _backend(device).empty_cache()
+
+
 def _backend(device: torch.device) -> Any:
     """The module torch.cuda or torch.mps."""
     return getattr(torch, device.type)
@@ -94,5 +109,6 @@ def pinned(seed: int) -> Iterator[None]:
 
 def machine_name(device: torch.device) -> str:
     """What measured speeds hold for."""
-    chip = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu{torch.get_num_threads()}"
+    chip = f"{device.type}{torch.get_num_threads()}"
+    chip = torch.cuda.get_device_name(device) if device.type == "cuda" else chip
     return f"{chip} {torch.backends.cpu.get_cpu_capability()} torch {torch.__version__}"

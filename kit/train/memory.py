@@ -6,13 +6,13 @@ import torch
 
 from kit.config import RecipeConfig
 
-ON_THE_CPU = "can't allocate memory"
-"""What torch's allocator says there; it raises a plain RuntimeError."""
+PLAIN_ERRORS = ("can't allocate memory", "MPS backend out of memory")
+"""What torch's allocators of the CPU and of Apple's chips say; they raise a plain RuntimeError."""
 
 
 def ran_out(error: BaseException) -> bool:
     """Whether `error` is of memory that ran out, a GPU's or the machine's."""
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or ON_THE_CPU in str(error)
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(text in str(error) for text in PLAIN_ERRORS)
 
 
 def with_batch_share(recipe: RecipeConfig, share: float) -> RecipeConfig:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from kit.echo import Echo
 from kit.errors import TrainError
+from kit.train.device import release
 from kit.train.memory import ran_out
 from kit.train.objective import Objective
 from kit.train.parallel import ALONE, Ranks
@@ -68,8 +69,7 @@ class InParts:
             )
         self.count *= 2
         self.optimizer.zero_grad()
-        if self.objective.batches.device.type == "cuda":
-            torch.cuda.empty_cache()
+        release(self.objective.batches.device)
         self.say(
             f"{recipe.name}: out of memory with a batch of {rows}; it is now computed in {self.count} parts of about "
             f"{rows // self.count}, and the gradients are added up"

@@ -17,11 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from kit.artefact import read_json, sha256_bytes, write_json
-from kit.train.device import machine_name
+from kit.train.device import has_bf16, machine_name, settle
 from kit.train.memory import ran_out
 
 CANDIDATES = ((False, True), (True, True), (False, False))
 """(bf16, channels_last), tried in this order; bf16 without channels_last never won."""
+ON_MPS = ((False, False), (True, False))
+"""The same for Apple's chips, whose kernels are written for contiguous tensors."""
 FEWEST, MOST = 3, 15
 """Rounds that are measured."""
 LONG = 10.0
@@ -133,11 +135,17 @@ def measure(build: Callable[[], nn.Module], batch: Tensor, device: torch.device)
     batch = batch[:PART] if device.type == "cpu" else batch
     while True:
         try:
-            return _measure([Trial(build(), batch, device, candidate) for candidate in CANDIDATES])
+            return _measure([Trial(build(), batch, device, candidate) for candidate in candidates(device)])
         except (RuntimeError, MemoryError) as error:
             if not ran_out(error) or len(batch) < 4:
                 raise
         batch = batch[: len(batch) // 2]
+
+
+def candidates(device: torch.device) -> tuple[Candidate, ...]:
+    """Those that the device can compute."""
+    every = ON_MPS if device.type == "mps" else CANDIDATES
+    return tuple(candidate for candidate in every if has_bf16(device) or not candidate[0])
 
 
 def _measure(trials: list[Trial]) -> Measured:
@@ -174,8 +182,7 @@ class Trial:
             loss = self.net(self.x).float().square().mean()
         loss.backward()
         self.net.zero_grad()
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+        settle(self.device)
         return time.perf_counter() - start
 
     @property
