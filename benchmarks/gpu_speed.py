@@ -153,8 +153,9 @@ class Augmented(Dataset):
         self.images = images
         colours = [A.HueSaturationValue(90, 120, 60), A.RandomBrightnessContrast(0.4, 0.4), A.RandomGamma((40, 200)),
                    A.ChannelShuffle(), A.Solarize(), A.Posterize(), A.Equalize()]  # fmt: skip
-        damage = [A.GaussianBlur((3, 9)), A.MotionBlur((3, 9)), A.GaussNoise((0.05, 0.2)), A.ImageCompression((10, 60)),
-                  A.Downscale((0.2, 0.8)), A.CoarseDropout(), A.GridDropout()]  # fmt: skip
+        damage = [A.GaussianBlur((3, 9)), A.MotionBlur((3, 9)), A.GaussNoise((0.05, 0.2)), A.CoarseDropout(),
+                  A.ImageCompression(quality_range=(10, 60)), A.Downscale(scale_range=(0.2, 0.8)),
+                  A.GridDropout()]  # fmt: skip
         affine = A.Affine(scale=(0.6, 1.6), rotate=(-180, 180), shear=(-20, 20), translate_percent=0.2, p=0.3)
         self.change = A.Compose([A.D4(p=1), affine, A.SomeOf([*colours, *damage], n=2, replace=False, p=0.8)])
 

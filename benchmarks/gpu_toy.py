@@ -81,14 +81,14 @@ class Small:
 def small_contest(root: Path, tiny: bool) -> Small:
     """Rows of the practice contest, and recipes that differ in their augmentation."""
     images, labels, classes = training_set()
-    count, side = (96, 24) if tiny else (1200, 48)
+    count, side = (240, 24) if tiny else (1200, 48)
     rows = np.random.default_rng(0).permutation(len(images))[:count]
     root.mkdir(parents=True, exist_ok=True)
     step = images.shape[1] // side
     np.savez(root / "train.npz", images=images[rows][:, ::step, ::step], labels=labels[rows])
     names = "[" + ", ".join(f'"{name}"' for name in classes) + "]"
     (root / "small.toml").write_text(CONTEST.format(classes=names, size=side))
-    epochs, width = (3, 8) if tiny else (12, 32)
+    epochs, width = (15, 8) if tiny else (12, 32)
     for name in ("plain", "strong", *(f"copy{number}" for number in range(COPIES))):
         preset = "flips" if name == "plain" else "strong"
         text = RECIPE.format(size=side, width=width, preset=preset, epochs=epochs)

@@ -95,7 +95,9 @@ def pixelate(x: Tensor, m: float, generator: Generator) -> Tensor:
     """Shrunk by a factor of 1.1 to 5 and grown back, with one of two and one of three interpolations."""
     factor = uniform(x, 0.9 - 0.7 * m, 0.9, generator)[:, 0]
     down, up = uniform(x, 0, 2, generator)[:, 0].floor(), uniform(x, 0, 3, generator)[:, 0].floor()
-    rows, columns = (_coarse(length, factor, down, up) for length in x.shape[-2:])
+    height, width = x.shape[-2:]
+    rows = _coarse(height, factor, down, up)
+    columns = rows if width == height else _coarse(width, factor, down, up)
     return rows.unsqueeze(1) @ x @ columns.mT.unsqueeze(1)
 
 

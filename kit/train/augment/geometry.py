@@ -105,12 +105,11 @@ def _bend(x: Tensor, m: float, generator: Generator) -> Tensor:
 def _sample(x: Tensor, grid: Tensor, generator: Generator) -> Tensor:
     fill = torch.randint(0, FILLS, (len(x), 1, 1, 1), generator=generator, device=x.device)
     tone = (torch.rand(len(x), 1, 1, 1, generator=generator, device=x.device) * 3 - 1).clamp(0, 1)
-    folded = 1 - ((grid + 1) % 4 - 2).abs()
-    inside = [
-        part.clamp(1 / length - 1, 1 - 1 / length)
-        for part, length in zip(torch.where(fill == 0, folded, grid).unbind(3), (x.shape[3], x.shape[2]))
-    ]
-    grid = torch.where(fill == 2, grid, torch.stack(inside, 3))
+    near = torch.round(grid / 4).mul_(-4).add_(grid)  # an image and its mirror image come again every 4
+    grid = torch.where(fill == 0, near.clamp(-1, 1).mul_(2).sub_(near), grid)
+    most = 1 + (fill == 2) * 1e6
+    edge = torch.cat([most - 1 / x.shape[3], most - 1 / x.shape[2]], 3)
+    grid = grid.clamp(-edge, edge)
     # A constant tone outside: zeros around the image from which that tone was taken.
     base = tone * (fill == 2)
     return grid_sample(x - base, grid, "bilinear", "zeros", align_corners=False) + base
