@@ -26,8 +26,8 @@ def test_imports_nothing_of_the_kit_and_is_python_3_7() -> None:
     names = [n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
     names += [alias.name for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names]
     assert {name.split(".")[0] for name in names} <= {
-        "__future__", "concurrent", "ctypes", "functools", "importlib", "json", "numpy", "os", "sys", "time", "typing",
-        "tensorflow", "timm", "torch", "torchvision",
+        "__future__", "concurrent", "contextlib", "ctypes", "functools", "importlib", "json", "numpy", "os", "sys",
+        "time", "typing", "tensorflow", "timm", "torch", "torchvision",
     }  # fmt: skip
 
 
@@ -192,3 +192,22 @@ def test_arrays_of_another_type_are_scaled_as_the_training_arrays_were() -> None
     assert one.as_trained(np.ones((1, 2, 2, 3))).max() == 255
     one.manifest = {"images": images | {"arrays": False}}  # image files of 16 bits say nothing of a platform's arrays
     assert one.as_trained(np.ones((1, 2, 2, 3))).max() == 1
+
+
+# ------------------------------------------------------------------------------------------------------------ GPUs
+@pytest.mark.parametrize(("device", "inside"), [("cuda", False), ("cpu", True)])
+def test_a_gpu_convolves_in_float32_proper_and_the_setting_is_put_back(device: str, inside: bool) -> None:
+    before = torch.backends.cudnn.allow_tf32
+
+    def interrupted() -> None:
+        with model.exact_float32(device):
+            assert torch.backends.cudnn.allow_tf32 is inside
+            raise KeyboardInterrupt
+
+    try:
+        torch.backends.cudnn.allow_tf32 = True
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        assert torch.backends.cudnn.allow_tf32 is True
+    finally:
+        torch.backends.cudnn.allow_tf32 = before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ import torch
 from fake_gpu import GPU, Waits, fake_gpu
 from test_fit import CLASSES, PLAIN, material, recipe
 
+from kit.config import RecipeConfig
 from kit.nets.registry import build
+from kit.train.batches import Material
 from kit.train.fit import Fit
 
 MIXED = {"mixup": 0.4, "cutmix": 1.0, "mix_share": 1.0, "cutout": 0.3}
@@ -28,10 +31,18 @@ RECIPES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def made(name: str) -> Any:
+def made(name: str) -> RecipeConfig:
     values = RECIPES[name]
     train = {"batch_size": 12, "ema_decay": 0.99, "clip_grad": 1.0, **values.get("train", {})}
     return recipe(train, **{key: value for key, value in values.items() if key != "train"})
+
+
+def rows(config: RecipeConfig) -> Material:
+    """Training rows with what the recipe has beside them."""
+    made = material()
+    if config.train.class_weights == "none":
+        return made
+    return replace(made, class_weights=torch.tensor([1.0, 2.0, 0.5]))
 
 
 def test_what_waits_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +74,7 @@ def test_a_step_waits_for_nothing(name: str, monkeypatch: pytest.MonkeyPatch) ->
     with fake_gpu(monkeypatch) as gpu:
         net = gpu.moved(build(config.net.name, CLASSES, config.net.args))
         with gpu.copying():
-            fit = Fit(config, net, material(), PLAIN, GPU)
+            fit = Fit(config, net, rows(config), PLAIN, GPU)
             if fit.objective.projector is not None:
                 gpu.moved(fit.objective.projector)
             fit.train_step(torch.arange(12))  # the first makes what is made once
@@ -78,7 +89,7 @@ def test_a_step_waits_for_nothing(name: str, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_step_waits_for_nothing_on_a_gpu(name: str) -> None:
     config = made(name)
-    fit = Fit(config, build(config.net.name, CLASSES, config.net.args), material(), PLAIN, GPU)
+    fit = Fit(config, build(config.net.name, CLASSES, config.net.args), rows(config), PLAIN, GPU)
     fit.train_step(torch.arange(12))
     torch.cuda.set_sync_debug_mode("error")
     try:

@@ -22,7 +22,9 @@ class Objective:
     def __init__(self, recipe: RecipeConfig, net: nn.Module, batches: Batches, precision: Precision) -> None:
         self.recipe, self.net, self.batches, self.precision = recipe, net, batches, precision
         train = recipe.train
-        self.criterion = make_loss(train.loss, train.label_smoothing, batches.material.class_weights, train.focal_gamma)
+        weights = batches.material.class_weights
+        weights = None if weights is None else weights.to(batches.device)
+        self.criterion = make_loss(train.loss, train.label_smoothing, weights, train.focal_gamma)
         self.finetune = after_pretraining(recipe.contrastive, recipe.finetune)
         self.layers = layer_indices(net)
         contrast = recipe.contrastive
