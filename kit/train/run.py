@@ -197,8 +197,8 @@ class Trainer:
     def _keep(self, fold: int, fit: Fit, state: dict[str, Any]) -> None:
         if not self.ranks.first:
             return
-        kept = {"made": self.identity() | {"fold": fold}, "fit": state}
-        kept |= {"batch_size": fit.recipe.train.batch_size, "layout": LAYOUT}
+        made = self.identity() | {"fold": fold}
+        kept = {"made": made, "fit": state, "batch_size": fit.recipe.train.batch_size, "layout": LAYOUT}
         checkpoint.save(self.fold_folder(fold) / CHECKPOINT, kept)
         if self.after_epoch is not None:
             self.after_epoch(fold, fit)
