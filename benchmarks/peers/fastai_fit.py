@@ -22,13 +22,13 @@ def main() -> None:
     )
 
     job.use_local_weights()
-    files = job.train_files()
+    labels = {path: job.classes[label] for path, label in job.train_files()}
     block = DataBlock(
-        (ImageBlock, CategoryBlock(vocab=job.classes)), get_x=lambda one: one[0], get_y=lambda one: job.classes[one[1]],
-        splitter=IndexSplitter(list(range(0, len(files), 20))), item_tfms=Resize(job.size),
+        (ImageBlock, CategoryBlock(vocab=job.classes)), get_y=labels.get,
+        splitter=IndexSplitter(list(range(0, len(labels), 20))), item_tfms=Resize(job.size),
         batch_tfms=aug_transforms(flip_vert=True, max_rotate=45.0),
     )  # fmt: skip
-    dls = block.dataloaders(files, bs=64)
+    dls = block.dataloaders(list(labels), bs=64)
     learn = vision_learner(dls, job.net, metrics=accuracy)
     begun = time.monotonic()
     learn.fit_one_cycle(1, 3e-3)  # the epoch of fine_tune that is frozen, by hand, so that it can be timed
@@ -44,7 +44,7 @@ def main() -> None:
     job.trained(epochs=epochs + 2, frozen_epoch=frozen, whole_epoch=whole)
     predicted = {}
     for name, paths in job.unseen_files().items():
-        loader = dls.test_dl([(path, 0) for path in paths])
+        loader = dls.test_dl(paths)
         probabilities, _ = learn.tta(dl=loader)
         predicted[name] = probabilities.argmax(1).tolist()
     job.say(predicted)

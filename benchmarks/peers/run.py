@@ -48,7 +48,7 @@ PACKAGES = {
     "plain": ["torch", "torchvision", "timm", "albumentations==2.0.8", "safetensors"],
     "timm": ["torch", "torchvision", "timm", "safetensors"],
     "fastai": ["fastai==2.8.*", "timm", "safetensors"],
-    "autogluon": ["autogluon.multimodal==1.6.*", "safetensors"],
+    "autogluon": ["autogluon.multimodal==1.6.*", "torch===2.13.0", "torchvision===0.28.0", "safetensors"],
 }
 MIXTURES = 3
 """Shifted copies of every unseen row."""

@@ -1,7 +1,7 @@
 """timm's train.py, part by part: its loader, RandAugment, random erasing, MixUp with CutMix, EMA, its optimisers.
 
-The script itself is in timm's repository, not in its package, and plans by epochs; this one plans by seconds, with
-the arguments that its documentation gives for fine-tuning small networks (`--aa rand-m9-mstd0.5-inc1 --reprob 0.25
+`mmax9` keeps its posterising from zero bits, which newer Pillows refuse. The script itself is in timm's repository, not in its package, and plans by epochs; this one plans by seconds, with
+the arguments that its documentation gives for fine-tuning small networks (`--aa rand-m9-mstd0.5-mmax9-inc1 --reprob 0.25
 --mixup 0.2 --cutmix 1.0 --model-ema --sched cosine --opt adamw --lr 1e-3 --smoothing 0.1`).
 """
 
@@ -47,7 +47,7 @@ def main() -> None:
     shared = {"input_size": config["input_size"], "mean": config["mean"], "std": config["std"], "use_prefetcher": False,
               "num_workers": os.cpu_count() or 1, "interpolation": config["interpolation"], "device": device,
               "persistent_workers": False}  # fmt: skip
-    change = {"auto_augment": "rand-m9-mstd0.5-inc1", "re_prob": 0.25, "re_mode": "pixel", "vflip": 0.5,
+    change = {"auto_augment": "rand-m9-mstd0.5-mmax9-inc1", "re_prob": 0.25, "re_mode": "pixel", "vflip": 0.5,
               "scale": (0.5, 1.0)}  # fmt: skip
     train = create_loader(Images(job.train_files()), batch_size=64, is_training=True, **change, **shared)
     optimizer = create_optimizer_v2(net, opt="adamw", lr=1e-3, weight_decay=0.05)
