@@ -1,8 +1,9 @@
 """timm's train.py, part by part: its loader, RandAugment, random erasing, MixUp with CutMix, EMA, its optimisers.
 
-`mmax9` keeps its posterising from zero bits, which newer Pillows refuse. The script itself is in timm's repository, not in its package, and plans by epochs; this one plans by seconds, with
-the arguments that its documentation gives for fine-tuning small networks (`--aa rand-m9-mstd0.5-mmax9-inc1 --reprob 0.25
---mixup 0.2 --cutmix 1.0 --model-ema --sched cosine --opt adamw --lr 1e-3 --smoothing 0.1`).
+The script itself is in timm's repository, not in its package, and plans by epochs; this one plans by seconds, with
+the arguments that its documentation gives for fine-tuning small networks (`--aa rand-m9-mstd0.5-mmax9-inc1
+--reprob 0.25 --mixup 0.2 --cutmix 1.0 --model-ema --sched cosine --opt adamw --lr 1e-3 --smoothing 0.1`); `mmax9`
+keeps its posterising from zero bits, which newer Pillows refuse.
 """
 
 from __future__ import annotations
