@@ -35,7 +35,7 @@ class _Moments:
 
     def see(self, module: nn.Module, given: tuple[Tensor, ...]) -> None:
         """Adds a layer's input (N, C, ...)."""
-        x = given[0].detach().double().transpose(0, 1).flatten(1).cpu()
+        x = given[0].detach().cpu().double().transpose(0, 1).flatten(1)  # Apple's chips have no float64
         self.count += x.shape[1]
         self.sum = self.sum + x.sum(1)
         self.squares = self.squares + x.square().sum(1)
