@@ -81,10 +81,9 @@ def _has_all(norm: _BatchNorm) -> bool:
 def _match(norm: _BatchNorm, moments: _Moments) -> None:
     assert norm.running_mean is not None
     assert norm.running_var is not None
-    before, mean, var = (norm.running_var.double() + norm.eps).sqrt(), moments.mean, moments.var
-    mean, var = mean.to(before.device), var.to(before.device)
-    scale = norm.weight.double() / before
-    norm.bias.add_((scale * (mean - norm.running_mean.double())).to(norm.bias.dtype))
+    before, mean, var = (norm.running_var.cpu().double() + norm.eps).sqrt(), moments.mean, moments.var
+    scale = norm.weight.cpu().double() / before
+    norm.bias.add_((scale * (mean - norm.running_mean.cpu().double())).to(norm.bias))
     norm.weight.copy_(scale * (var + norm.eps).sqrt())
     norm.running_mean.copy_(mean)
     norm.running_var.copy_(var)
