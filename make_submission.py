@@ -53,7 +53,7 @@ def main(contest: str, data: Path | None, root: Path, ensemble: str | None, plat
     )
 
     clock = stages.Clock(budget, STARTED, time.monotonic() - STARTED)
-    chosen = stages.choose(config, recipes, ensemble, console)
+    chosen = stages.choose(config, recipes, ensemble, console, budget)
     with stages.Crew() as crew:
         config, prepared = stages.prepare_data(config, data, workspace, chosen, clock, crew, console)
         trained = stages.train(config, prepared, chosen, workspace, clock, crew, console)

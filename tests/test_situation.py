@@ -216,13 +216,29 @@ def test_every_situation_has_recipes_that_exist_and_one_that_needs_no_weights(si
         assert recipes[0].net.pretrained
 
 
-def test_the_trunk_whose_weights_are_here_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.fixture
+def no_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A machine without pretrained weights, and the folder where they would be found."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("kit.nets.weights.search.PACKAGES", {})
     monkeypatch.setattr("kit.nets.weights.search.hub.cached", lambda name: None)
     monkeypatch.setattr("kit.nets.weights.search.folders", lambda: [tmp_path])
-    assert default_recipes(32)[0] == "finetune_mobilenetv2_128"
-    save_file({"x": torch.zeros(1)}, tmp_path / "tf_efficientnet_lite0.safetensors")
-    assert default_recipes(32)[0] == "finetune_lite0_128"
-    save_file({"x": torch.zeros(1)}, tmp_path / "mobilenetv2_100.safetensors")
-    assert default_recipes(32)[0] == "finetune_mobilenetv2_128"
+    return tmp_path
+
+
+def test_every_trunk_whose_weights_are_here_takes_part(no_weights: Path) -> None:
+    mobilenet = ("finetune_mobilenetv2_128", "finetune_mobilenetv2_160")
+    lite = ("finetune_lite0_128", "finetune_lite0_160")
+    assert default_recipes(32) == (*mobilenet, "residual_64"), "from the hub, or left out with a message"
+    save_file({"x": torch.zeros(1)}, no_weights / "tf_efficientnet_lite0.safetensors")
+    assert default_recipes(32) == (*lite, "residual_64")
+    assert default_recipes(96, "shifted")[0] == "lite0_96"
+    save_file({"x": torch.zeros(1)}, no_weights / "mobilenetv2_100.safetensors")
+    assert default_recipes(32) == (mobilenet[0], lite[0], mobilenet[1], "residual_64")
+    assert default_recipes(96, "shifted")[:3] == ("mobilenetv2_96", "trunk_transformer_96", "lite0_96")
+
+
+def test_few_minutes_are_not_spent_on_a_race_of_many_and_large_images_are_seen_large(no_weights: Path) -> None:
+    assert default_recipes(32, minutes=6) == ("finetune_mobilenetv2_128", "residual_64")
+    assert default_recipes(32, minutes=60) == default_recipes(32)
+    assert default_recipes(300, minutes=6) == ("finetune_mobilenetv2_192", "residual_64")

@@ -240,7 +240,8 @@ def test_the_file_written_for_any_form_reads_every_row(name: str, here: Path) ->
     assert config == made.contest
     assert config.data.kind == kind
     assert config.image_size == SIDE
-    assert config.recipes.cpu
+    assert not config.recipes.cpu, "picked by the situation, as the file's comments say"
+    assert "# cpu = [" in (here / "configs/contests/mine.toml").read_text()
     read = load(config, None, Workspace(here))
     expected = ROWS - 5 if kind == "medmnist" else ROWS
     assert len(read) == expected

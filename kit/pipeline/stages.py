@@ -54,7 +54,9 @@ ENOUGH_ROWS = 2000
 """Out-of-fold rows from which a fitted ensemble may replace equal weights; on fewer it looks better than it is."""
 
 
-def chosen_recipes(contest: ContestConfig, names: str | None, echo: Echo) -> list[RecipeConfig]:
+def chosen_recipes(
+    contest: ContestConfig, names: str | None, echo: Echo, minutes: float | None = None
+) -> list[RecipeConfig]:
     """The recipes named, comma-separated, or else the contest's set for this machine, or that of its situation.
 
     Of the set, recipes whose weights file is not here are left out, and `echo` is told; a named one is an error.
@@ -63,7 +65,7 @@ def chosen_recipes(contest: ContestConfig, names: str | None, echo: Echo) -> lis
         return [find_recipe(name) for name in split_names(names)]
     on_gpu = pick_device().type == "cuda"
     chosen = contest.recipes.gpu if on_gpu and contest.recipes.gpu else contest.recipes.cpu or contest.recipes.gpu
-    chosen = chosen or default_recipes(contest.image_size, contest.expects, "gpu" if on_gpu else "cpu")
+    chosen = chosen or default_recipes(contest.image_size, contest.expects, "gpu" if on_gpu else "cpu", minutes)
     return [recipe for recipe in map(find_recipe, chosen) if _has_weights(recipe, echo)]
 
 
@@ -81,11 +83,13 @@ def split_names(names: str) -> list[str]:
     return list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
 
 
-def choose(contest: ContestConfig, recipes: str | None, ensemble: str, console: Console) -> list[RecipeConfig]:
+def choose(
+    contest: ContestConfig, recipes: str | None, ensemble: str, console: Console, minutes: float | None = None
+) -> list[RecipeConfig]:
     """The recipes to train; a KitError for a name that there is not, before a stage meets it hours later."""
     if ensemble != "auto":
         kind(ensemble)
-    chosen = chosen_recipes(contest, recipes, make_echo(console))
+    chosen = chosen_recipes(contest, recipes, make_echo(console), minutes)
     for recipe in chosen:
         check_names(contest, recipe)
     return chosen

@@ -45,8 +45,9 @@ def contest_text(
         *([f"test = {_value(found.test)}"] if found.test else []),
         f"resize = {_value(looks.resize)}  # or crop, pad",
         "",
-        "[recipes]  # kit nets and configs/recipes have more",
-        *(f"{machine} = {_value(names)}" for machine, names in recipes.items()),
+        "# Left out, recipes are picked by expects, machine, minutes and the weights that are here. Now that would be:",
+        "# [recipes]  # configs/recipes has more",
+        *(f"# {machine} = {_value(names)}" for machine, names in recipes.items()),
     ]
     return "\n".join(lines) + "\n"
 
