@@ -44,7 +44,7 @@ def call(words: list[str]) -> None:
 def make_small(name: str) -> None:
     """The contest that `kit init` wrote, with recipes, folds and shifts of a toy."""
     path = Path("configs/contests") / f"{name}.toml"
-    text = path.read_text().split("[recipes]")[0]
+    text = path.read_text().partition("# Left out, recipes")[0]
     text += '[folds]\nn_splits = 2\n[shift]\nbattery = ["noise.gaussian", "illumination.darken", "mixture"]\n'
     path.write_text(text + 'severities = [1, 3]\ncells_per_row = 2\n[recipes]\ncpu = ["tiny", "mini"]\n')
 
