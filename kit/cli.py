@@ -135,7 +135,8 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     epilog="\b\nExit codes:\n  0    done\n  1    done, but a check of a zip failed, or an upload got no score\n"
-    "  2    the input breaks a rule; the message says which\n  3    a fault of the kit\n  130  interrupted by Ctrl-C",
+    "  2    the input breaks a rule; the message says which\n  3    a fault of the kit\n  130  interrupted by Ctrl-C\n"
+    "  143  ended by SIGTERM or SIGHUP",
 )
 @click.version_option(package_name="submission-kit")
 @quiet_option
