@@ -28,12 +28,15 @@ def rows_a_batch(size: int) -> int:
 def image_files(folder: str, suffixes: Iterable[str]) -> List[str]:
     """Sorted paths, relative to `folder` with forward slashes, of the image files in it, at any depth.
 
-    Where some lie in a folder named test (test, test_images), those alone: an id may have a training image too.
+    Where none has the suffix of an image, those without a suffix are taken. Where some lie in a folder named test
+    (test, test_images), those alone: an id may have a training image too.
     """
     found = []
     for where, _, files in os.walk(folder):
         found += [os.path.relpath(os.path.join(where, name), folder).replace(os.sep, "/") for name in files]
-    images = sorted(name for name in found if os.path.splitext(name)[1].lower() in suffixes)
+    known = set(suffixes)
+    images = sorted(name for name in found if os.path.splitext(name)[1].lower() in known)
+    images = images or sorted(name for name in found if not os.path.splitext(name)[1])
     tests = [name for name in images if any(part.lower().startswith("test") for part in name.split("/")[:-1])]
     return tests or images
 

@@ -2,8 +2,9 @@
 
 Imports numpy and Pillow alone, because it travels in the zip of a platform where a submission reads files.
 Syntax: Python 3.7. A spec is a dict {"size": S, "resize": "squash", "crop" or "pad", "range": [low, high] or
-None}. The rules: the camera's orientation tag is applied; grey is repeated into three channels; transparency
-is dropped; CMYK, palettes and other modes are converted by Pillow. What has more than 8 bits a channel is
+None}. The rules: the camera's orientation tag is applied; grey is repeated into three channels; transparent
+images are laid on mid grey; CMYK, palettes and other modes are converted by Pillow; of several frames the first
+is taken. What has more than 8 bits a channel is
 scaled by one range for the whole data set, never image by image; 8 bits are left as they are. Sizes are
 changed with an antialiased bicubic filter.
 """
@@ -17,13 +18,19 @@ import threading
 import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
-SUFFIXES = frozenset([".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"])
+SUFFIXES = frozenset([
+    *(".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
+    *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
+])  # fmt: skip
+
+GROUND = 128
+"""Grey level under transparent pixels: black letters and white ones, drawn in the transparency alone, stay visible."""
 
 BICUBIC = getattr(Image, "Resampling", Image).BICUBIC
 
@@ -85,6 +92,7 @@ def read_pixels(data: bytes, counts: Counter[str]) -> np.ndarray:
         with Image.open(io.BytesIO(data)) as opened:
             deep = _deep_colours(data, opened)
             image = ImageOps.exif_transpose(opened)
+            _count_frames(data, opened, counts)
             if opened.getexif().get(ORIENTATION, 1) != 1:
                 counts["turned by their orientation tag"] += 1
             if deep is not None:
@@ -138,7 +146,26 @@ def _to_rgb(image: Image.Image, counts: Counter[str]) -> Image.Image:
     counts["of mode %s converted to RGB" % image.mode] += 1
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
-    return image.convert("RGB")
+    return _on_grey(image, counts) if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") else image.convert("RGB")
+
+
+def _on_grey(image: Image.Image, counts: Counter[str]) -> Image.Image:
+    """What is seen of an image that may be transparent: the colours under its transparency mean nothing."""
+    image = image.convert("RGBA")
+    if image.getchannel("A").getextrema()[0] == 255:
+        return image.convert("RGB")
+    counts["with transparency laid on grey"] += 1
+    return Image.alpha_composite(Image.new("RGBA", image.size, (GROUND, GROUND, GROUND, 255)), image).convert("RGB")
+
+
+def _count_frames(data: bytes, opened: Image.Image, counts: Counter[str]) -> None:
+    """Count an animation or a file of several pages; a damaged second one is none."""
+    if opened.format not in ("GIF", "PNG", "TIFF", "WEBP"):
+        return
+    broken = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError)
+    with suppress(*broken), Image.open(io.BytesIO(data)) as again:
+        again.seek(1)
+        counts["of several frames or pages, of which the first is taken"] += 1
 
 
 def fit(image: np.ndarray, size: int, resize: str, counts: Counter[str]) -> np.ndarray:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from kit.config import PlatformConfig, load_platform
+from kit.data.sources.columns import shown
 from kit.errors import DataError
 from kit.inference.columns import class_of_columns
 
@@ -63,7 +64,24 @@ def read_sample(path: Path, classes: tuple[str, ...]) -> Asked:
     form = "name" if values & set(classes) and not all(name.isdigit() for name in classes) else "index"
     if len(columns) == 2 and form == "index" and not all(value.replace(".0", "").isdigit() for value in values):
         doubts.append(f"The sample's labels (such as {table[columns[1]].iloc[0]!r}) are neither classes nor numbers.")
+    doubts += _unknown_labels(values, classes) if form == "name" else []
+    if len(columns) == 2 and len(classes) == 2 and form == "index" and any("." in value for value in values):
+        doubts.append(
+            f'The sample\'s {columns[1]!r} may be a probability: then set metric = "roc_auc" or "log_loss". It is that '
+            f"of the second class, {classes[1]!r}; turn `classes` round if it is the other."
+        )
     written = form if form == "name" else base.label_form  # numbers are what a profile writes without being told
     asked = base.model_copy(update={"id_column": columns[0], "label_column": columns[1], "label_form": written})
     line = f"{path.name}: {len(table):,} rows, columns {', '.join(columns[:4])}; labels by {form}."
     return Asked(asked, asked == base, line, tuple(doubts))
+
+
+def _unknown_labels(values: set[str], classes: tuple[str, ...]) -> list[str]:
+    """A doubt about labels of the sample that no training image has."""
+    unknown = sorted(values - set(classes))
+    if not unknown:
+        return []
+    return [
+        f"The sample has labels that no training image has ({shown(unknown)}): they are never predicted. If one is a "
+        f"class spelled otherwise, spell `classes` as the sample does."
+    ]

@@ -1,6 +1,7 @@
 """How much a rule may drop by itself: above that it only lists what it suspects, and a person decides.
 
-Images are counted, not rows: 1,600 identical copies of one image are one image lost.
+What the pixels prove is counted in images: 1,600 identical copies of one image are one image lost. Suspicions are
+counted in rows: 40 rows that are all black alike are 40 labels lost.
 """
 
 from __future__ import annotations
@@ -49,7 +50,6 @@ class Bounds:
         self.images, self.labels, self.names = images, labels, names
         self.max_share, self.accepted = max_share, accepted
         self.gone = np.zeros(len(images), bool)
-        self.given = self._of_classes(np.ones(len(images), bool))
 
     def apply(self, charge: Charge, verdicts: Verdicts) -> None:
         """Drop the rows of `charge`, or keep all of them with the reason why in their evidence."""
@@ -71,19 +71,20 @@ class Bounds:
         """Which bound would be broken; empty where none is. Unless `alone`, what suspicions dropped counts as well."""
         gone = np.zeros_like(self.gone) if alone else self.gone.copy()
         gone[rows] = True
-        lost, given = len(np.unique(self.images[gone])), len(np.unique(self.images))
+        counted = self.images if alone else np.arange(len(self.gone))
+        lost, given = len(np.unique(counted[gone])), len(np.unique(counted))
         if lost > self.max_share * given:
             return f"{lost:,} of {given:,} images would go (over [clean] max_share = {self.max_share:g})"
-        by_class = self._of_classes(gone)
-        worst = int(np.argmax(by_class / np.maximum(self.given, 1)))
-        if by_class[worst] > CLASS_SHARE * self.given[worst]:
+        of_class, by_class = (self._of_classes(counted, mask) for mask in (np.ones_like(gone), gone))
+        worst = int(np.argmax(by_class / np.maximum(of_class, 1)))
+        if by_class[worst] > CLASS_SHARE * of_class[worst]:
             return (
-                f"{by_class[worst]:,} of {self.given[worst]:,} images of class {self.names[worst]!r} would go "
+                f"{by_class[worst]:,} of {of_class[worst]:,} images of class {self.names[worst]!r} would go "
                 f"(over {CLASS_SHARE:.0%})"
             )
         return ""
 
-    def _of_classes(self, rows: np.ndarray) -> np.ndarray:
-        """(C,) int64 images of each class among the rows of a mask (N,)."""
-        pairs = np.unique(np.stack([self.labels[rows], self.images[rows]]), axis=1)
+    def _of_classes(self, counted: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """(C,) int64: how many of what is `counted` (N,) each class has among the rows of a mask (N,)."""
+        pairs = np.unique(np.stack([self.labels[rows], counted[rows]]), axis=1)
         return np.bincount(pairs[0], minlength=len(self.names))

@@ -12,6 +12,7 @@ from kit.data.forms.groups import group_key
 from kit.data.sources.array_keys import choose_images, choose_labels, test_images
 from kit.data.sources.arrays import MEDMNIST_SPLITS, open_arrays
 from kit.data.sources.hdf5 import is_hdf5
+from kit.data.sources.idx import is_idx, labels_beside, read_idx
 from kit.errors import DataError
 
 BY_NUMBER = "The classes are named by their numbers: put their real names into `classes`, in the same order."
@@ -42,7 +43,8 @@ def look_at_npz(path: Path) -> Form:
 def look_at_array(path: Path) -> Form:
     """`X.npy`, with its labels in the one other npy of the folder that has a label a row."""
     images = open_arrays(path)["images"]
-    fitting = [one for one in sorted(path.parent.glob("*.npy")) if one != path and _fits(one, len(images))]
+    beside = [labels_beside(path)] if is_idx(path) else sorted(path.parent.glob("*.npy"))
+    fitting = [one for one in beside if one != path and _fits(one, len(images))]
     if images.ndim < 3 or len(fitting) != 1:
         listed = ", ".join(one.name for one in fitting) or "none"
         raise DataError(
@@ -52,6 +54,8 @@ def look_at_array(path: Path) -> Form:
     found = _labelled("npz", path, images, open_arrays(fitting[0])["images"])
     found.data["labels"] = fitting[0].name
     found.facts.append(f"The labels come from {fitting[0].name} beside the images.")
+    tests = [one for one in sorted(path.parent.glob("*images*")) if is_idx(path) and is_idx(one) and one != path]
+    found.test = str(tests[0]) if tests else ""
     return found
 
 
@@ -113,7 +117,7 @@ def _labelled(kind: str, path: Path, images: np.ndarray, raw: np.ndarray) -> For
 
 def _fits(path: Path, rows: int) -> bool:
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = read_idx(path) if is_idx(path) else np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError):
         return False
     return array.ndim <= 2 and len(array) == rows

@@ -12,10 +12,15 @@ from PIL import Image, UnidentifiedImageError
 
 from kit.data.forms.form import Form, Opener, names_of
 from kit.data.forms.groups import groups_in_names
+from kit.data.forms.spellings import one_spelling
 from kit.data.sources.file_names import labels_in_names
 from kit.data.sources.files import Files, open_files, open_several
 from kit.data.sources.folders import class_folders
+from kit.data.sources.places import TEST, TRAIN, VALIDATION
 from kit.errors import DataError
+
+PARTS = frozenset(name.casefold() for name in (*TRAIN, *VALIDATION, *TEST))
+"""Names of folders that hold parts of a data set, not classes."""
 
 
 def look_at_files(path: Path) -> Form:
@@ -25,6 +30,7 @@ def look_at_files(path: Path) -> Form:
     kind = "folder" if path.is_dir() else "zip"
     if (in_names := _in_names(kind, path, files, names)) is not None:
         return in_names
+    _refuse_parts(class_folders(names), path)
     found = _by_folder(kind, path, files, names, names)
     found.facts.append(f"{len(names):,} image files in {len(found.classes)} class folders.")
     return found
@@ -45,6 +51,17 @@ def look_at_splits(path: Path, parts: list[str]) -> Form:
     return found
 
 
+def _refuse_parts(folders: np.ndarray, path: Path) -> None:
+    """DataError for training and test images in one zip, or under one folder: these are no classes."""
+    heads = sorted(set(folders.tolist()))
+    if len(heads) > 1 and all(head.casefold() in PARTS for head in heads):
+        what = "Unpack it, and give --data the folder" if path.is_file() else "Give --data the folder"
+        raise DataError(
+            f"{path}: folders must be named after classes, but {' and '.join(heads)} are parts of a data set. {what} "
+            f"that holds them"
+        )
+
+
 def _by_folder(kind: str, path: Path, files: Files, names: list[str], inside: list[str]) -> Form:
     """Labels by the class folders of the paths `inside`."""
     folders = class_folders(inside)
@@ -54,10 +71,13 @@ def _by_folder(kind: str, path: Path, files: Files, names: list[str], inside: li
             f"{path}: images must lie in one folder a class, but {len(loose):,} of {len(names):,} lie outside (such as "
             f"{loose[0]!r}). Where a table has the labels, give --data that CSV"
         )
-    classes, labels = names_of(folders)
+    values, said = one_spelling(folders)
+    classes, labels = names_of(values)
     if len(classes) < 2:
         raise DataError(f"{path}: two or more classes need a folder each, but all images lie in {classes[0]!r}")
-    found = Form(kind, str(path), classes, labels, opener(files, names))
+    found = Form(kind, str(path), classes, labels, opener(files, names), doubts=said)
+    if files.others:
+        found.doubts.append(f"Other files are left out: {files.others}.")
     groups_in_names(names, found)
     return found
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -12,10 +14,11 @@ from kit.data.forms.embedded import opener_of_columns
 from kit.data.forms.folders import opener
 from kit.data.forms.form import Form, names_of
 from kit.data.forms.groups import group_key
+from kit.data.forms.spellings import one_spelling
 from kit.data.sources.columns import LABEL_COLUMNS, choose_id, choose_label, label_columns, refuse_other_tasks
 from kit.data.sources.embedded_images import image_columns
 from kit.data.sources.files import open_files
-from kit.data.sources.places import TEST, folders_in, kind_of
+from kit.data.sources.places import TEST, TRAIN, folders_in, kind_of
 from kit.data.sources.table_file import read_table, text
 from kit.data.sources.tables import match_files, paths
 from kit.errors import DataError
@@ -42,6 +45,8 @@ def _inside(table: pd.DataFrame, columns: list[str], path: Path) -> Form:
     found.open_image = lambda row: open_image(int(numbers[row]))
     found.facts.insert(0, "; ".join([f"{len(table):,} rows that hold their images in {_few(columns)}", *notes]) + ".")
     _find_groups(rows, found)
+    tests = path.with_name(re.sub("train", "test", path.name))
+    found.test = str(tests) if tests != path and tests.is_file() else ""
     return found
 
 
@@ -52,8 +57,11 @@ def _few(columns: list[str]) -> str:
 def _beside(table: pd.DataFrame, path: Path) -> Form:
     """A table whose ids name the images."""
     table = table.apply(lambda column: column.str.strip())
-    place = paths(path, DataConfig(kind="csv"), labelled=True)[1]
+    place = paths(path, DataConfig(kind="csv"), labelled=True)[-1]
     files = open_files(place)
+    inner = _training_folder(files.names) if place.is_dir() else ""
+    if inner:
+        place, files = place / inner, open_files(place / inner)
     id_column = choose_id(table, "", files.names, path, [])
     names = np.array(match_files(table[id_column].to_numpy().astype(str), files, place.stem), dtype=object)
     there = np.array([name is not None for name in names])
@@ -62,16 +70,42 @@ def _beside(table: pd.DataFrame, path: Path) -> Form:
             f"{path}: ids must name image files, but none of {len(table):,} does (column {id_column!r}, such as "
             f"{table[id_column].iloc[0]!r}; files in {place}, such as {files.names[0]!r}). Give --data the right CSV"
         )
+    _refuse_twice(table[id_column], path)
     found, rows = _labelled(path, table[there].reset_index(drop=True), id_column)
     found.open_image = opener(files, names[there][rows.pop(ROW).to_numpy()].tolist())
     found.facts.insert(0, f"{len(table):,} rows; the images lie in {place} ({len(files.names):,} files).")
     found.data["id_column"] = id_column
+    if inner:
+        found.data["images"] = place.relative_to(path.parent).as_posix()
+    unused = sorted(set(files.names) - set(names[there].tolist()))
+    if unused:
+        found.doubts.append(f"{len(unused):,} images have no row and are left out (such as {unused[0]}).")
     if not there.all():
         found.data["on_error"] = "skip"
         found.doubts.append(f"{np.sum(~there):,} rows have no image and are skipped. Check that nothing is missing.")
     _find_groups(rows.drop(columns=id_column), found)
-    found.test = next((str(path.parent / name) for name in folders_in(path.parent, TEST)), "")
+    beside = place.parent if inner else path.parent
+    found.test = next((str(beside / name) for name in folders_in(beside, TEST)), "")
+    if found.test:
+        found.facts.append(f"Test images are those in {found.test}.")
     return found
+
+
+def _training_folder(names: Sequence[str]) -> str:
+    """The folder of the training images, where others lie in one of test images; else empty."""
+    parents = {PurePosixPath(name).parent for name in names}
+    folders = {folder for parent in parents for folder in (parent, *parent.parents)}
+    train = sorted((folder for folder in folders if folder.name in TRAIN), key=lambda one: len(one.parts))
+    return str(train[0]) if train and any(folder.name in TEST for folder in folders) else ""
+
+
+def _refuse_twice(ids: pd.Series, path: Path) -> None:
+    twice = ids[ids.duplicated()].tolist()
+    if twice:
+        raise DataError(
+            f"{path}: every image needs one row, but {len(set(twice)):,} values of column {str(ids.name)!r} occur more "
+            f"than once (such as {twice[0]!r}). Remove the repeated rows"
+        )
 
 
 def _find_groups(rows: pd.DataFrame, found: Form) -> None:
@@ -93,8 +127,9 @@ def _labelled(path: Path, rows: pd.DataFrame, id_column: str) -> tuple[Form, pd.
     column = candidates.pop(0) if candidates else choose_label(rows[others], "", id_column, path, [])
     empty = rows[column] == ""
     rows = rows[~empty].reset_index(drop=True)
-    classes, labels = names_of(rows[column].to_numpy().astype(str))
-    found = Form(kind, str(path), classes, labels, _no_image, {"labels": column})
+    values, said = one_spelling(rows[column].to_numpy().astype(str))
+    classes, labels = names_of(values)
+    found = Form(kind, str(path), classes, labels, _no_image, {"labels": column}, doubts=said)
     if column.lower() not in LABEL_COLUMNS:
         more = f" Other columns with few values: {', '.join(candidates)}." if candidates else ""
         found.doubts.append(f"The labels are taken from the column {column!r}.{more}")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kit.data.sources.group_names import looks_like_group
+from kit.data.sources.idx import is_idx
 from kit.errors import DataError, did_you_mean
 
 IMAGE_KEYS = ("images", "image", "x_train", "train_images", "x", "data", "arr_0")
@@ -69,7 +70,7 @@ def missing(path: Path, key: str, known: list[str]) -> DataError:
 
 
 def _wanted(arrays: Arrays, wanted: str, path: Path) -> str | None:
-    if wanted and wanted not in arrays and path.suffix != ".npy":
+    if wanted and wanted not in arrays and path.suffix != ".npy" and not is_idx(path):
         raise missing(path, wanted, list(arrays))
     return wanted if wanted in arrays else None
 

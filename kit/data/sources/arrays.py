@@ -14,6 +14,7 @@ import numpy as np
 from kit.data.sources.array_keys import choose_images, choose_labels, missing
 from kit.data.sources.decoding import PIECE, conversions, scaling
 from kit.data.sources.hdf5 import is_hdf5, read_hdf5
+from kit.data.sources.idx import is_idx, labels_beside, read_idx
 from kit.data.sources.imageset import ImageSet
 from kit.data.sources.labels import to_indices
 from kit.data.sources.request import Request
@@ -39,7 +40,7 @@ def read_npz(request: Request) -> ImageSet:
         ids = given.astype(str) if given.shape == (len(images),) else ids
         return from_arrays(request, [images], ids, None, None, notes)
     groups, splits = (_column(arrays, key, images, request) for key in (config.group_column, config.fold_column))
-    if request.path.suffix == ".npy":
+    if request.path.suffix == ".npy" or is_idx(request.path):
         arrays = _label_file(request)
     label_key = choose_labels(arrays, config.labels, image_key, request.path, notes)
     labels = _labels(arrays[label_key], images, request)
@@ -109,6 +110,8 @@ def open_arrays(path: Path) -> dict[str, np.ndarray]:
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file. Give the right one by --data or [data] path.")
+    if is_idx(path):
+        return {"images": read_idx(path)}
     if is_hdf5(path):
         return read_hdf5(path)
     try:
@@ -129,7 +132,7 @@ def open_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _label_file(request: Request) -> dict[str, np.ndarray]:
-    name = request.config.labels
+    name = request.config.labels or (labels_beside(request.path).name if is_idx(request.path) else "")
     if not name:
         raise DataError(f'{request.path}: an .npy holds no labels. Set [data] labels = "y.npy", the file beside it.')
     return {name: open_arrays(request.path.parent / name)["images"]}

@@ -14,8 +14,12 @@ from kit.data.sources.labels import to_indices
 from kit.data.sources.table_file import text
 from kit.errors import DataError, did_you_mean
 
-ID_COLUMNS = ("id", "image_id", "image", "image_name", "filename", "file_name", "file", "img", "path", "name")
-LABEL_COLUMNS = ("label", "labels", "class", "target", "category", "diagnosis", "y")
+ID_COLUMNS = (
+    *("id", "image_id", "image", "image_name", "filename", "file_name", "file", "img", "path", "name"),
+    *("imageid", "image id", "img_id", "imgid", "file_id", "fileid", "filepath", "file_path", "image_path", "img_path"),
+    *("uid", "uuid", "id_code"),
+)
+LABEL_COLUMNS = ("label", "labels", "class", "target", "category", "diagnosis", "y", "digit", "species", "class_name")
 MOST_CLASSES = 1000
 """A column with more values holds no labels, unless it is called so."""
 BOXES = frozenset(["bbox", "xmin", "ymin", "xmax", "ymax", "x_min", "y_min", "x_max", "y_max", "predictionstring"])
@@ -47,11 +51,11 @@ def choose_id(table: pd.DataFrame, wanted: str, names: Sequence[str], path: Path
         return wanted
     folded = {name.lower(): name for name in table.columns}
     usual = [folded[name] for name in ID_COLUMNS if name in folded]
-    if len(usual) != 1:
-        hits = {name: _hits(table[name], names) for name in usual or table.columns}
-        best = max(hits, key=lambda name: hits[name])
-        usual = [best] if hits[best] > 0 else usual or [str(table.columns[0])]
-    return _said(usual[0], "id", notes)
+    hits = {name: _hits(table[name], names) for name in usual}
+    if not any(hits.values()):
+        hits = {name: _hits(table[name], names) for name in table.columns}
+    best = max(hits, key=lambda name: hits[name])
+    return _said(best if hits[best] > 0 else (usual or [str(table.columns[0])])[0], "id", notes)
 
 
 def _hits(column: pd.Series, names: Sequence[str]) -> int:

@@ -28,6 +28,11 @@ class EncodedFiles:
         """Ids of the rows."""
         return list(self.contents)
 
+    @property
+    def others(self) -> str:
+        """No other files lie in a table."""
+        return ""
+
     def read(self, name: str) -> bytes:
         """The file of one row; empty where it has none."""
         return self.contents[name]

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -19,6 +20,8 @@ from kit.inference.decode import SUFFIXES, Unreadable
 
 OWN_FOLDERS = frozenset(["oof", "submissions"])
 """What the kit writes beside the data of a contest that lies in the current folder, images among it."""
+MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ")
+"""First bytes of images, by which files of other suffixes, or of none, are known."""
 LARGEST_FILE = 256 << 20
 """Bytes of one image file inside a zip, unpacked; more is taken for an attack."""
 
@@ -30,6 +33,10 @@ class Files(Protocol):
     def names(self) -> list[str]:
         """Sorted names of all image files."""
 
+    @property
+    def others(self) -> str:
+        """What other files lie beside them, in words; empty for none."""
+
     def read(self, name: str) -> bytes:
         """Content of one."""
 
@@ -39,21 +46,56 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def is_image(name: str) -> bool:
-    """Whether the suffix is one of an image and no part of the path is hidden or a Mac's resource fork."""
-    path = PurePosixPath(name)
-    return path.suffix.lower() in SUFFIXES and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
+def is_hidden(name: str) -> bool:
+    """Whether a part of the path is hidden or a Mac's resource fork."""
+    return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
+
+
+def is_image(name: str, head: Callable[[], bytes] = bytes) -> bool:
+    """Whether a file is an image: by its suffix, else by what its first bytes (`head`) say; hidden ones are not."""
+    if is_hidden(name):
+        return False
+    return PurePosixPath(name).suffix.lower() in SUFFIXES or _begins_as_image(head())
+
+
+def _begins_as_image(head: bytes) -> bool:
+    return head.startswith(MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+
+
+def _all_files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Name and path of every file under `folder`, through links, without those that the kit wrote there."""
+    above = {str(folder): frozenset([os.path.realpath(folder)])}  # of each folder: itself and those around it
+    for where, folders, files in os.walk(folder, followlinks=True):
+        around = above.pop(where)
+        inner = {one: os.path.realpath(os.path.join(where, one)) for one in folders}
+        folders[:] = sorted(one for one in folders if inner[one] not in around)  # a link may lead in circles
+        if Path(where) == folder:
+            folders[:] = sorted(set(folders) - OWN_FOLDERS)
+        above |= {os.path.join(where, one): around | {inner[one]} for one in folders}
+        for file in files:
+            path = Path(where, file)
+            yield printable(path.relative_to(folder).as_posix()), path
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(16)
+    except OSError:
+        return b""
 
 
 def image_paths(folder: Path) -> Iterator[tuple[str, Path]]:
     """Name and path of every image file under `folder`, in no order, without those that the kit wrote there."""
-    for where, folders, files in os.walk(folder):
-        if Path(where) == folder:
-            folders[:] = sorted(set(folders) - OWN_FOLDERS)
-        for file in files:
-            path = Path(where, file)
-            if is_image(name := printable(path.relative_to(folder).as_posix())):
-                yield name, path
+    for name, path in _all_files(folder):
+        if is_image(name, lambda path=path: _head(path)):  # type: ignore[misc]
+            yield name, path
+
+
+def other_files(names: Iterable[str]) -> str:
+    """What files that are no images are, in words: "3 .txt, 1 .db"; empty for none."""
+    kinds = Counter(PurePosixPath(name).suffix.lower() or "without a suffix" for name in names if not is_hidden(name))
+    return ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(5))
 
 
 @dataclass(frozen=True)
@@ -61,11 +103,15 @@ class FolderFiles:
     """Image files under a folder, at any depth."""
 
     paths: Mapping[str, Path]
+    others: str = ""
+    """What else lies there, in words."""
 
     @classmethod
     def open(cls, folder: Path) -> FolderFiles:
         """All image files under `folder`."""
-        return cls(dict(sorted(image_paths(folder))))
+        every = dict(sorted(_all_files(folder)))
+        paths = {name: path for name, path in every.items() if is_image(name, lambda path=path: _head(path))}  # type: ignore[misc]
+        return cls(paths, other_files(every.keys() - paths.keys()))
 
     @property
     def names(self) -> list[str]:
@@ -81,6 +127,8 @@ class ZipFiles:
 
     archive: zipfile.ZipFile
     members: Mapping[str, zipfile.ZipInfo]
+    others: str = ""
+    """What else it holds, in words."""
 
     @classmethod
     def open(cls, path: Path) -> ZipFiles:
@@ -91,13 +139,17 @@ class ZipFiles:
             archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError) as error:
             raise DataError(f"{path}: not a readable zip ({error}). Download it again.") from error
-        members = {}
+        members, others = {}, []
         for member in archive.infolist():
             _refuse_escape(path, member.filename)
-            if not member.is_dir() and is_image(member.filename):
+            if member.is_dir():
+                continue
+            if is_image(member.filename, lambda member=member: _head_of(archive, member)):  # type: ignore[misc]
                 _refuse_bomb(path, member)
                 members[printable(member.filename)] = member
-        return cls(archive, dict(sorted(members.items())))
+            else:
+                others.append(member.filename)
+        return cls(archive, dict(sorted(members.items())), other_files(others))
 
     @property
     def names(self) -> list[str]:
@@ -108,6 +160,14 @@ class ZipFiles:
             return self.archive.read(self.members[name])
         except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
             raise Unreadable(f"cannot be unpacked: {error}") from error
+
+
+def _head_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    try:
+        with archive.open(member) as file:
+            return file.read(16)
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError):
+        return b""
 
 
 def _refuse_escape(path: Path, name: str) -> None:
@@ -134,6 +194,10 @@ class SeveralFiles:
     def names(self) -> list[str]:
         return sorted(f"{part}/{name}" for part, files in self.parts.items() for name in files.names)
 
+    @property
+    def others(self) -> str:
+        return ", ".join(files.others for files in self.parts.values() if files.others)
+
     def read(self, name: str) -> bytes:
         part, _, inner = name.partition("/")
         return self.parts[part].read(inner)
@@ -155,7 +219,9 @@ def open_files(path: Path) -> Files:
         raise DataError(f"{path}: no such file or folder. Give the right one by --data or [data] path.")
     files: Files = FolderFiles.open(path) if path.is_dir() else ZipFiles.open(path)
     if not files.names:
+        but = f", but {files.others}" if files.others else ""
         raise DataError(
-            f"{path}: holds no image ({', '.join(sorted(SUFFIXES))}). Give the folder or zip that holds them."
+            f"{path}: holds no image ({', '.join(sorted(SUFFIXES))}){but}. Give the folder or zip that holds them; "
+            f"convert other kinds, such as DICOM, to PNG first."
         )
     return files

@@ -12,6 +12,7 @@ from kit.data.sources.decoding import decode_all
 from kit.data.sources.file_names import by_class_name, by_pattern
 from kit.data.sources.files import open_files, open_several
 from kit.data.sources.imageset import ImageSet
+from kit.data.sources.labels import plain
 from kit.data.sources.request import Request
 from kit.errors import DataError, did_you_mean
 
@@ -28,7 +29,7 @@ def read_folder(request: Request) -> ImageSet:
     files = open_several([request.path / part for part in parts]) if parts else open_files(request.path)
     names = files.names
     inside = [name.partition("/")[2] for name in names] if len(parts) > 1 else names
-    notes: list[str] = []
+    notes = [f"other files are left out: {files.others}"] if files.others else []
     labels = _labels(inside, request, notes) if request.labelled else None
     decoded = decode_all(files, names, request.spec, request.on_error, request.allocate)
     return ImageSet(
@@ -48,7 +49,7 @@ def _labels(names: list[str], request: Request, notes: list[str]) -> np.ndarray:
     if request.config.label_pattern:
         return by_pattern(names, request.config.label_pattern, request.contest.classes, request.path)
     folders = class_folders(names, request.contest.classes)
-    if (folders == "").any() or not set(map(str.casefold, folders)) & _known(request).keys():
+    if (folders == "").any() or not set(map(plain, folders)) & _known(request).keys():
         started = by_class_name(names, request.contest.classes)
         if started is not None:
             notes.append("labels taken from what the file names begin with")
@@ -57,7 +58,7 @@ def _labels(names: list[str], request: Request, notes: list[str]) -> np.ndarray:
 
 
 def _known(request: Request) -> dict[str, int]:
-    return {name.casefold(): index for index, name in enumerate(request.contest.classes)}
+    return {plain(name): index for index, name in enumerate(request.contest.classes)}
 
 
 def class_folders(names: Sequence[str], classes: Sequence[str] = ()) -> np.ndarray:
@@ -73,19 +74,20 @@ def class_folders(names: Sequence[str], classes: Sequence[str] = ()) -> np.ndarr
 
 
 def _by_folder(folders: np.ndarray, request: Request) -> np.ndarray:
-    known = _known(request)
+    """Labels (N,) int64: of the class that a folder is named after, else of the one spelled alike but for its case."""
+    classes, folded = request.contest.classes, _known(request)
+    exact = {name: index for index, name in enumerate(classes)}
     unique, inverse = np.unique(folders, return_inverse=True)
-    for folder in unique:
-        if folder.casefold() not in known:
-            raise _outside(str(folder), request)
-    found = {str(one).casefold() for one in unique}
-    absent = [name for name in request.contest.classes if name.casefold() not in found]
+    found = [exact.get(str(one), folded.get(plain(one), -1)) for one in unique]
+    if -1 in found:
+        raise _outside(str(unique[found.index(-1)]), request)
+    absent = [name for index, name in enumerate(classes) if index not in found]
     if absent:
         raise DataError(
             f"{request.path}: every class needs a folder with images, but {shown(absent)} has none. "
             f"Add it, or take the class out of the contest file."
         )
-    return np.array([known[folder.casefold()] for folder in unique], dtype=np.int64)[inverse]
+    return np.array(found, dtype=np.int64)[inverse]
 
 
 def _outside(folder: str, request: Request) -> DataError:

@@ -82,8 +82,8 @@ def _from_names(names: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
             if not set(whole.astype(str)) & known.keys():
                 return _inside(whole, classes)
             unique, inverse = np.unique(whole.astype(str), return_inverse=True)
-    folded = {name.casefold().strip(): index for name, index in known.items()}
-    found = [known.get(name, folded.get(name.casefold().strip(), -1)) for name in unique]
+    folded = {plain(name): index for name, index in known.items()}
+    found = [known.get(name, folded.get(plain(name), -1)) for name in unique]
     if -1 in found:
         missing = [str(name) for name, index in zip(unique, found) if index < 0]
         raise DataError(
@@ -92,6 +92,11 @@ def _from_names(names: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
             f"Fix the labels, or add the class to the contest file."
         )
     return np.asarray(found, dtype=np.int64)[inverse.reshape(-1)]
+
+
+def plain(name: str) -> str:
+    """A class name without case, and with single spaces inside alone: what names are compared by that are not equal."""
+    return " ".join(str(name).split()).casefold()
 
 
 def _shown(classes: tuple[str, ...]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kit.data.sources.idx import is_idx
+
 KINDS = {
     ".npz": "npz",
     ".npy": "npz",
@@ -11,6 +13,7 @@ KINDS = {
     ".hdf5": "hdf5",
     ".csv": "csv",
     ".tsv": "csv",
+    ".txt": "csv",
     ".parquet": "parquet",
     ".pq": "parquet",
     ".zip": "zip",
@@ -33,8 +36,10 @@ BESIDE_TEST_TABLE = (*TEST[:3], "test.zip", "test_images.zip", "images", ".")
 
 
 def kind_of(path: Path) -> str:
-    """[data] kind of the reader that takes a file, by its suffix; "" for a folder and for any other file."""
-    return "" if path.is_dir() else KINDS.get(path.suffix.lower(), "")
+    """[data] kind of the reader that takes a file, by its name; "" for a folder and for any other file."""
+    if path.is_dir():
+        return ""
+    return "npz" if is_idx(path) else KINDS.get(path.suffix.lower(), "")
 
 
 def folders_in(folder: Path, names: tuple[str, ...]) -> list[str]:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import csv
 import re
-from pathlib import Path
+from collections import Counter
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from kit.errors import DataError
+from kit.inference.decode import SUFFIXES
 
-PIXEL = re.compile(r"(pixel|pix|px|p|x|f|feature|v)?[_ -]?\d+|\d+x\d+", re.IGNORECASE)
-"""Names of columns that hold one pixel each: pixel0, px_12, 28x28, 5."""
+PIXEL = re.compile(
+    r"(pixel|pix|px|p|x|f|feature|feat|v|val|value|at|r|row)?[_ -]?\d+([x_,. -]*(c|col|y)?[_ -]?\d+)?", re.IGNORECASE
+)
+"""Names of columns that hold one pixel each: pixel0, px_12, pix_3_4, r1c2, 28x28, 5."""
+
+SHARD = re.compile(r"(?P<name>.+)-\d{5}-of-(?P<count>\d{5})\.(parquet|pq)")
+"""Names of the files that make up one table."""
 
 FEWEST_PIXELS = 16
 """So many columns of such names are an image."""
@@ -22,18 +29,24 @@ FEWEST_PIXELS = 16
 def read_table(path: Path) -> pd.DataFrame:
     """The table with all values as text, but those of pixel columns, which are numbers; DataError where it is none.
 
-    The delimiter of a CSV is the one of , ; and tab that its first line has most of. Missing values are "".
+    The delimiter of a CSV is the one of , ; | and tab that its first line has most of, or a space where it has none
+    of these. Missing values are "". Columns of a table without a header, whose first line names an image file, are
+    called "column 1" and so on.
     """
     if path.suffix.lower() in (".parquet", ".pq"):
         return _read_parquet(path)
     header, delimiter = _header(path)
-    if pixel_columns(header):
+    bare = _no_header(header, path)
+    if pixel_columns(header) and not bare:
         return _read_pixels(path, header, delimiter)
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             lines = [line for line in csv.reader(file, delimiter=delimiter, strict=True) if line]
     except (UnicodeDecodeError, csv.Error) as error:
         raise _no_csv(path, error) from error
+    if bare:
+        header = [f"column {number}" for number in range(1, len(header) + 1)]
+        lines = [header, *lines]
     if len(lines) < 2:
         raise DataError(f"{path}: must hold a header and rows, but has {len(lines)} lines. Give the right table.")
     uneven = [number for number, line in enumerate(lines, 1) if len(line) != len(lines[0])]
@@ -60,11 +73,29 @@ def _header(path: Path) -> tuple[list[str], str]:
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             head = file.readline()
-            delimiter = max(",;\t", key=head.count)
+            delimiter = max(",;|\t", key=head.count)
+            delimiter = delimiter if delimiter in head or " " not in head.strip() else " "
             lines = list(csv.reader([head], delimiter=delimiter, strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
         raise _no_csv(path, error) from error
     return [name.strip() for name in lines[0]] if lines else [], delimiter
+
+
+def _no_header(first: list[str], path: Path) -> bool:
+    """Whether the first line is a row: one of its fields names an image file. DataError for rows of numbers alone, and
+    for a header that has one name twice.
+    """
+    if any(PurePosixPath(field.replace("\\", "/")).suffix.lower() in SUFFIXES for field in first):
+        return True
+    twice = [name for name, count in Counter(first).items() if count > 1]
+    if twice and all(re.fullmatch(r"-?\d+(\.\d+)?", field) for field in first):
+        raise DataError(
+            f"{path}: must begin with a line of column names, but its first line holds {len(first):,} numbers. Put one "
+            f"above it, such as label,pixel0,pixel1,... where the first column is the label."
+        )
+    if twice:
+        raise DataError(f"{path}: columns must have different names, but {twice[0]!r} occurs twice. Rename one.")
+    return False
 
 
 def _no_csv(path: Path, error: Exception) -> DataError:
@@ -97,7 +128,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     except ImportError as error:
         raise DataError(f'{path}: reading parquet needs pyarrow. Run: pip install "submission-kit[parquet]"') from error
     try:
-        table: pd.DataFrame = parquet.read_table(path).to_pandas(ignore_metadata=True)
+        parts = [parquet.read_table(one).to_pandas(ignore_metadata=True) for one in shards(path)]
+        table: pd.DataFrame = pd.concat(parts, ignore_index=True)
     except (ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path}: not a readable parquet file ({error}). Download it again.") from error
     if not len(table):
@@ -107,6 +139,19 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         if name not in numbers and not holds_images(table[name]):
             table[name] = _as_text(table[name])
     return table
+
+
+def shards(path: Path) -> list[Path]:
+    """The files of a table: `train-00000-of-00002.parquet` and its others; DataError where one is absent."""
+    match = SHARD.fullmatch(path.name)
+    if not match:
+        return [path]
+    count = int(match["count"])
+    every = [path.with_name(f"{match['name']}-{number:05d}-of-{count:05d}{path.suffix}") for number in range(count)]
+    absent = [one.name for one in every if not one.is_file()]
+    if absent:
+        raise DataError(f"{path}: is one of {count} files of a table, but {absent[0]} is not there. Download it too.")
+    return every
 
 
 def holds_images(column: pd.Series) -> bool:

@@ -27,7 +27,7 @@ from kit.data.sources.files import Files, open_several
 from kit.data.sources.imageset import ImageSet
 from kit.data.sources.places import BESIDE_TABLE, BESIDE_TEST_TABLE, TABLES
 from kit.data.sources.request import Request
-from kit.data.sources.table_file import read_table, text
+from kit.data.sources.table_file import read_table, shards, text
 from kit.errors import DataError
 from kit.inference import answering
 
@@ -141,13 +141,15 @@ def _few(names: list[str]) -> str:
 def paths(path: Path, config: DataConfig, labelled: bool) -> list[Path]:
     """The table, and the folders or zips of its images; DataError where `path` leads to no table."""
     table = table_path(path)
-    return [table, *images_of(table, config, labelled)]
+    return [*shards(table), *images_of(table, config, labelled)]
 
 
 def table_path(path: Path) -> Path:
     """The table at `path`, or the usual one in a folder; DataError where there is none."""
     if path.is_dir():
         path = next((path / name for name in TABLES if (path / name).is_file()), path)
+    if path.is_dir():
+        path = next(iter(sorted(path.glob("train-00000-of-*.parquet"))), path)
     if not path.is_file():
         raise DataError(
             f"{path}: no such table ({', '.join(TABLES)} are looked for in a folder). "
