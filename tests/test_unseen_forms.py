@@ -303,6 +303,15 @@ def write_idx(path: Path, array: np.ndarray, kind: int = 8) -> None:
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
 
 
+def test_the_only_array_beside_the_images_holds_the_labels_whatever_its_name(here):
+    kinds = np.array([PAIR[row % 2] for row in range(24)])
+    np.savez("all.npz", **{"train/scans": some_images(24), "train/animal": kinds, "meta/mean": np.zeros(3)})
+    assert counts(read(init("all.npz")[0])) == {"cat": 12, "dog": 12}
+    np.savez("two.npz", **{"train/scans": some_images(24), "train/animal": kinds, "train/patient": kinds})
+    with pytest.raises(DataError, match="which array holds the labels cannot be guessed"):
+        init("two.npz")
+
+
 @pytest.mark.parametrize("end", ["", ".gz"])
 def test_idx_files(here, end):
     grey = some_images(30)[..., 0]

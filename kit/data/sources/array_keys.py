@@ -48,7 +48,8 @@ def choose_images(arrays: Arrays, wanted: str, path: Path, notes: list[str], tes
 def choose_labels(arrays: Arrays, wanted: str, images: str, path: Path, notes: list[str]) -> str:
     """The array of the labels of the array `images`: `wanted`, else one of a usual name, else the only one that fits.
 
-    One that fits has a value, or a row, an image, and is not called as ids, groups and folds are.
+    One that fits has a value, or a row, an image, and is not called as ids, groups and folds are, unless it is the only
+    one in the images' folder: train/animal may be a number of an animal, or its kind.
     """
     if (found := _wanted(arrays, wanted, path)) is not None:
         return found
@@ -57,6 +58,7 @@ def choose_labels(arrays: Arrays, wanted: str, images: str, path: Path, notes: l
     long = [name for name in flat if rows < 0 or len(np.atleast_1d(arrays[name])) == rows] or flat
     beside = [name for name in long if name.rpartition("/")[0] == images.rpartition("/")[0]]
     others = [name for name in beside or long if not looks_like_group(name)]
+    others = others or (beside if "/" in images else [])
     named = _usual(beside, LABEL_KEYS) or _usual(long, LABEL_KEYS) or (others if len(others) == 1 else [])
     return _told(named, "labels", arrays, path, notes)
 
