@@ -45,7 +45,7 @@ class Scene:
 
 
 def scenes(material: Material, blend: Blend) -> list[Scene]:
-    """The kinds of hidden test, the announced one first; that alone for a blend from before there were several."""
+    """The kinds of hidden test, the expected one first; that alone for a blend from before there were several."""
     rehearsal = material.rehearsal or {}
     announced = "clean" if blend.expects == "clean" else material.contest.scenario
     rows = scenario_rows(blend, rehearsal.get("forms") or {})
