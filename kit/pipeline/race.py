@@ -94,12 +94,13 @@ class HeatJob:
             short = with_steps(recipe, steps, len(fit_rows))
             started = time.perf_counter()
             fit = replace(trainer, recipe=short).new_fit(self.fit.fold, images)
-            beginning = max(0.0, time.perf_counter() - started - building)  # a head may start from all rows' features
+            whole = time.perf_counter() - started - building
+            beginning = max(0.0, whole - fit.matching)  # a head may start from all rows' features
             net = fit.run(lambda state: None, FitDisplay(recipe.name, 1, 0, None, lambda line: None))
             scores = _scored(trainer, net, some)
         seen = fit.step * batch
         every = len(prepared.split(self.fit.fold).train) / max(1, len(fit_rows))
-        load = building + resizing * len(prepared.ids) + beginning * every
+        load = building + resizing * len(prepared.ids) + fit.matching + beginning * every
         return Heat(seen, image=fit.seconds / seen, load=load, precision=precision, **scores)
 
 

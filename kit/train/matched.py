@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from kit.train.batches import Batches
 
-IMAGES, PIECE = 512, 64
+IMAGES, PIECE = 256, 64
 """Augmented images from which the statistics are taken, and how many are seen at once."""
 
 
