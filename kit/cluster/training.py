@@ -18,6 +18,8 @@ from kit.data.prepared import Prepared
 from kit.echo import Echo
 from kit.errors import TrainError
 from kit.train.device import pick_device
+from kit.train.fit import Diverged
+from kit.train.memory import ran_out
 from kit.train.run import Trainer, check_names, scored_folds, train_recipe
 from kit.workspace import Workspace
 
@@ -40,8 +42,7 @@ def train_all(
     if cluster is None and workers is None and pick_device().type == "cpu":
         workers = cpu_places(contest, prepared, recipes, workspace).places
     if cluster is None and sum(device.places for device in find_devices(workers)) == 1:
-        for recipe in recipes:
-            train_recipe(contest, prepared, recipe, workspace, echo, folds)
+        _one_by_one(contest, prepared, recipes, workspace, echo, folds)
         return
     for recipe in recipes:
         check_names(contest, recipe)
@@ -50,6 +51,39 @@ def train_all(
         train_on(backend, contest, prepared, recipes, workspace, echo, folds)
     finally:
         backend.close()
+
+
+def _one_by_one(
+    contest: ContestConfig,
+    prepared: Prepared,
+    recipes: Sequence[RecipeConfig],
+    workspace: Workspace,
+    echo: Echo,
+    folds: Sequence[int] | None,
+) -> None:
+    """In this process; a recipe that diverges, or needs more memory than there is with half its batch too, is set
+    aside as the scheduler does.
+    """
+    failed = {}
+    for recipe in recipes:
+        try:
+            try:
+                train_recipe(contest, prepared, recipe, workspace, echo, folds)
+            except (MemoryError, RuntimeError) as error:
+                if not ran_out(error):
+                    raise
+                echo(f"{recipe.name}: out of memory, tried with half the batch")
+                train_recipe(contest, prepared, recipe, workspace, echo, folds, batch_share=0.5)
+        except Diverged as error:
+            failed[recipe.name] = str(error)
+        except (MemoryError, RuntimeError) as error:
+            if not ran_out(error):
+                raise
+            failed[recipe.name] = f"out of memory with half its batch ({str(error).splitlines()[0][:200]})"
+        if recipe.name in failed:
+            echo(f"{recipe.name}: SET ASIDE, {failed[recipe.name]}")
+    if failed:
+        raise _failures([f"{name}: {why}" for name, why in failed.items()], len(recipes), "recipes")
 
 
 def make_backend(folder: Path, workers: int | None = None, cluster: str | None = None) -> Backend:
@@ -106,10 +140,17 @@ def _missing(trainer: Trainer, folds: Sequence[int] | None) -> list[Unit]:
 
 
 def _raise_failures(outcomes: Sequence[Outcome]) -> None:
-    failed = [outcome for outcome in outcomes if outcome.failure]
+    failed = [f"{outcome.unit.name}: {outcome.failure}" for outcome in outcomes if outcome.failure]
     if failed:
-        listed = "; ".join(f"{outcome.unit.name}: {outcome.failure}" for outcome in failed)
-        raise TrainError(
-            f"{len(failed)} of {len(outcomes)} units failed, the others are done. {listed}. "
-            f"Fix what is named, and run the same command again"
-        )
+        raise _failures(failed, len(outcomes), "units")
+
+
+class SetAside(TrainError):
+    """Some of what was to be trained failed, and all else is done."""
+
+
+def _failures(failed: Sequence[str], count: int, what: str) -> SetAside:
+    return SetAside(
+        f"{len(failed)} of {count} {what} failed, the others are done. {'; '.join(failed)}. "
+        f"Fix what is named, and run the same command again"
+    )

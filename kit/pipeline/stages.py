@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from kit.cluster.crew import Crew
-from kit.cluster.training import train_all
+from kit.cluster.training import SetAside, train_all
 from kit.config import ContestConfig, PlatformConfig, RecipeConfig
 from kit.data.prepared import Prepared, prepare
 from kit.data.sources.load import load_test
@@ -28,7 +28,7 @@ from kit.ensemble.scoring.shares import shares_in_test
 from kit.ensemble.tables import scenario_lines, scenario_rows, score_lines
 from kit.errors import ConfigError, NetError
 from kit.nets.weights.needs import check_weights
-from kit.oof_store import OofRun, load_runs
+from kit.oof_store import RUN, OofRun, load_runs
 from kit.options import make_echo
 from kit.packaging.pack import Notebook, package
 from kit.packaging.packed import PackedZip
@@ -138,8 +138,14 @@ def train(
     console.rule("train", align="left")
     echo = make_echo(console)
     if clock.minutes is None:
-        train_all(contest, prepared, recipes, workspace, echo)
         names = [recipe.name for recipe in recipes]
+        try:
+            train_all(contest, prepared, recipes, workspace, echo)
+        except SetAside as error:  # a submission of the others is worth more than none
+            names = [name for name in names if (workspace.run(contest.name, name) / RUN).is_file()]
+            if not names:
+                raise
+            echo(f"WARNING: goes on with {', '.join(names)}. {error}")
     else:
         names = train_planned(contest, prepared, recipes, workspace, clock, crew, echo)
     crew.close()

@@ -37,12 +37,20 @@ from kit.train.schedule import lr_factor
 from kit.train.stopping import EarlyStopping
 from kit.train.tail import Tail
 
+LOWERED = 0.3
+"""Share of its learning rate that a fit goes on with after it diverged."""
 SHORT = 0.02
 """Seconds of a pass below which its length says little about the network's speed."""
+PLAIN = ("step", "seconds", "ended", "loss", "score", "rate_share")
+"""Attributes of a fit that its checkpoint holds as they are."""
 TRACE = 0.05
 """Share of a step in the running means of loss and training accuracy."""
 READ_EVERY = 16
 """Steps after which the losses of a GPU are read: it is waited for then, and stands still until it has new work."""
+
+
+class Diverged(TrainError):
+    """The loss or the weights are no longer finite."""
 
 
 class Fit:
@@ -89,6 +97,8 @@ class Fit:
         self.trace: list[tuple[Tensor, Tensor]] = []
         """Losses and accuracies of steps that are not read yet."""
         self.read_every = 1 if device.type == "cpu" else READ_EVERY
+        self.rate_share = 1.0
+        """LOWERED once it has diverged."""
 
     def _optimizer(self) -> torch.optim.Optimizer:
         optimizer = make_optimizer(self.net, self.recipe.train, self.recipe.finetune)
@@ -104,6 +114,7 @@ class Fit:
             started = time.perf_counter()
             self._epoch(display)
             self._read_trace()
+            self._check_weights()
             self._end_epoch()
             self.seconds += time.perf_counter() - started
             keep(self.state())
@@ -143,14 +154,23 @@ class Fit:
         first = self.step - len(self.trace) + 1
         for step, (loss, score) in enumerate(torch.stack([torch.stack(one) for one in self.trace]).tolist(), first):
             if not math.isfinite(loss):
-                raise TrainError(
-                    f"{self.recipe.name}: loss is {loss} at step {step} of {self.total}. "
-                    f"Lower train.lr (now {self.recipe.train.lr}), or set train.clip_grad"
-                )
+                raise self._diverged(f"loss is {loss}", step)
             share = TRACE if step > 1 else 1.0
             self.loss += share * (loss - self.loss)
             self.score += share * (score - self.score)
         self.trace.clear()
+
+    def _check_weights(self) -> None:
+        """A step may spoil the weights after its loss was seen: such a state is no checkpoint to go back to."""
+        for name, tensor in self.averaged.state_dict().items():
+            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                raise self._diverged(f"{name} is not finite", self.step)
+
+    def _diverged(self, what: str, step: int) -> Diverged:
+        return Diverged(
+            f"{self.recipe.name}: {what} at step {step} of {self.total}. "
+            f"Lower train.lr (now {self.recipe.train.lr * self.rate_share:g}), or set train.clip_grad"
+        )
 
     def _rows(self, epoch: int) -> Tensor:
         """The training rows; drawn anew each epoch, every class as often, where the recipe says so."""
@@ -201,6 +221,7 @@ class Fit:
 
     def _set_rates(self, progress: float) -> None:
         factor = lr_factor(self.recipe.train, progress) * (self.stopping.factor if self.stopping else 1.0)
+        factor *= self.rate_share
         for group, base in zip(self.optimizer.param_groups, self.base_lrs):
             group["lr"] = base * factor
 
@@ -239,7 +260,7 @@ class Fit:
             "pace": self.pace.state_dict(),
             "draws": self.batches.state_dict(),
             "global": global_state(self.device),
-            "plain": {name: getattr(self, name) for name in ("step", "seconds", "ended", "loss", "score")},
+            "plain": {name: getattr(self, name) for name in PLAIN},
         }
 
     def resume(self, state: dict[str, Any]) -> None:

@@ -34,7 +34,7 @@ from kit.situation.resolve import is_open, resolve
 from kit.train import checkpoint
 from kit.train.batches import Material
 from kit.train.device import pick_device, pinned, settle, usable_cores
-from kit.train.fit import Fit
+from kit.train.fit import LOWERED, Diverged, Fit
 from kit.train.images import resized
 from kit.train.material import make_material
 from kit.train.member import SPEC, member_spec, write_member
@@ -173,10 +173,16 @@ class Trainer:
     def _train_fold(self, fold: int, images: torch.Tensor, bars: Progress | None, echo: Echo) -> None:
         started = time.perf_counter()
         with pinned(self.recipe.train.seed + fold):
-            fit = self.new_fit(fold, images)
-            before = self._resume(fit, fold)
-            display = FitDisplay(f"{self.recipe.name} fold {fold}", fit.total, fit.step, bars, echo)
-            net = fit.run(lambda state: self._keep(fold, fit, state), display)
+            fit, before, display = self._begun(fold, images, bars, echo)
+            try:
+                net = fit.run(lambda state: self._keep(fold, fit, state), display)
+            except Diverged as error:
+                if fit.rate_share < 1 or self.ranks.size > 1:
+                    raise
+                display.close(f"{error}. Once more from the last checkpoint, at {LOWERED:.0%} of the rate")
+                fit, before, display = self._begun(fold, images, bars, echo)
+                fit.rate_share = LOWERED
+                net = fit.run(lambda state: self._keep(fold, fit, state), display)
             if not self.ranks.first:
                 return
             write_member(self.fold_folder(fold), net, self.spec())
@@ -185,7 +191,7 @@ class Trainer:
         result |= {"train_score": fit.score, "train_seconds": fit.seconds, "images_per_second": fit.images_per_second}
         result |= {"seconds": before + time.perf_counter() - started, "precision": fit.precision.name}
         result |= {"batch_size": fit.recipe.train.batch_size, "threads": usable_cores(), "processes": self.ranks.size}
-        result |= {"steps": fit.step, "steps_planned": fit.pace.planned}
+        result |= {"rate_share": fit.rate_share, "steps": fit.step, "steps_planned": fit.pace.planned}
         result |= {"fold": fold} | file_digests(self.fold_folder(fold))
         write_json(self.fold_folder(fold) / MARKER, self.identity() | result | versions())
         (self.fold_folder(fold) / CHECKPOINT).unlink(missing_ok=True)
@@ -193,6 +199,14 @@ class Trainer:
         speed = f"{steps}, {fit.seconds:.0f} s, {fit.images_per_second:,.0f} img/s"
         display.close(f"{speed}; {_scores(result)}")
         self._doubt_precision(fit, echo)
+
+    def _begun(
+        self, fold: int, images: torch.Tensor, bars: Progress | None, echo: Echo
+    ) -> tuple[Fit, float, FitDisplay]:
+        """The fit where its checkpoint left it, the seconds that it has taken, and what shows it."""
+        fit = self.new_fit(fold, images)
+        before = self._resume(fit, fold)
+        return fit, before, FitDisplay(f"{self.recipe.name} fold {fold}", fit.total, fit.step, bars, echo)
 
     def _keep(self, fold: int, fit: Fit, state: dict[str, Any]) -> None:
         if not self.ranks.first:
@@ -383,14 +397,16 @@ def train_recipe(
     echo: Echo = print,
     folds: Sequence[int] | None = None,
     ranks: Ranks = ALONE,
+    batch_share: float = 1.0,
 ) -> None:
     """Trains every missing fold of `recipe` (or of `folds`) on the best device; reuses what is there.
 
-    ranks: this process among those that call it alike, to train each fit together.
+    batch_share: of the recipe's batch, where memory is short. ranks: this process among those that call it alike, to
+    train each fit together.
     """
     every = scored_folds(prepared)
     unknown = sorted(set(folds or []) - set(every))
     if unknown:
         raise TrainError(f"fold must be one of {every}, but got {unknown[0]}. See folds.csv, or `kit folds`")
-    trainer = Trainer(contest, prepared, recipe, workspace, pick_device(ranks.local), ranks=ranks)
+    trainer = Trainer(contest, prepared, recipe, workspace, pick_device(ranks.local), batch_share, ranks=ranks)
     trainer.train(folds or every, echo)

@@ -40,6 +40,8 @@ class Stack:
         members = affordable(pool, numbers_a_member=pool.num_classes)
         proba, labels, folds = thinned(*pool.members(members).fitting(), MOST_ROWS, self.seed)
         few, few_labels, few_folds = thinned(proba, labels, folds, CHOICE_ROWS, self.seed)
+        if len(np.unique(labels)) < 2:  # where few rows are left: nothing to tell apart
+            return only(int(labels[0]), members, pool.num_classes)
         strength = choose_strength(features(few), few_labels, few_folds)
         model = regression(features(proba), labels, strength)
         return as_combiner(model, members, pool.num_classes)
@@ -79,10 +81,20 @@ def choose_strength(x: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> flo
 
 
 def _held_out_loss(x: np.ndarray, labels: np.ndarray, held: np.ndarray, strength: float) -> float:
+    if len(np.unique(labels[~held])) < 2:  # says nothing about the strength
+        return 0.0
     model = regression(x[~held], labels[~held], strength)
     proba = np.zeros((int(held.sum()), int(labels.max()) + 1))
     proba[:, model.classes_] = model.predict_proba(x[held])
     return float(log_losses(proba, labels[held]).sum())
+
+
+def only(label: int, members: tuple[int, ...], classes: int) -> Combiner:
+    """The combiner that rows of one class come to: that class, by log-odds of 10, whatever the members predict."""
+    odds = np.full(classes, -10.0)
+    odds[label] = 0.0
+    weights = (1 / len(members),) * len(members)
+    return Combiner("stack", members, weights, np.zeros((len(members), classes, classes)), odds)
 
 
 def as_combiner(model: LogisticRegression, members: tuple[int, ...], classes: int) -> Combiner:
@@ -97,5 +109,7 @@ def as_combiner(model: LogisticRegression, members: tuple[int, ...], classes: in
     full[model.classes_], odds[model.classes_] = rows, intercept
     coef = full.reshape(classes, len(members), classes).transpose(1, 2, 0)
     size = np.abs(coef).sum(axis=(1, 2))
-    weights = tuple(float(share) for share in size / max(float(size.sum()), 1e-12))
+    if not size.any():  # members that say the same of every row: none counts more than another
+        size = np.ones(len(members))
+    weights = tuple(float(share) for share in size / size.sum())
     return Combiner("stack", members, weights, coef, odds)
