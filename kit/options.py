@@ -19,6 +19,7 @@ from rich.console import Console
 from kit.config import list_names
 from kit.echo import FLAG, Echo, asked_for, hide_warnings
 from kit.errors import KitError
+from kit.secrets import masked
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -109,7 +110,7 @@ def make_echo(console: Console) -> Echo:
     """Prints lines as they are: brackets are no markup, and a path is never broken. Nothing with --quiet."""
     if asked_for("quiet"):
         return lambda line: None
-    return lambda line: console.print(line, markup=False, soft_wrap=True)
+    return lambda line: console.print(masked(line), markup=False, soft_wrap=True)
 
 
 def contest_options(command: Command) -> Command:
@@ -166,7 +167,8 @@ def run_guarded(command: click.Command) -> None:
                   file=sys.stderr)  # fmt: skip
             sys.exit(USER_ERROR)
         where = "" if debug else f" The stack trace is in {_keep_trace()}; --debug shows it."
-        print(f"fault of the kit: {type(error).__name__}: {error}.{where} Please report it.", file=sys.stderr)
+        said = masked(f"{type(error).__name__}: {error}")
+        print(f"fault of the kit: {said}.{where} Please report it.", file=sys.stderr)
         sys.exit(FAULT)
 
 
@@ -199,17 +201,17 @@ def ended_in_order() -> Iterator[None]:
 
 def _trace(debug: bool) -> None:
     if debug:
-        traceback.print_exc()
+        print(masked(traceback.format_exc()), file=sys.stderr, end="")
 
 
 def _keep_trace() -> Path:
     """The stack trace in a file of its own: after hours of work it must not be lost."""
     with tempfile.NamedTemporaryFile("w", prefix="kit-fault-", suffix=".txt", delete=False) as file:
-        traceback.print_exc(file=file)
+        file.write(masked(traceback.format_exc()))
     return Path(file.name)
 
 
 def _escaped(error: KitError) -> str:
     from rich.markup import escape
 
-    return escape(str(error))
+    return escape(masked(str(error)))

@@ -18,11 +18,12 @@ from sweep_toy import BASE, SPACE, FakeMaker, Inline, open_toy, sweep_session, t
 
 import kit
 from kit.errors import SweepError
+from kit.secrets import masked
 from kit.sweep import owners, storage
 from kit.sweep.confirm import winners
 from kit.sweep.owners import GRACE, Owner, Watcher, requeue
 from kit.sweep.space import draw
-from kit.sweep.storage import JOURNAL, hidden, opened, patiently
+from kit.sweep.storage import JOURNAL, opened, patiently
 from kit.sweep.summary import summary
 
 SWEEP = toy_sweep(budget={"trials": 6}, confirm={"winners": 0, "noise_seeds": 1}, pruning={"folds": "none"})
@@ -264,8 +265,8 @@ def test_a_storage_that_is_none_is_said_without_its_password(
 
 
 def test_passwords_are_hidden() -> None:
-    assert hidden("postgresql://me:secret@host:5432/db") == "postgresql://me:***@host:5432/db"
-    assert hidden("sqlite:///x.db") == "sqlite:///x.db"
+    assert masked("postgresql://me:secret@host:5432/db") == "postgresql://me:***@host:5432/db"
+    assert masked("sqlite:///x.db") == "sqlite:///x.db"
 
 
 def test_a_storage_that_comes_back_is_waited_for() -> None:

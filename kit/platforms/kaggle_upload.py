@@ -18,6 +18,7 @@ from pathlib import Path
 from kit.echo import Echo
 from kit.errors import UploadError
 from kit.platforms.upload import check_report
+from kit.secrets import masked
 
 DONE = ("complete", "error")
 INSTALL = 'Install it with what it imports: pip install "submission-kit[kaggle]" (or: pip install kaggle six)'
@@ -38,7 +39,7 @@ def kaggle(arguments: list[str]) -> str:
                 f"{INSTALL}"
             )
         raise UploadError(
-            f"kaggle {' '.join(arguments[:2])}: {lines[-1] if lines else 'failed'}. Fix it and try again"
+            masked(f"kaggle {' '.join(arguments[:2])}: {lines[-1] if lines else 'failed'}. Fix it and try again")
         )
     return done.stdout
 

@@ -22,6 +22,7 @@ from kit.artefact import read_json, sha256_file
 from kit.echo import Echo
 from kit.errors import UploadError
 from kit.rehearsal.result import report_path
+from kit.secrets import masked, remember
 
 SERVER = "https://www.codabench.org"
 SERVICE = "submission-kit"
@@ -45,19 +46,30 @@ def find_token(server: str) -> str:
     """The user's token for `server`; UploadError names the ways to give one."""
     token = os.environ.get("CODABENCH_TOKEN") or _from_keyring(server)
     if token:
-        return token
+        return remember(token)
     user, password = os.environ.get("CODABENCH_USERNAME"), os.environ.get("CODABENCH_PASSWORD")
     if user and password:
-        answer = requests.post(f"{server}/api/api-token-auth/", {"username": user, "password": password}, timeout=30)
-        if answer.ok and "token" in answer.json():
-            return str(answer.json()["token"])
+        if token := _for_password(server, user, remember(password)):
+            return remember(token)
         raise UploadError(
-            f"{server} refused user {user!r} ({answer.status_code}). Fix CODABENCH_USERNAME or _PASSWORD"
+            f"{masked(server)} refused user {user!r}. Fix CODABENCH_USERNAME or _PASSWORD"
         )
     raise UploadError(
         "uploading needs a token, and none was given. Set CODABENCH_TOKEN, or CODABENCH_USERNAME and "
         f"CODABENCH_PASSWORD, or store one: keyring set {SERVICE} {server}"
     )
+
+
+def _for_password(server: str, user: str, password: str) -> str:
+    """The token that the server gives for them; empty where it gives none."""
+    try:
+        answer = requests.post(f"{server}/api/api-token-auth/", {"username": user, "password": password}, timeout=30)
+        return str(answer.json()["token"]) if answer.ok else ""
+    except requests.ConnectionError as error:
+        wrong = f"{masked(server)} cannot be reached ({type(error).__name__}). Try again later"
+        raise UploadError(wrong) from None  # the cause would hold the request
+    except (requests.RequestException, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _from_keyring(server: str) -> str | None:
@@ -114,14 +126,15 @@ class Codabench:
         try:
             answer = self.session.request(method, f"{self.server}{path}", timeout=60, **more)
         except requests.RequestException as error:
-            raise UploadError(f"{self.server} cannot be reached ({type(error).__name__}). Try again later") from error
+            wrong = f"{masked(self.server)} cannot be reached ({type(error).__name__}). Try again later"
+            raise UploadError(wrong) from error
         if answer.status_code in (401, 403):
             raise UploadError(
-                f"{self.server} refused the token ({answer.status_code}). Make a new one on your account page"
+                f"{masked(self.server)} refused the token ({answer.status_code}). Make a new one on your account page"
             )
         if not answer.ok:
             raise UploadError(
-                f"{self.server}{path} answered {answer.status_code}: {answer.text[:200]}. Try again later"
+                masked(f"{self.server}{path} answered {answer.status_code}: {answer.text[:200]}. Try again later")
             )
         return answer
 
@@ -129,7 +142,8 @@ class Codabench:
         try:
             return answer.json()
         except ValueError as error:
-            raise UploadError(f"{answer.url} answered no JSON: {answer.text[:100]!r}. Is --server right?") from error
+            wrong = f"{answer.url} answered no JSON: {answer.text[:100]!r}. Is --server right?"
+            raise UploadError(masked(wrong)) from error
 
     # ------------------------------------------------------------------------------------------ steps
     def may_submit(self, phase: str) -> None:
@@ -220,7 +234,7 @@ class Codabench:
         for entry in details:
             if "stderr" in str(entry.get("name", "")) and entry.get("data_file"):
                 answer = requests.get(entry["data_file"], timeout=60)
-                found[str(entry["name"])] = answer.text[-4000:] if answer.ok else ""
+                found[str(entry["name"])] = masked(answer.text[-4000:]) if answer.ok else ""
         return found
 
 

@@ -20,6 +20,7 @@ from optuna.storages.journal import JournalFileBackend
 from kit.echo import Echo
 from kit.errors import ArtefactError, SweepError
 from kit.seal import sealed, unsealed
+from kit.secrets import masked
 
 Value = TypeVar("Value")
 JOURNAL = "journal.log"
@@ -123,6 +124,9 @@ def _journal(path: Path) -> BaseStorage:
         return JournalStorage(Journal(path))
     except (OSError, ValueError) as error:
         raise SweepError(f"{path}: the study cannot be opened ({error}). Free space or fix the permissions") from error
+    except Exception as error:  # Optuna replays what the lines say, and trips over any that is not its own
+        what = f"the study's journal is corrupt ({type(error).__name__}: {error})"
+        raise SweepError(f"{path}: {what}. Put a copy back, or delete it to begin again") from error
 
 
 def _mend(path: Path) -> int:
@@ -142,12 +146,12 @@ def _database(url: str) -> RDBStorage:
     try:
         return patiently(lambda: _with_tables(url), PAUSES[:3])
     except ImportError as error:
-        raise SweepError(f"--storage {hidden(url)}: its driver is not installed ({error}). "
+        raise SweepError(f"--storage {masked(url)}: its driver is not installed ({error}). "
                          "Install it: pip install 'submission-kit[postgres]'") from error  # fmt: skip
     except SweepError:
         raise
     except Exception as error:  # SQLAlchemy's are many, and are not imported before they are needed
-        raise SweepError(f"--storage {hidden(url)}: cannot be opened ({_first_line(error)}). "
+        raise SweepError(f"--storage {masked(url)}: cannot be opened ({_said(error, url)}). "
                          "Form: postgresql+psycopg://USER:PASSWORD@HOST/DATABASE") from error  # fmt: skip
 
 
@@ -161,12 +165,6 @@ def _with_tables(url: str) -> RDBStorage:
                 raise
             time.sleep(1)
     return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
-
-
-def hidden(url: str) -> str:
-    """The address without its password."""
-    head, at, tail = url.rpartition("@")
-    return f"{head.rpartition(':')[0]}:***@{tail}" if at and ":" in head.partition("://")[2] else url
 
 
 def patiently(
@@ -207,6 +205,12 @@ def _unreachable(error: Exception) -> bool:
     )
 
 
+def _said(error: BaseException, url: str) -> str:
+    """The first line of an error without the password of the address, which some messages quote piece by piece."""
+    password = url.rpartition("@")[0].partition("://")[2].partition(":")[2]
+    return _first_line(error).replace(password, "***") if password else _first_line(error)
+
+
 def _first_line(error: BaseException) -> str:
     text = str(error.__cause__ or error).strip() or type(error).__name__
-    return text.splitlines()[0][:200]
+    return masked(text.splitlines()[0])[:200]
