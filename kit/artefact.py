@@ -12,8 +12,6 @@ import json
 import os
 import socket
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +20,7 @@ from typing import IO, Any
 import numpy as np
 import pandas as pd
 
+from kit.array_file import BROKEN, load_arrays
 from kit.errors import ArtefactError, DiskError
 from kit.lock import remove_left_overs, take
 from kit.seal import sealed, unsealed
@@ -112,23 +111,19 @@ def read_json(path: Path, rerun: str = "") -> Any:
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
         return unsealed(value) if isinstance(value, dict) else value
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _not_read(path, error, rerun) from error
 
 
 def read_npz(path: Path, rerun: str = "") -> dict[str, np.ndarray]:
     """All arrays in `path`, nothing unpickled; ArtefactError as in `read_json`."""
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        found = load_arrays(Path(path))
+        if not isinstance(found, dict):
+            raise TypeError("a bare array, where an npz was written")
+        return found
     except BROKEN as error:
         raise _not_read(path, error, rerun) from error
-
-
-BROKEN = (
-    OSError, ValueError, TypeError, KeyError, EOFError, OverflowError, RuntimeError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-"""What reading a spoilt npz raises: TypeError for a bare array, RuntimeError for zip features that nobody asked for."""
 
 
 def _not_read(path: Path, error: Exception, rerun: str) -> ArtefactError:

@@ -14,6 +14,7 @@ from kit.doctor import examine as examination
 from kit.doctor import features, machine, reach
 from kit.doctor.examine import examine
 from kit.doctor.finding import Finding
+from kit.rehearsal import isolation
 from kit.workspace import Workspace
 
 SECRETS = {
@@ -50,10 +51,11 @@ def test_what_is_missing_says_what_for_and_how_to_get_it(monkeypatch: pytest.Mon
     monkeypatch.setattr(features, "OPTIONAL", (("no_such_module", "flying", "pip install wings"),))
     (found,) = features.optional()
     assert (found.fine, found.missing_for, found.fix) == (False, "flying", "pip install wings")
-    monkeypatch.setattr(features, "namespaces", lambda: ())
+    monkeypatch.setattr(isolation, "best", lambda: "hooks")
     sandbox = by_name(list(features.rehearsal()))["sandbox"]
     assert sandbox.value == "hooks"
-    assert sandbox.fix
+    assert "bubblewrap" in sandbox.fix
+    assert "hooks in Python refuse what honest code does, no more" in sandbox.missing_for
 
 
 def test_every_extra_that_is_named_exists() -> None:

@@ -12,7 +12,10 @@ import pytest
 
 from kit.workspace import PROJECT
 
-GROUND = ("errors", "echo", "lock", "seal", "array_file", "secrets", "artefact", "config", "workspace", "table", "metrics")
+GROUND = (
+    *("errors", "echo", "lock", "seal", "array_file", "secrets", "artefact", "config", "workspace", "table"),
+    "metrics",
+)
 """May be imported by all, and import each other alone."""
 SHIPPED = "inference"
 """Runs on the platform and in every stage's scoring: imports nothing of the kit, and may be imported by all."""

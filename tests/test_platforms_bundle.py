@@ -19,7 +19,8 @@ from kit.errors import PackagingError
 from kit.platforms.bundle import HiddenTest, write_bundle
 from kit.rehearsal.interpreter import this_python
 from kit.rehearsal.jail import Mount
-from kit.rehearsal.sandbox import Job, Limits, run_isolated
+from kit.rehearsal.sandbox import Job, run_isolated
+from kit.rehearsal.watch import Limits
 
 HIDDEN = HiddenTest(toy_prepared(40).images, toy_prepared(40).labels)
 

@@ -12,20 +12,21 @@ from pathlib import Path
 
 import psutil
 import pytest
+from isolated import KINDS, isolate
 
-from kit.rehearsal import jail, sandbox
+from kit.rehearsal import sandbox
 from kit.rehearsal.jail import Mount
 from kit.rehearsal.programs import guard
-from kit.rehearsal.sandbox import Interpreter, Job, Limits, Outcome, run_isolated
+from kit.rehearsal.sandbox import Interpreter, Job, Outcome, run_isolated
+from kit.rehearsal.watch import Limits
 
 
-@pytest.fixture(params=["namespaces", "hooks"])
-def isolation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both kinds where this machine allows them; hooks alone where it does not."""
-    if request.param == "hooks" or not jail.namespaces():
-        monkeypatch.setattr(sandbox, "namespaces", tuple)
-        return "hooks"
-    return "namespaces"
+@pytest.fixture(params=KINDS)
+def isolation(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """Each kind that this machine allows."""
+    return isolate(request.param, monkeypatch, tmp_path_factory.mktemp("kind"))
 
 
 def run(folder: Path, code: str, limits: Limits | None = None, python: Interpreter | None = None) -> Outcome:
@@ -49,7 +50,7 @@ def test_a_script_answers_through_its_output(isolation: str, tmp_path: Path) -> 
     assert (found.returncode, found.killed, found.isolation) == (0, "", isolation), found.stderr
     cwd, environment = json.loads((tmp_path / "output" / "x.json").read_text())
     assert cwd.endswith("program")
-    assert set(environment) <= {"PATH", "HOME", "PYTHONUNBUFFERED", "LC_CTYPE"}
+    assert set(environment) <= {"PATH", "HOME", "PYTHONUNBUFFERED", "LC_CTYPE", "PWD"}
 
 
 @pytest.mark.parametrize(
@@ -79,9 +80,9 @@ def test_limits_end_a_process(isolation: str, tmp_path: Path) -> None:
     assert run(tmp_path, grows, Limits(seconds=30, memory_mb=300)).killed == "memory"
 
 
-def test_in_namespaces_the_script_has_no_capabilities(isolation: str, tmp_path: Path) -> None:
+def test_the_script_has_no_capabilities(isolation: str, tmp_path: Path) -> None:
     found = run(tmp_path, "print(open('/proc/self/status').read())")
-    if isolation == "namespaces":
+    if isolation != "hooks":
         assert "CapEff:\t0000000000000000" in found.stdout
         assert "NoNewPrivs:\t1" in found.stdout
 
@@ -149,5 +150,4 @@ def test_what_runs_inside_ends_when_the_rehearsal_is_killed(tmp_path: Path) -> N
     _, left = psutil.wait_procs(inside, timeout=10)
     for process in left:
         process.kill()
-    # Without namespaces nothing ties the two together but the bound on time.
-    assert left == [] or not jail.namespaces()
+    assert left == []

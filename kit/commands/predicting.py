@@ -25,6 +25,8 @@ from kit.platforms.predictions import write_predictions
 from kit.rehearsal.batches import Feed, probabilities
 from kit.rehearsal.environment import platform_python
 from kit.rehearsal.interpreter import missing_packages, this_python
+from kit.rehearsal.isolation import warning
+from kit.rehearsal.leftovers import MOST_JSON_BYTES
 from kit.workspace import Workspace
 
 SHOWN = 20
@@ -64,6 +66,8 @@ def predict(
     manifest = _manifest(zip_path)
     source = load_platform(runs_on or _packed_for(zip_path, manifest))
     workspace, echo = Workspace(root.resolve()), make_echo(make_console())
+    if weaker := warning():
+        echo(weaker)
     record = _decoding(manifest, config, workspace)
     stream = open_stream(config, test_images, workspace, record)
     for line in stream.notes:
@@ -120,7 +124,14 @@ def _manifest(zip_path: Path) -> dict[str, Any]:
     with archive.open_zip(zip_path) as opened:
         for name in opened.namelist():
             if name.rpartition("/")[2] == MANIFEST:
-                found = json.loads(opened.read(name))
+                if opened.getinfo(name).file_size > MOST_JSON_BYTES:
+                    raise PackagingError(f"{zip_path}: its {MANIFEST} has more than 16 MiB. Pack it again: kit package")
+                try:
+                    found = json.loads(opened.read(name))
+                except (ValueError, RecursionError) as error:
+                    raise PackagingError(
+                        f"{zip_path}: its {MANIFEST} is no JSON ({error}). Pack it again: kit package"
+                    ) from error
                 return found if isinstance(found, dict) else {}
     return {}
 

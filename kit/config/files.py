@@ -79,7 +79,7 @@ def read_toml(kind: str, name: str | Path) -> tuple[dict[str, Any], Path]:
     path = find(kind, name)
     try:
         return tomllib.loads(path.read_text(encoding="utf-8")), path
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise ConfigError(f"{path}: not valid TOML ({error}). Fix the file.") from error
 
 

@@ -10,9 +10,9 @@ from kit.doctor.finding import Finding
 from kit.errors import KitError
 from kit.nets.weights.needs import library_names
 from kit.nets.weights.search import find_weights, locate
+from kit.rehearsal import isolation
 from kit.rehearsal.environment import MARKER, environment_folder
 from kit.rehearsal.interpreter import missing_packages
-from kit.rehearsal.jail import namespaces
 
 OPTIONAL = (
     ("onnx", "packing for ONNX", "pip install -e '.[onnx]'"),
@@ -67,11 +67,14 @@ def _wanted() -> dict[str, list[str]]:
 
 def rehearsal() -> Iterator[Finding]:
     """How submissions are isolated here, and which platforms' environments are made."""
-    if namespaces():
-        yield Finding("rehearsal", "sandbox", "namespaces: no network, no files but the submission's")
+    kind = isolation.best()
+    if kind in isolation.OWN_ROOT:
+        fenced = "with" if isolation.filters() else "without"
+        yield Finding("rehearsal", "sandbox", f"{kind}, {fenced} a filter of system calls: no network, no files "
+                      "but the submission's")  # fmt: skip
     else:
-        need = "isolation from hostile zips: hooks refuse what honest code does, and no more"
-        yield Finding("rehearsal", "sandbox", "hooks", need, "run on Linux with unshare and setpriv (util-linux)")
+        need = f"isolation from hostile zips: {isolation.warning()}"
+        yield Finding("rehearsal", "sandbox", kind, need, isolation.GET)
     for name in list_names("platforms"):
         try:
             platform = load_platform(name)

@@ -217,12 +217,22 @@ def parse_arrays(content: bytes, name: str) -> Dict[str, np.ndarray]:
     Read by hand, because a platform need not have the safetensors package.
     """
     start = 8 + int.from_bytes(content[:8], "little")
-    header = json.loads(content[8:start].decode("utf-8"))
-    header.pop("__metadata__", None)
+    try:
+        header = json.loads(content[8:start].decode("utf-8"))
+        header.pop("__metadata__", None)
+        return tensors(content, header, start, name)
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:
+        if name in str(error):
+            raise
+        raise ValueError("%s is no safetensors file (%s: %s)" % (name, type(error).__name__, error)) from error
+
+
+def tensors(content: bytes, header: Dict[str, Any], start: int, name: str) -> Dict[str, np.ndarray]:
+    """The tensors that a safetensors header describes, whose bytes begin at `start`."""
     arrays = {}
     for key, entry in header.items():
         first, last = (start + offset for offset in entry["data_offsets"])
-        if last > len(content):
+        if not start <= first <= last <= len(content):
             raise ValueError("%s is cut short: %s ends at byte %d of %d" % (name, key, last, len(content)))
         # Copied out: a tensor needs writable memory at a multiple of its element size.
         array = np.frombuffer(bytearray(content[first:last]), dtype=DTYPES[entry["dtype"]])

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import lzma
 import stat
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from kit.artefact import write_bytes
@@ -16,6 +19,11 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 MAX_UNPACKED_BYTES = 8 << 30
 """Beyond this a zip is taken for a bomb."""
+
+
+MAX_ENTRIES = 100_000
+BROKEN = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+"""What reading a broken zip raises: RuntimeError for a password or a packing that nobody asked for."""
 
 
 def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
@@ -38,12 +46,19 @@ def stored_size(files: Mapping[str, bytes]) -> int:
     return 22 + sum(76 + 2 * len(name.encode()) + len(data) for name, data in files.items())
 
 
-def open_zip(path: Path) -> zipfile.ZipFile:
-    """The zip at `path`; RehearsalError when it is missing or no zip."""
+@contextmanager
+def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The zip at `path`; RehearsalError when it is missing or no zip, or while it is open a file in it is broken."""
     try:
-        return zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
+        archive = zipfile.ZipFile(path)
+    except BROKEN as error:
         raise RehearsalError(f"{path}: not a zip ({error}). Give the path of a packed submission.") from error
+    try:
+        with archive:
+            yield archive
+    except BROKEN as error:
+        what = f"a file in it cannot be read ({type(error).__name__}: {error})"
+        raise RehearsalError(f"{path}: {what}. Copy or pack it again.") from error
 
 
 def names(path: Path) -> list[str]:
@@ -64,7 +79,13 @@ def unpack(path: Path, folder: Path) -> None:
         for entry in archive.infolist():
             if escapes(entry.filename) or stat.S_ISLNK(entry.external_attr >> 16):
                 raise RehearsalError(f"{path}: entry {entry.filename!r} leads outside of it. Pack it again.")
+        if (count := len(archive.infolist())) > MAX_ENTRIES:
+            raise RehearsalError(f"{path}: has {count:,} entries; at most {MAX_ENTRIES:,} are unpacked.")
         total = sum(entry.file_size for entry in archive.infolist())
         if total > MAX_UNPACKED_BYTES:
             raise RehearsalError(f"{path}: unpacks to {total / 2**30:.0f} GiB; at most 8 GiB are unpacked.")
-        archive.extractall(folder)
+        try:
+            archive.extractall(folder)
+        except OSError as error:
+            what = f"cannot be unpacked ({error.strerror or error})"
+            raise RehearsalError(f"{path}: {what}. Free space, or give its entries plain names.") from error

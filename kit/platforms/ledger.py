@@ -79,7 +79,7 @@ def _entry(line: str, path: Path, number: int) -> dict[str, Any] | None:
     try:
         entry = json.loads(line)
         return unsealed(entry) if isinstance(entry, dict) else None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if not (MARK in line or f'"{KEY}"' in line):
             return None
         raise ArtefactError(

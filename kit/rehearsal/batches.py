@@ -12,13 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
+from kit.array_file import BROKEN, load_arrays
 from kit.config import PlatformConfig
 from kit.errors import PackagingError
 from kit.inference.decode import Batch
 from kit.rehearsal.codabench import settings
 from kit.rehearsal.jail import Mount
 from kit.rehearsal.programs import batches as program
-from kit.rehearsal.sandbox import SUBMISSION, Interpreter, Job, Limits, run_isolated
+from kit.rehearsal.sandbox import SUBMISSION, Interpreter, Job, run_isolated
+from kit.rehearsal.watch import Limits
 
 AHEAD = 2
 """Batches that are decoded while another is answered."""
@@ -117,7 +119,13 @@ def probabilities(
 
 
 def _probabilities(path: Path, rows: int, classes: int) -> np.ndarray:
-    answer = np.load(path, allow_pickle=False)
+    try:
+        answer = load_arrays(path)
+    except BROKEN as error:
+        wrong = f"an answer of the submission is no array ({error}). Run kit rehearse on the zip"
+        raise PackagingError(wrong) from error
+    if not isinstance(answer, np.ndarray):
+        raise PackagingError("an answer of the submission is no array. Run kit rehearse on the zip")
     if answer.shape == (rows, classes) and answer.dtype.kind == "f" and np.isfinite(answer).all():
         return answer.astype(np.float64)
     labels = answer.shape == (rows,) and answer.dtype.kind in "iu"

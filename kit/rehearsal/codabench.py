@@ -7,14 +7,15 @@ import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from kit.config import PlatformConfig
 from kit.rehearsal.jail import Mount
+from kit.rehearsal.leftovers import read_json
 from kit.rehearsal.programs import ingestion, scoring
-from kit.rehearsal.sandbox import SUBMISSION, Interpreter, Job, Limits, Outcome, run_isolated
+from kit.rehearsal.sandbox import SUBMISSION, Interpreter, Job, Outcome, run_isolated
+from kit.rehearsal.watch import Limits
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,13 @@ def run_scoring(
     labels: np.ndarray, platform: PlatformConfig, python: Interpreter, scratch: Path
 ) -> tuple[Outcome, dict[str, float]]:
     """The second run alone: `scratch/output/predictions.npy` against labels (n,), and the scores."""
-    folders = {name: scratch / name for name in ("output", "scorer", "ref", "scores")}
-    for name in ("scorer", "ref", "scores"):
-        folders[name].mkdir()
+    folders = {name: scratch / name for name in ("scorer", "judged", "scores")}
+    for name in ("scorer", "judged/ref", "judged/res", "scores"):
+        (scratch / name).mkdir(parents=True)
     shutil.copy(scoring.__file__, folders["scorer"])
-    np.save(folders["ref"] / "labels.npy", labels)
+    np.save(folders["judged"] / "ref" / "labels.npy", labels)
+    if (predicted := scratch / "output" / "predictions.npy").is_file():
+        shutil.copy(predicted, folders["judged"] / "res")
     outcome = run_isolated(_scoring_job(folders), python, limits_of(platform))
     return outcome, _read_scores(folders["scores"] / "scores.json")
 
@@ -106,8 +109,7 @@ def _prediction_job(submission: Path, folders: dict[str, Path]) -> Job:
 def _scoring_job(folders: dict[str, Path]) -> Job:
     mounts = (
         Mount(folders["scorer"], "/app/program"),
-        Mount(folders["ref"], "/app/input/ref"),
-        Mount(folders["output"], "/app/input/res"),
+        Mount(folders["judged"], "/app/input"),
         Mount(folders["scores"], "/app/output", writable=True),
     )
     return Job("/app/program/scoring.py", ("/app/input", "/app/output"), mounts, "/app/program")
@@ -115,8 +117,7 @@ def _scoring_job(folders: dict[str, Path]) -> Job:
 
 def _read_scores(path: Path) -> dict[str, float]:
     """The leaderboard's values; empty where the file is missing or holds what a leaderboard cannot store."""
-    try:
-        scores: Any = json.loads(path.read_text())
-    except (OSError, ValueError):
+    scores = read_json(path)
+    if not isinstance(scores, dict):
         return {}
-    return {key: float(value) for key, value in scores.items() if math.isfinite(value)}
+    return {key: float(value) for key, value in scores.items() if type(value) in (int, float) and math.isfinite(value)}

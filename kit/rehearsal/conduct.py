@@ -5,6 +5,7 @@ from __future__ import annotations
 from kit.config import PlatformConfig
 from kit.rehearsal.checks import NO_SCORES, Check, failed, judge
 from kit.rehearsal.sandbox import Outcome
+from kit.rehearsal.watch import MOST_PROCESSES
 
 PRINTED_BYTES = 1 << 20
 """A submission that prints more floods the platform's log."""
@@ -16,11 +17,15 @@ def killed(outcome: Outcome, platform: PlatformConfig) -> Check:
         "time": ("too slow: it was ended. Predict in batches, blend fewer networks", "Execution time limit exceeded"),
         "memory": ("too much memory: it was ended. Predict in batches, one view at a time", NO_SCORES),
         "output": ("prints megabytes: it was ended. Print nothing in predict", NO_SCORES),
+        "disk": ("fills the disk: it was ended. Keep results in memory, and write none", NO_SCORES),
+        "children": ("starts more processes than a platform has room for: it was ended. Start none", NO_SCORES),
     }
     figures = {
         "time": f"ended after {outcome.seconds:.0f} s",
         "memory": f"{outcome.peak_mb:,.0f} MB (limit {platform.max_memory_mb or 0:,.0f} MB)",
         "output": f"{outcome.printed_bytes / 1e6:.0f} MB printed",
+        "disk": "gigabytes, or files by the ten thousand, written",
+        "children": f"more than {MOST_PROCESSES} at once",
     }
     return failed(outcome.killed, figures[outcome.killed], *reasons[outcome.killed])
 

@@ -17,6 +17,9 @@ DEVICES = ("null", "zero", "full", "random", "urandom")
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/root", "PYTHONUNBUFFERED": "1"}
 """What a platform's container has."""
 
+TMP_MB, HOME_MB = 1024, 64
+"""Room in /tmp and /root, which lie in memory."""
+
 UNPRIVILEGED = "setpriv --no-new-privs --inh-caps=-all --bounding-set=-all"
 """Without capabilities nothing can be mounted again, and no root left."""
 
@@ -45,24 +48,34 @@ def namespaces() -> tuple[str, ...]:
     return ()
 
 
+def system_mounts() -> list[Mount]:
+    """Libraries and programs of this machine, and what tells its cores."""
+    return [Mount(Path(path), path) for path in (*SYSTEM, "/sys/devices/system/cpu") if Path(path).exists()]
+
+
 def enter_script(root: Path, mounts: Sequence[Mount], shm_mb: float, cwd: str, command: Sequence[str]) -> str:
     """Shell commands that build the new root in the empty folder `root`, go there and run `command`."""
-    lines = ["set -e", "mount --make-rprivate /", f"mount -t tmpfs -o mode=755 none {root}"]
+    lines = ["set -e", "mount --make-rprivate /", _tmpfs(root, 16)]
     # Before the folders: a virtual environment may itself lie under /tmp.
-    lines += [f"mkdir -p {root}/tmp", f"mount -t tmpfs none {root}/tmp"]
-    system = [Mount(Path(path), path) for path in (*SYSTEM, "/sys/devices/system/cpu") if Path(path).exists()]
-    for mount in [*system, *mounts]:
+    lines += [f"mkdir -p {root}/tmp {root}/root {root}/proc {root}/etc"]
+    lines += [_tmpfs(f"{root}/tmp", TMP_MB), _tmpfs(f"{root}/root", HOME_MB)]
+    for mount in [*system_mounts(), *mounts]:
         lines += _bind(mount, root)
-    lines += [f"mkdir -p {root}/dev/shm {root}/proc {root}/root {root}/etc"]
+    lines += [f"mkdir -p {root}/dev/shm"]
     for device in DEVICES:
         lines += [f"touch {root}/dev/{device}", f"mount --bind /dev/{device} {root}/dev/{device}"]
-    lines += [f"mount -t tmpfs -o size={int(shm_mb)}m none {root}/dev/shm"]
-    lines += [f"mount -t proc none {root}/proc || true"]
-    lines += [f"echo 'root:x:0:0::/root:/bin/sh' > {root}/etc/passwd"]
+    lines += [_tmpfs(f"{root}/dev/shm", shm_mb)]
+    # Read-only: root owns the switches of the kernel in /proc/sys, and writing there takes no capability.
+    lines += [f"mount -t proc -o ro none {root}/proc || true"]
+    lines += [f"echo 'root:x:0:0::/root:/bin/sh' > {root}/etc/passwd", f"mount -o remount,ro {root}"]
     settings = " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items())
     # Not exec: the first process of a namespace ignores the signals that it sends itself.
     entered = f"cd {shlex.quote(cwd)} && {UNPRIVILEGED} env -i {settings} {shlex.join(command)}; exit $?"
     return "\n".join([*lines, f"exec chroot {root} /bin/sh -c {shlex.quote(entered)}"]) + "\n"
+
+
+def _tmpfs(path: Path | str, size_mb: float) -> str:
+    return f"mount -t tmpfs -o size={int(size_mb)}m,mode=755 none {path}"
 
 
 def _bind(mount: Mount, root: Path) -> list[str]:

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Mapping
 
 from kit.config import PlatformConfig
+from kit.packaging.archive import BROKEN
 from kit.rehearsal.checks import Check, failed, passed
 
 LOADS, REFUSED = (3, 12, 0), (3, 15, 1)
@@ -42,7 +43,7 @@ def saved_by(data: bytes) -> Version:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             about = json.loads(archive.read("metadata.json"))
-    except (zipfile.BadZipFile, KeyError, ValueError, RuntimeError):
+    except (*BROKEN, RecursionError):
         return ()
     return _version(about.get("keras_version")) if isinstance(about, dict) else ()
 

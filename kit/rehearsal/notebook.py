@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,11 @@ from PIL import Image
 from kit.config import PlatformConfig
 from kit.packaging.form import Form, make_form
 from kit.packaging.notebook import ABOUT
+from kit.rehearsal import isolation
 from kit.rehearsal.checks import Check, failed, judge, passed
 from kit.rehearsal.codabench import limits_of
-from kit.rehearsal.jail import Mount, namespaces
+from kit.rehearsal.jail import Mount
+from kit.rehearsal.leftovers import read_json
 from kit.rehearsal.prediction_checks import check_predictions
 from kit.rehearsal.reference import Reference
 from kit.rehearsal.sandbox import Interpreter, Job, Outcome, run_isolated
@@ -28,6 +30,11 @@ TRIED = 64
 
 MANY, MANY_SECONDS = 5000, 150.0
 """Images of the trial that memory is watched in, and the seconds for which it is made smaller."""
+
+SLUG = re.compile(r"[A-Za-z0-9][\w-]*")
+DATASET = re.compile(r"[A-Za-z0-9][\w-]*/[A-Za-z0-9][\w-]*")
+FILE = re.compile(r"\w[\w-]*\.ipynb")
+"""What a notebook may name: nothing that leads to another folder."""
 
 FELL_BACK = ("FAILED", "OUT OF TIME")
 """What the notebook prints before it leaves rows with the class prior."""
@@ -44,16 +51,17 @@ def try_notebook(
 ) -> list[Check]:
     """Run the notebook of an unpacked zip on images with known labels; what it wrote against what Kaggle takes."""
     try:
-        about = json.loads((submission / ABOUT).read_text(encoding="utf-8"))
+        about = read_json(submission / ABOUT)
         (dataset,), (competition,) = about["dataset_sources"], about["competition_sources"]
-        cells = json.loads((submission / about["code_file"]).read_text(encoding="utf-8"))["cells"]
-    except (OSError, ValueError, KeyError) as error:
+        if not (DATASET.fullmatch(dataset) and SLUG.fullmatch(competition) and FILE.fullmatch(about["code_file"])):
+            raise ValueError(f"{dataset}, {competition}, {about['code_file']}")
+        code = _code(read_json(submission / about["code_file"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         wrong = f"{ABOUT} must name one data set, one contest and the notebook ({error}). Pack again: kit package"
         return [failed("notebook: metadata", "missing or broken", wrong, "kaggle kernels push refuses it")]
     online = bool(about.get("enable_internet"))
     wrong = "the contest wants the internet off. Turn it off"
     checks = [judge("notebook: internet", not online, "on" if online else "off", wrong)]
-    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
     places = Places(submission, f"/kaggle/input/{dataset.partition('/')[2]}", f"/kaggle/input/{competition}")
     trial, form = _trial(reference, TRIED), make_form(platform, class_names, metric)
     outcome, written = _run(code, trial, places, form, platform, python, scratch / "some")
@@ -76,6 +84,11 @@ def try_notebook(
         figure = f"{many:,} images in {outcome.seconds:.0f} s, at most {outcome.peak_mb:,.0f} MB"
         checks.append(_ended(outcome, written, platform) or passed("notebook: many images", figure))
     return checks
+
+
+def _code(notebook: Any) -> str:
+    """What a notebook's cells of code hold together."""
+    return "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code")
 
 
 @dataclass(frozen=True)
@@ -139,7 +152,7 @@ def _run(
         Mount(scratch / "code", "/app/program"),
         Mount(scratch / "working", "/kaggle/working", writable=True),
     )
-    for mount in mounts if not namespaces() else ():
+    for mount in mounts if isolation.best() not in isolation.OWN_ROOT else ():
         code = code.replace(mount.target, str(mount.source))
     (scratch / "code" / "notebook.py").write_text(code, encoding="utf-8")
     job = Job("/app/program/notebook.py", (), mounts, "/kaggle/working")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from kit.array_file import BROKEN, load_arrays
 from kit.rehearsal.checks import Check, Surroundings, explain, failed, judge
+from kit.rehearsal.leftovers import read_json
 
 LABELS_AGREE = 0.999
 """Share of labels that must be the same; rounding turns the few that lie between two classes."""
@@ -40,9 +41,10 @@ class Predictions:
     def raw(self, name: str) -> np.ndarray | None:
         """The result of a call as it was returned, or None where there is none."""
         try:
-            return np.load(self.folder / f"{name}.npy", allow_pickle=False)
-        except (OSError, ValueError, EOFError):
+            found = load_arrays(self.folder / f"{name}.npy")
+        except BROKEN:
             return None
+        return found if isinstance(found, np.ndarray) else None
 
     def labels(self, name: str) -> np.ndarray:
         """The result of a call that is known to have one."""
@@ -70,10 +72,7 @@ class Predictions:
 
 def read_results(folder: Path) -> dict[str, dict[str, Any]]:
     """The driver's results.json; empty where there is none, or the submission spoilt it."""
-    try:
-        results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+    results = read_json(folder / "results.json")
     if not isinstance(results, dict):
         return {}
     return {name: value for name, value in results.items() if isinstance(value, dict)}

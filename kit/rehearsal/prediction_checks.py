@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from kit.array_file import BROKEN, load_arrays
 from kit.config import PlatformConfig
 from kit.errors import RehearsalError, did_you_mean
 from kit.packaging.archive import escapes
@@ -61,8 +61,10 @@ def _read_array(path: Path, platform: PlatformConfig) -> tuple[list[Check], np.n
         wrong = f"{name} must lie at the root of the zip. {where}"
         return [failed("zip", ", ".join(names[:3]) or "empty", wrong, "Could not find predictions file")], None
     try:
-        labels = np.load(io.BytesIO(data), allow_pickle=False)
-    except ValueError as error:
+        labels = load_arrays(data)
+        if not isinstance(labels, np.ndarray):
+            raise ValueError("an npz")
+    except BROKEN as error:
         wrong = f"{name} is no plain array ({error}). Save it with numpy.save(..., allow_pickle=False)"
         return [failed("array", "cannot be read", wrong, "the scoring program fails")], None
     return [passed("zip", f"{name} at the root"), passed("array", f"{labels.dtype} {labels.shape}")], labels

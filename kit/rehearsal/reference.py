@@ -89,6 +89,9 @@ def _member_rows(
     place_of = {row_id: place for place, row_id in enumerate(run.ids)}
     places = np.array([place_of.get(row_id, -1) for row_id in prepared.ids[chosen]])
     held_out = np.flatnonzero((places >= 0) & (run.folds[places] == entry["fold"]))[:MEMBER_ROWS]
+    unknown = [view for view in entry["views"] if view not in run.views]
+    if unknown:
+        raise RehearsalError(f"its manifest names view {unknown[0]!r}, which {run.recipe} has no scores of. Pack again")
     views = [run.views.index(view) for view in entry["views"]]
     logits = run.logits[places[held_out]][:, views]
     return MemberRows(number, held_out, logits, entry.get("precision") == "int8")

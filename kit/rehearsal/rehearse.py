@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,6 @@ from kit.config import ContestConfig, PlatformConfig
 from kit.data.practice.contest import hidden_test
 from kit.data.prepared import Prepared
 from kit.echo import Echo
-from kit.errors import RehearsalError
 from kit.lock import temporary_folder
 from kit.oof_store import load_runs
 from kit.packaging import archive
@@ -23,8 +21,10 @@ from kit.rehearsal.codabench import Scored, run_hidden
 from kit.rehearsal.conduct import conduct, killed
 from kit.rehearsal.environment import platform_python
 from kit.rehearsal.interpreter import missing_packages, this_python
+from kit.rehearsal.isolation import warning
 from kit.rehearsal.jail import Mount
 from kit.rehearsal.judgement import judge_predictions
+from kit.rehearsal.manifest import read_manifest
 from kit.rehearsal.notebook import try_notebook
 from kit.rehearsal.other_forms import other_forms
 from kit.rehearsal.predicted import ADAPTED_AGREE, LABELS_AGREE, Predictions, read_results
@@ -32,8 +32,9 @@ from kit.rehearsal.programs import driver
 from kit.rehearsal.questions import MANY_SECONDS, Questions, ask
 from kit.rehearsal.reference import Reference, make_reference
 from kit.rehearsal.result import Rehearsal, report_path
-from kit.rehearsal.sandbox import SUBMISSION, Interpreter, Job, Limits, Outcome, run_isolated
+from kit.rehearsal.sandbox import SUBMISSION, Interpreter, Job, Outcome, run_isolated
 from kit.rehearsal.static import check_zip
+from kit.rehearsal.watch import Limits
 from kit.workspace import Workspace
 
 UNPACKABLE = ("zip: paths", "zip: model.py")
@@ -68,12 +69,14 @@ def rehearse(
     static = check_zip(zip_path, platform)
     if not all(check.passed for check in static if check.name in UNPACKABLE):
         return _report(zip_path, platform, level or "run", static)
+    if weaker := warning():
+        echo(weaker)
     level = level or ("platform" if missing_packages(platform) else "run")
     python = platform_python(platform, echo) if level == "platform" else this_python(platform)
     with temporary_folder() as scratch:
         submission = scratch / "submission"
         archive.unpack(zip_path, submission)
-        manifest = _manifest(submission, platform)
+        manifest = read_manifest(submission / platform.weights_folder / MANIFEST)
         reference = _reference(manifest, platform, contest, prepared, workspace)
         checks, outcome = _run(submission, reference, platform, python, scratch, many_seconds)
         checks = [*static, *checks, *conduct(outcome)]
@@ -111,18 +114,6 @@ def _report(
     made = Rehearsal(*told)
     made.to_json(report_path(zip_path))
     return made
-
-
-def _manifest(submission: Path, platform: PlatformConfig) -> dict[str, Any] | None:
-    """The kit's manifest, or None for a zip that others made."""
-    path = submission / platform.weights_folder / MANIFEST
-    if not path.is_file():
-        return None
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RehearsalError(f"{MANIFEST} in the zip is no JSON ({error}). Pack it again: kit package") from error
-    return manifest if isinstance(manifest, dict) and "members" in manifest else None
 
 
 def _reference(

@@ -1,9 +1,10 @@
 """Other people's code in a process of its own: no network, no files of the user, no environment, bounded.
 
-On Linux it runs under a root of its own (`jail.py`) that shows the given folders read-only but those said
-to be writable, without network, with its own processes and a small /dev/shm. Where namespaces are refused
-(other systems, locked-down containers) the guard's audit hook refuses the same things from inside, which
-honest code cannot tell apart but hostile code can evade; `Outcome.isolation` says which it was.
+On Linux it runs under a root of its own that shows the given folders read-only but those said to be writable, without
+network, with its own processes and a small /dev/shm: bubblewrap's where that is installed, else `jail.py`'s. Where
+namespaces are refused (locked-down containers), Landlock and the guard's audit hook refuse the same things; on other
+systems the hook alone, which hostile code can evade. `Outcome.isolation` says which it was. In every kind the kernel
+keeps the limits (`launch.py`) and refuses calls of administrators (`confine.py`).
 """
 
 from __future__ import annotations
@@ -12,38 +13,26 @@ import functools
 import json
 import os
 import shutil
-import signal
-import subprocess
-import time
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from kit.lock import temporary_folder
-from kit.rehearsal.jail import ENVIRONMENT, SYSTEM, Mount, enter_script, namespaces
-from kit.rehearsal.programs import guard
+from kit.rehearsal import bubblewrap, cgroup, isolation, jail
+from kit.rehearsal.jail import DEVICES, SYSTEM, Mount
+from kit.rehearsal.leftovers import MOST_JSON_BYTES, read_bounded, settle
+from kit.rehearsal.programs import confine, guard, launch
+from kit.rehearsal.watch import TASKS, Ended, Limits, kernel_limits, watch
 
 SUBMISSION = "/app/ingested_program"
 """Where a submission lies; the guard's notes name the lines of the code in it."""
 
+WATCHERS = (Path(str(guard.__file__)), Path(str(confine.__file__)))
+"""What runs in the process before the submission's code."""
+
 MOST_LINKS = 40
 """Links in a row that are followed, as Linux does."""
-
-MAX_OUTPUT_BYTES = 64 << 20
-"""A process that prints more is ended."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Bounds of one run; None is no bound."""
-
-    seconds: float | None = None
-    memory_mb: float | None = None
-    shm_mb: float = 64
-    threads: int | None = None
-
 
 @dataclass(frozen=True)
 class Interpreter:
@@ -94,38 +83,78 @@ class Outcome:
 
     returncode: int
     killed: str
-    """Empty, or the bound that ended it: "time", "memory" or "output"."""
+    """Empty, or the bound that ended it: "time", "memory", "output", "disk" or "children"."""
     seconds: float
     peak_mb: float
-    """Most resident memory of the process and its children, sampled."""
+    """Most resident memory: of all its processes, sampled, or of one of them, as the kernel counted it."""
     stdout: str
     stderr: str
     """The last 8,000 characters of each."""
     printed_bytes: int
     isolation: str
-    """"namespaces" or "hooks"."""
+    """One of `isolation.best`."""
     events: tuple[dict[str, str], ...]
     """What the guard noted, in order: kind, event, value, at."""
 
 
 def run_isolated(job: Job, python: Interpreter, limits: Limits) -> Outcome:
-    """Run a job, watched by the guard, until it ends or breaks a limit."""
+    """Run a job, watched by the guard, until it ends or breaks a limit; what it wrote is then safe to open."""
     with temporary_folder() as place:
-        for name in ("root", "guard"):
+        for name in ("root", "guard", "notes"):
             (place / name).mkdir()
-        shutil.copy(guard.__file__, place / "guard" / "guard.py")
-        mounts = (*job.mounts, Mount(place / "guard", "/app/guard", writable=True))
-        isolated = bool(namespaces())
-        inside = str if isolated else functools.partial(_translate, mounts)
-        _write_policy(place / "guard" / "policy.json", mounts, python, inside, isolated)
-        parts = ["/app/guard/guard.py", "/app/guard/policy.json", job.script, *job.arguments]
-        command = [str(python.executable), "-B", *map(inside, parts)]
-        if isolated:
-            seen = [*python.mounts(), *mounts]
-            script = enter_script(place / "root", seen, limits.shm_mb, job.cwd, command)
-            (place / "enter.sh").write_text(script)
-            command = [*namespaces(), "sh", str(place / "enter.sh")]
-        return _watch(command, place, "/" if isolated else inside(job.cwd), limits, isolated)
+        for program in WATCHERS:
+            shutil.copy(program, place / "guard")
+        mounts = (
+            *job.mounts,
+            Mount(place / "guard", "/app/guard"),
+            Mount(place / "notes", "/app/notes", writable=True),
+        )
+        writable = [mount.source for mount in mounts if mount.writable]
+        try:
+            with cgroup.bounded(limits.memory_mb, TASKS) as group:
+                ended = _run(job, python, limits, mounts, place, group)
+        finally:
+            settle(writable)
+        return Outcome(**vars(ended), isolation=isolation.best(), events=_events(place / "notes" / "events.jsonl"))
+
+
+def _run(
+    job: Job,
+    python: Interpreter,
+    limits: Limits,
+    mounts: Sequence[Mount],
+    place: Path,
+    group: cgroup.Group | None,
+) -> Ended:
+    """Start the job as this machine isolates best, and watch it."""
+    kind = isolation.best()
+    inside = str if kind in isolation.OWN_ROOT else functools.partial(_translate, mounts)
+    _write_policy(place / "guard" / "policy.json", mounts, python, inside, kind)
+    parts = ["/app/guard/guard.py", "/app/guard/policy.json", job.script, *job.arguments]
+    command = [str(python.executable), "-B", *map(inside, parts)]
+    if kind in isolation.OWN_ROOT:
+        seen = [*python.mounts(), *mounts]
+        command = _entered(kind, place, seen, limits.shm_mb, job.cwd, command)
+    settings = {
+        "limits": kernel_limits(limits),
+        "cgroup": str(group.folder) if group else "",
+        "usage": str(place / "usage.json"),
+    }
+    (place / "launch.json").write_text(json.dumps(settings))
+    launched = [sys.executable, "-I", "-S", "-B", launch.__file__, str(place / "launch.json"), *command]
+    cwd = "/" if kind in isolation.OWN_ROOT else inside(job.cwd)
+    writable = [mount.source for mount in mounts if mount.writable]
+    return watch(launched, place, cwd, limits, writable, group)
+
+
+def _entered(
+    kind: str, place: Path, seen: Sequence[Mount], shm_mb: float, cwd: str, command: Sequence[str]
+) -> list[str]:
+    """The command that runs another under a root of its own."""
+    if kind == "bubblewrap":
+        return bubblewrap.enter_command(place, seen, shm_mb, cwd, command)
+    (place / "enter.sh").write_text(jail.enter_script(place / "root", seen, shm_mb, cwd, command))
+    return [*jail.namespaces(), "sh", str(place / "enter.sh")]
 
 
 def _translate(mounts: Sequence[Mount], path: str) -> str:
@@ -136,116 +165,36 @@ def _translate(mounts: Sequence[Mount], path: str) -> str:
     return path
 
 
+READABLE_PROC = ("cpuinfo", "meminfo", "stat", "version", "filesystems", "sys/vm", "sys/kernel")
+"""What libraries ask of /proc beside their own process; other processes are nobody's business."""
+
+
 def _write_policy(
-    path: Path, mounts: Sequence[Mount], python: Interpreter, inside: Callable[[str], str], isolated: bool
+    path: Path, mounts: Sequence[Mount], python: Interpreter, inside: Callable[[str], str], kind: str
 ) -> None:
+    own_root = kind in isolation.OWN_ROOT
     policy: dict[str, object] = {
-        "events": inside("/app/guard/events.jsonl"),
+        "events": inside("/app/notes/events.jsonl"),
         "watched": inside(SUBMISSION),
         "blocked": list(python.blocked),
+        "network": own_root,
     }
-    if not isolated:
-        libraries = [*SYSTEM, "/proc", "/sys", "/dev", *map(str, python.places()), *_links(python.executable)]
-        policy["readable"] = [*libraries, *(str(mount.source) for mount in mounts)]
-        policy["writable"] = ["/dev", *(str(mount.source) for mount in mounts if mount.writable)]
+    if not own_root:
+        devices = [f"/dev/{name}" for name in DEVICES]
+        libraries = [*SYSTEM, "/sys/devices/system", *map(str, python.places()), *_links(python.executable)]
+        libraries += [f"/proc/{name}" for name in READABLE_PROC]
+        policy["readable"] = [*libraries, *devices, *(str(mount.source) for mount in mounts)]
+        policy["writable"] = [*devices, "/dev/shm", *(str(mount.source) for mount in mounts if mount.writable)]
     path.write_text(json.dumps(policy))
-
-
-def _watch(command: Sequence[str], place: Path, cwd: str, limits: Limits, isolated: bool) -> Outcome:
-    """Run `command`, sampling its memory, until it ends or breaks a bound."""
-    start = time.perf_counter()
-    with open(place / "stdout", "wb") as stdout, open(place / "stderr", "wb") as stderr:
-        process = subprocess.Popen(
-            command,
-            cwd=cwd,
-            env={**ENVIRONMENT, "PATH": os.environ.get("PATH", ENVIRONMENT["PATH"])},
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            start_new_session=True,
-        )
-        _pin(process.pid, limits.threads)
-        try:
-            killed, peak = _wait(process, place, limits, start)
-        finally:
-            _end(process)
-    return Outcome(
-        returncode=process.returncode,
-        killed=killed,
-        seconds=time.perf_counter() - start,
-        peak_mb=peak,
-        stdout=_tail(place / "stdout"),
-        stderr=_tail(place / "stderr"),
-        printed_bytes=_printed(place),
-        isolation="namespaces" if isolated else "hooks",
-        events=_events(place / "guard" / "events.jsonl"),
-    )
-
-
-def _pin(pid: int, threads: int | None) -> None:
-    """Leave the process as many cores as the platform has."""
-    if threads and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(pid, sorted(os.sched_getaffinity(0))[:threads])
-
-
-def _wait(process: subprocess.Popen[bytes], place: Path, limits: Limits, start: float) -> tuple[str, float]:
-    """The bound that was broken ("" for none), and the peak memory in MB."""
-    peak, pause = 0.0, 0.01
-    while process.poll() is None:
-        peak = max(peak, _resident_mb(process.pid))
-        if limits.memory_mb and peak > limits.memory_mb:
-            return "memory", peak
-        if limits.seconds and time.perf_counter() - start > limits.seconds:
-            return "time", peak
-        if _printed(place) > MAX_OUTPUT_BYTES:
-            return "output", peak
-        time.sleep(pause)
-        pause = min(0.1, pause * 1.2)
-    return "", peak
-
-
-def _resident_mb(pid: int) -> float:
-    """Resident memory of a process and all below it."""
-    try:
-        parent = psutil.Process(pid)
-        family = [parent, *parent.children(recursive=True)]
-    except psutil.Error:
-        return 0.0
-    total = 0
-    for member in family:
-        try:
-            total += member.memory_info().rss
-        except psutil.Error:
-            continue
-    return total / (1 << 20)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the process and what it started, also when the rehearsal itself is interrupted."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        process.kill()
-    process.wait()
-
-
-def _printed(place: Path) -> int:
-    return (place / "stdout").stat().st_size + (place / "stderr").stat().st_size
-
-
-def _tail(path: Path) -> str:
-    with open(path, "rb") as file:
-        file.seek(max(0, path.stat().st_size - 32_000))
-        return file.read().decode("utf-8", "replace")[-8000:]
 
 
 def _events(path: Path) -> tuple[dict[str, str], ...]:
     """The guard's notes; a line that the submission spoilt is left out."""
     events = []
-    for line in path.read_text(errors="replace").splitlines()[:1000] if path.is_file() else []:
+    for line in read_bounded(path, MOST_JSON_BYTES).decode("utf-8", "replace").splitlines()[:1000]:
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(event, dict) and {"kind", "event", "value", "at"} <= event.keys():
             events.append({key: str(value) for key, value in event.items()})

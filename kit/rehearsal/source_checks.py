@@ -36,6 +36,10 @@ COMES_ALONG = {
 """Modules that a distribution brings."""
 
 
+SOURCE_BYTES = 4 << 20
+"""Longer files are data, and take minutes to parse."""
+
+
 @dataclass(frozen=True)
 class Source:
     """One Python file of a zip."""
@@ -54,8 +58,10 @@ def check_sources(files: Mapping[str, bytes], platform: PlatformConfig) -> list[
         if name.endswith(".py"):
             text = data.decode("utf-8", "replace")
             try:
+                if len(data) > SOURCE_BYTES:
+                    raise ValueError(f"{len(data) / 1e6:.0f} MB of code, which nobody reads")
                 sources.append(Source(name, text, ast.parse(text, name, feature_version=version)))
-            except (SyntaxError, ValueError) as error:
+            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
                 broken.append(f"{name}:{getattr(error, 'lineno', 0)}: {getattr(error, 'msg', error)}")
     wrong = f"not valid Python {platform.python}: {'; '.join(broken)}. Rewrite it for that version"
     figure = f"{len(sources)} files are Python {platform.python}"
@@ -73,7 +79,11 @@ def _names(sources: list[Source]) -> Check:
     """Names that nothing defines, as pyflakes finds them."""
     found = []
     for source in sources:
-        for message in checker.Checker(source.tree, source.name).messages:
+        try:
+            remarks = checker.Checker(source.tree, source.name).messages
+        except RecursionError:  # an expression of thousands of terms: whatever is in it, Python compiles it
+            continue
+        for message in remarks:
             if isinstance(message, (messages.UndefinedName, messages.UndefinedLocal)):
                 found.append(f"{source.name}:{message.lineno} {message.message_args[0]}")
     wrong = f"undefined name: {', '.join(found[:5])}. Define or import it"

@@ -18,7 +18,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
 from kit.echo import Echo
-from kit.errors import ArtefactError, SweepError
+from kit.errors import ArtefactError, KitError, SweepError
 from kit.seal import sealed, unsealed
 from kit.secrets import masked
 
@@ -98,7 +98,6 @@ class Journal(JournalFileBackend):
         finally:
             self.lock.release()
 
-
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         """The lines from that number on, each as it was written; ArtefactError names one that is not."""
         number = log_number_from
@@ -124,6 +123,8 @@ def _journal(path: Path) -> BaseStorage:
         return JournalStorage(Journal(path))
     except (OSError, ValueError) as error:
         raise SweepError(f"{path}: the study cannot be opened ({error}). Free space or fix the permissions") from error
+    except KitError:
+        raise
     except Exception as error:  # Optuna replays what the lines say, and trips over any that is not its own
         what = f"the study's journal is corrupt ({type(error).__name__}: {error})"
         raise SweepError(f"{path}: {what}. Put a copy back, or delete it to begin again") from error

@@ -17,7 +17,7 @@ from conftest import Toy
 from kit.artefact import sha256_file, write_json
 from kit.cli import group
 from kit.options import run_guarded
-from kit.rehearsal.rehearse import report_path
+from kit.rehearsal.result import report_path
 from kit.secrets import masked, remember
 
 SECRETS = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kit.array_file import BROKEN, load_arrays
 from kit.data.sources.array_keys import choose_images, choose_labels, missing
 from kit.data.sources.decoding import PIECE, conversions, scaling
 from kit.data.sources.hdf5 import is_hdf5, read_hdf5
@@ -115,12 +114,9 @@ def open_arrays(path: Path) -> dict[str, np.ndarray]:
     if is_hdf5(path):
         return read_hdf5(path)
     try:
-        with open(path, "rb") as file:
-            opened = np.load(file, allow_pickle=False)
-            if isinstance(opened, np.ndarray):
-                return {"images": opened}
-            return {name: opened[name] for name in opened.files}
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        opened = load_arrays(path)
+        return {"images": opened} if isinstance(opened, np.ndarray) else opened
+    except BROKEN as error:
         if "allow_pickle" in str(error) or "Object arrays" in str(error):
             raise DataError(
                 f"{path}: holds pickled Python objects, which could run code and are never loaded. "

@@ -3,7 +3,8 @@
 POLICY holds "events" (path of the log, a JSON value a line), "watched" (folder whose code is to be named in
 the log), "blocked" (top-level modules that the platform does not have) and, where no namespace keeps the
 script in, "readable" and "writable" (folders outside of which opening is refused; null where a namespace
-does it). The script cannot reach the network in either case. Audit hooks need Python 3.8; older ones only
+does it); "network" says that a namespace keeps it off the network. What the kernel can refuse, it refuses from
+then on (`confine.py`, beside this file); the hook names what was tried. Audit hooks need Python 3.8; older ones only
 block modules.
 """
 
@@ -19,7 +20,10 @@ from typing import Any
 
 NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
 PROCESSES = ("os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.exec", "os.system")
-CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.truncate", "os.symlink")
+CHANGES = (
+    *("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.chown", "os.truncate", "os.utime"),
+    *("os.symlink", "os.link"),
+)
 
 
 class Hiding:
@@ -107,6 +111,11 @@ def main(policy_path: str, script: str, arguments: list[str]) -> None:
     """Install the guard and run `script` as the main program, with its own folder first on the path."""
     with open(policy_path, encoding="utf-8") as file:
         policy = json.load(file)
+    if policy.get("readable") is not None:
+        policy["readable"] += ["/proc/self", "/proc/thread-self", "/proc/%d" % os.getpid()]
+    confine = __import__("confine").confine
+    del sys.modules["confine"]  # the name may be the submission's
+    confine(policy.get("readable"), policy.get("writable") or (), policy["network"])
     sys.meta_path[:] = [Hiding(finder, policy["blocked"]) for finder in sys.meta_path]
     sys.argv = [script, *arguments]
     sys.path[0] = os.path.dirname(os.path.abspath(script))
