@@ -28,6 +28,7 @@ def onnx_bytes(net: nn.Module, size: int, label: str, eight: bool = False) -> by
         raise PackagingError(
             "runtime onnx needs the packages onnx and onnxscript. Install them: pip install 'submission-kit[onnx]'"
         ) from error
+    _refuse_lost(net, label)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -47,6 +48,16 @@ def onnx_bytes(net: nn.Module, size: int, label: str, eight: bool = False) -> by
     assert isinstance(file, onnx.ModelProto)
     _shrink(file, eight)
     return bytes(file.SerializeToString(deterministic=True))
+
+
+def _refuse_lost(net: nn.Module, label: str) -> None:
+    """PackagingError for what torch's export leaves out without a word: the file would predict otherwise."""
+    for name, module in net.named_modules():
+        if isinstance(module, nn.AvgPool2d) and module.divisor_override is not None:
+            raise PackagingError(
+                f"{label}: layers must survive the export to ONNX, but {name}: AvgPool2d loses its divisor_override = "
+                f"{module.divisor_override}. Use another runtime"
+            )
 
 
 def _shrink(file: Any, eight: bool) -> None:
