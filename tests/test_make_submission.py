@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -128,6 +129,11 @@ def test_a_budget_plans_fewer_folds_and_epochs_and_keeps_to_them(
     shown = capsys.readouterr().out
     assert " steps" not in shown
     assert "made anew" not in shown
+
+    replace(plan, raced="of other images").write(toy.workspace, toy.contest())
+    assert run_it(monkeypatch, *arguments) == 130
+    assert "changed since the last plan: they are measured again" in capsys.readouterr().out
+    assert Plan.read(toy.workspace, toy.contest()).raced == plan.raced  # type: ignore[union-attr]
 
     group.main(["folds", "--contest", "toy"], standalone_mode=False)
     assert "made anew" not in capsys.readouterr().out, "another command keeps to the plan's folds"

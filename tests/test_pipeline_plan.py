@@ -6,7 +6,7 @@ from conftest import Toy
 from kit.errors import ArtefactError
 from kit.pipeline.plan import Plan, plan_path, planned, with_splits
 
-PLAN = Plan(45.0, 3, "f" * 64, {"tiny": 2.5})
+PLAN = Plan(45.0, 3, "r" * 64, "f" * 64, {"tiny": 2.5})
 
 
 def test_a_plan_comes_back(toy: Toy) -> None:

@@ -5,12 +5,16 @@ Other commands of the same contest keep to its folds too: `folds.csv` made anew 
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kit.artefact import read_json, write_json
-from kit.config import ContestConfig
+from kit.config import ContestConfig, RecipeConfig
+from kit.data.prepared import Prepared
 from kit.errors import ArtefactError
 from kit.situation.situation import settled
 from kit.workspace import Workspace
@@ -24,6 +28,8 @@ class Plan:
     """The budget that it belongs to."""
     n_splits: int
     """Folds that it allows."""
+    raced: str = ""
+    """`race_digest` of the race that it stands on."""
     fold_digest: str = ""
     """The folds that `epochs` were planned for."""
     epochs: dict[str, float] = field(default_factory=dict)
@@ -60,6 +66,12 @@ class Plan:
         return contest.model_copy(
             update={"shift": contest.shift.model_copy(update={"cells_per_row": self.cells_per_row})}
         )
+
+
+def race_digest(prepared: Prepared, recipes: Sequence[RecipeConfig]) -> str:
+    """Of what a race depends on: the images, and what the recipes' files say."""
+    told = [recipe.model_dump(mode="json") for recipe in sorted(recipes, key=lambda recipe: recipe.name)]
+    return hashlib.sha256(json.dumps([prepared.data_digest, told], sort_keys=True).encode()).hexdigest()
 
 
 def plan_path(workspace: Workspace, contest: ContestConfig) -> Path:

@@ -14,7 +14,7 @@ from kit.pipeline.clock import Clock
 from kit.pipeline.heats import run_race
 from kit.pipeline.history import known_points
 from kit.pipeline.in_time import InTime
-from kit.pipeline.plan import Plan
+from kit.pipeline.plan import Plan, race_digest
 from kit.pipeline.race import Heat
 from kit.situation.resolve import resolve
 from kit.workspace import Workspace
@@ -32,6 +32,7 @@ def settle(
     """The race, and what it says of folds and shifts; written as the contest's plan."""
     assert clock.minutes is not None
     clock.check(contest.data.kind == "practice")
+    raced = race_digest(prepared, recipes)
     recipes = [resolve(recipe, contest, prepared, workspace) for recipe in recipes]
     backend = crew.backend(contest, prepared, recipes, workspace)
     heats = run_race(contest, prepared, recipes, workspace, clock, backend, echo)
@@ -41,7 +42,7 @@ def settle(
     settled = budget.settle([recipe for recipe in recipes if recipe.name in heats], echo)
     cells = settled.cells_per_row if settled.cells_per_row != contest.shift.cells_per_row else 0
     kept = {recipe.name: [heat.to_json() for heat in heats.get(recipe.name, [])] for recipe in recipes}
-    plan = Plan(clock.minutes, settled.n_splits, cells_per_row=cells, heats=kept)
+    plan = Plan(clock.minutes, settled.n_splits, raced, cells_per_row=cells, heats=kept)
     plan.write(workspace, contest)
     return plan
 

@@ -34,7 +34,7 @@ from kit.packaging.pack import Notebook, package
 from kit.packaging.packed import PackedZip
 from kit.pipeline.budget import find_recipe
 from kit.pipeline.clock import Clock
-from kit.pipeline.plan import Plan, plan_path
+from kit.pipeline.plan import Plan, plan_path, race_digest
 from kit.pipeline.planned import settle, train_planned
 from kit.pipeline.rehearsed import within
 from kit.platforms.ledger import record_zip, remote_promises, remote_scores
@@ -112,8 +112,10 @@ def prepare_data(
     if plan is not None and plan.minutes == clock.minutes and all(recipe.name in plan.heats for recipe in recipes):
         as_planned = plan.applied(contest)
         prepared = prepare(as_planned, path, workspace, echo)
-        find_situation(as_planned, prepared, workspace, echo)
-        return settled(as_planned, workspace), prepared
+        if plan.raced == race_digest(prepared, recipes):
+            find_situation(as_planned, prepared, workspace, echo)
+            return settled(as_planned, workspace), prepared
+        echo("budget: the images or the recipes changed since the last plan: they are measured again")
     plan_path(workspace, contest).unlink(missing_ok=True)
     prepared = prepare(contest, path, workspace, echo)
     find_situation(contest, prepared, workspace, echo)
