@@ -66,7 +66,7 @@ def test_units_at_once_give_the_bits_of_units_in_a_row(
 def test_what_is_there_is_reused_and_a_failing_recipe_does_not_stop_the_others(toy: Toy, one: LocalBackend) -> None:
     lines: list[str] = []
     bad = quick(toy, "tiny", lr=1e30, clip_grad=0.0).model_copy(update={"name": "bad"})
-    with pytest.raises(TrainError, match=r"2 of 4 units failed, the others are done. bad fold 0: TrainError: bad: "):
+    with pytest.raises(TrainError, match=r"2 of 4 units failed, the others are done. bad fold 0: Diverged: bad: "):
         train_on(one, toy.contest(), toy.prepared(), [bad, quick(toy, "mini")], toy.workspace, lines.append)
     assert len(load_run(toy.workspace.run("toy", "mini")).ids) == 60
     assert not any("half the batch" in line for line in lines), "a loss that diverges is the recipe's"

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from click import UsageError
 from click.testing import CliRunner
-from conftest import CLASSES, Toy
+from conftest import CLASSES, Toy, resealed
 from PIL import Image
 
 from kit.artefact import read_npz, write_npz
@@ -42,6 +42,7 @@ def sure(trained: Toy) -> tuple[Toy, list[str]]:
         sure = np.where(np.isin(arrays["ids"], wrong), 7, 5)[:, None, None]
         logits = rng.normal(0, 0.3, arrays["logits"].shape) + sure * np.eye(3)[said % 3][:, None]
         write_npz(file, **(arrays | {"logits": logits.astype(np.float32)}))
+        resealed(file.parent.parent)
     return trained, wrong
 
 
@@ -121,5 +122,6 @@ def test_nothing_doubted_is_said(sure: tuple[Toy, list[str]]) -> None:
         arrays = read_npz(file)
         logits = np.repeat(9 * np.eye(3)[arrays["labels"]][:, None], arrays["logits"].shape[1], axis=1)
         write_npz(file, **(arrays | {"logits": logits.astype(np.float32)}))
+        resealed(file.parent.parent)
     with pytest.raises(DataError, match="none is doubted"):
         run("labels", "--contest", "toy", "--drop")

@@ -21,6 +21,7 @@ from test_make_submission import run_it
 from kit.cli import group
 from kit.config import load_platform
 from kit.ensemble.blend import Blend
+from kit.ensemble.scoring.expected import with_folds
 from kit.errors import PackagingError
 from kit.packaging.pack import PackedZip, package
 from kit.pipeline import stages
@@ -48,7 +49,7 @@ def packed_alone(packed: PackedZip, store: Workspace, name: str) -> None:
     assert packed.manifest["recipes"] == [name]
     assert {member["recipe"] for member in packed.manifest["members"]} == {name}
     assert packed.manifest["nested"] == asdict(own.nested)
-    assert packed.manifest["expected"] == asdict(own.expected)
+    assert packed.manifest["expected"] == asdict(with_folds(own.expected, len(packed.manifest["members"])))
     assert packed.manifest["combiner"] == own.combiner
     assert packed.manifest["digests"] == own.digests
     assert packed.blend.nested == own.nested
@@ -78,8 +79,9 @@ def test_a_student_that_scores_lower_comes_after_fewer_folds_of_the_blend(store:
     said: list[str] = []
     packed = pack(store, both, room(store, both, 1.5), said)
     assert steps(said) == ["fp16", "1 fold"]
-    assert packed.blend is both
-    assert packed.manifest["expected"] == asdict(both.expected)
+    assert packed.blend.members == both.members
+    assert packed.blend.expected == with_folds(both.expected, 1)
+    assert packed.manifest["expected"] == asdict(packed.blend.expected)
     said.clear()
     packed = pack(store, both, room(store, alone(store, "pupil"), 0.5), said)
     assert steps(said) == ["fp16", "1 fold", "student, fp16", "student, 1 fold"]
@@ -122,7 +124,7 @@ def test_a_student_that_the_platform_cannot_run_holds_nothing_up(
     said: list[str] = []
     packed = pack(store, both, limit, said)
     assert "  student, fp16: left out. pupil: runtime lacks an operator of its network" in said
-    assert packed.blend is both
+    assert packed.blend.members == both.members
     assert steps(said)[-1] == "1 fold"
 
 

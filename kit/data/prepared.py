@@ -254,7 +254,7 @@ def _read_folds(file: Path, ids: np.ndarray) -> pd.DataFrame:
     try:
         table = pd.read_csv(file, dtype={"id": str}, keep_default_na=False)
         table = table.astype({name: np.int64 for name in table.columns if name != "id"})
-    except (ValueError, OSError, KeyError, pd.errors.ParserError) as error:
+    except (ValueError, OverflowError, OSError, KeyError, pd.errors.ParserError) as error:
         raise DataError(f"{file}: not a readable table ({error}). Delete it and run: kit folds") from error
     lacking = {"id", "fold", "group"} - set(table.columns)
     if lacking or set(table["id"]) != set(ids.tolist()) or len(table) != len(ids):

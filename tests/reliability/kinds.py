@@ -28,7 +28,7 @@ CHECKED = {
     "sweeps/*/summary.json": ("sweep/stored.py:write",),
     "sweeps/*/journal.log": ("sweep/storage.py:append_logs",),
     "*.zip": ("packaging/pack.py:package",),
-    "*.rehearsal.json": ("rehearsal/rehearse.py:to_json",),
+    "*.rehearsal.json": ("rehearsal/result.py:to_json",),
     "ledger.jsonl": ("platforms/ledger.py:append",),
     ".cache/precision/*.json": ("train/precision.py:choose_precision", "train/precision.py:doubt_precision"),
     ".cache/runtimes.json": ("packaging/fastest.py:fastest",),
@@ -39,6 +39,7 @@ CHECKED = {
 MADE_AGAIN = {
     ".cache/data": ("data/sources/cache.py:_fill", "data/sources/cache.py:_fill.allocate",
                     "data/sources/cache.py:_write_beyond"),
+    ".cache/looks": ("report/looks.py:_remembered",),
     ".cache/prepared": ("cluster/shared.py:share", "cluster/shared.py:_write_images"),
 }  # fmt: skip
 """Caches whose damage is found, and which are then made again."""
@@ -69,7 +70,7 @@ ELSEWHERE = {
     "weights/": ("nets/weights/fetch.py:_from_package",),
     "what a person asked for": ("platforms/bundle.py:write_bundle", "platforms/predictions.py:write_predictions"),
     "environments of rehearsals": ("rehearsal/environment.py:_create",),
-    "temporary files of a rehearsal": ("rehearsal/sandbox.py:_watch",),
+    "temporary files of a rehearsal": ("rehearsal/watch.py:watch",),
 }  # fmt: skip
 """What does not lie under oof/ or submissions/, or is no file of its own."""
 

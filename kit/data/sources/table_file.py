@@ -72,7 +72,7 @@ def text(column: pd.Series) -> np.ndarray:
 def _header(path: Path) -> tuple[list[str], str]:
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            head = file.readline()
+            head = next((line for line in file if line.strip()), "")
             delimiter = max(",;|\t", key=head.count)
             delimiter = delimiter if delimiter in head or " " not in head.strip() else " "
             lines = list(csv.reader([head], delimiter=delimiter, strict=True))
