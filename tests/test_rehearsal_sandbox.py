@@ -126,6 +126,23 @@ def test_a_python_behind_links_is_started(isolation: str) -> None:
         assert not any(guard.within(str(real / "private"), [target]) for target in seen)
 
 
+def test_a_python_named_by_a_relative_path_is_started(isolation: str) -> None:
+    """`../venv/bin/python make_submission.py`: also where a link lies before the dots."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as scratch:
+        disk = Path(scratch) / "disk"
+        venv.create(disk / "venv", symlinks=True)
+        (disk / "checkout").mkdir()
+        (Path(scratch) / "checkout").symlink_to(disk / "checkout")
+        for before in (disk / "checkout", Path(scratch) / "checkout"):
+            folder = before / ".." / "venv"
+            python = Interpreter(folder / "bin" / "python", (folder, Path(sys.base_prefix)))
+            place = Path(scratch) / f"run {len(before.parts)}"
+            place.mkdir()
+            found = run(place, "import sys; print(sys.prefix)", python=python)
+            assert (found.returncode, found.stdout.strip()) == (0, str(disk / "venv")), found.stderr
+
+
+
 ORPHAN = """
 import subprocess
 import sys

@@ -42,6 +42,10 @@ class Interpreter:
     folders: tuple[Path, ...]
     blocked: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "executable", _without_dots(self.executable))
+        object.__setattr__(self, "folders", tuple(map(_without_dots, self.folders)))
+
     def places(self) -> tuple[Path, ...]:
         """Its folders as they are named, and where links lead to: home folders of clusters are often links."""
         return tuple(dict.fromkeys(path for folder in self.folders for path in (folder.resolve(), folder)))
@@ -57,6 +61,15 @@ class Interpreter:
         real = self.executable.resolve()
         steps = [step for step in _links(self.executable) if not guard.within(step, known)]
         return [*shown, *(Mount(real, step) for step in steps)]
+
+
+def _without_dots(path: Path) -> Path:
+    """The path without "..", which leads through a folder that no sandbox shows: `../venv/bin/python` is usual."""
+    if ".." not in path.parts:
+        return path
+    named = Path(os.path.normpath(path))
+    through_links = not (named.exists() and path.exists() and named.samefile(path))
+    return path.parent.resolve() / path.name if through_links else named
 
 
 def _links(path: Path) -> list[str]:
