@@ -91,19 +91,9 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a run ended."""
+class Outcome(Ended):
+    """How a run ended, and what was seen of it."""
 
-    returncode: int
-    killed: str
-    """Empty, or the bound that ended it: "time", "memory", "output", "disk" or "children"."""
-    seconds: float
-    peak_mb: float
-    """Most resident memory: of all its processes, sampled, or of one of them, as the kernel counted it."""
-    stdout: str
-    stderr: str
-    """The last 8,000 characters of each."""
-    printed_bytes: int
     isolation: str
     """One of `isolation.best`."""
     events: tuple[dict[str, str], ...]

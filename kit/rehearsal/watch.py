@@ -44,14 +44,17 @@ class Limits:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended; as in `sandbox.Outcome`."""
+    """How a process ended."""
 
     returncode: int
     killed: str
+    """Empty, or the bound that ended it: "time", "memory", "output", "disk" or "children"."""
     seconds: float
     peak_mb: float
+    """Most resident memory: of all its processes, sampled, or of one of them, as the kernel counted it."""
     stdout: str
     stderr: str
+    """The last 8,000 characters of each."""
     printed_bytes: int
 
 
