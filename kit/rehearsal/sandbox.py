@@ -142,6 +142,7 @@ def _run(
         "limits": kernel_limits(limits),
         "cgroup": str(group.folder) if group else "",
         "usage": str(place / "usage.json"),
+        "parent": os.getpid(),
     }
     (place / "launch.json").write_text(json.dumps(settings))
     launched = [sys.executable, "-I", "-S", "-B", launch.__file__, str(place / "launch.json"), *command]

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,48 @@ def test_what_left_its_session_ends_with_the_run(kind: str, tmp_path: Path) -> N
     code = f"{PRELUDE}if not os.fork():\n    os.setsid()\n    if os.fork(): os._exit(0)\n    {again}\ntime.sleep(0.5)"
     assert run(tmp_path, code).returncode == 0
     assert [p.pid for p in psutil.process_iter(["cmdline"]) if mark in (p.info["cmdline"] or [])] == []
+
+
+KILLED = """
+import sys
+from pathlib import Path
+import pytest
+sys.path[:0] = sys.argv[4:]
+from isolated import isolate
+from test_other_peoples_code import run
+with pytest.MonkeyPatch.context() as patch:
+    isolate(sys.argv[1], patch, Path(sys.argv[2]) / "kind")
+    run(Path(sys.argv[2]), sys.argv[3])
+"""
+
+
+def test_what_is_rehearsed_ends_with_a_rehearsal_that_was_killed(kind: str, tmp_path: Path) -> None:
+    """Also what left its session, with namespaces and without."""
+    (tmp_path / "kind").mkdir()
+    mark = f"orphan-of-killed-{kind}-{os.getpid()}"
+    again = f"os.execv(sys.executable, [sys.executable, '-c', 'import time; time.sleep(60)', {mark!r}])"
+    code = f"{PRELUDE}if not os.fork():\n    os.setsid()\n    if os.fork(): os._exit(0)\n    {again}\ntime.sleep(60)"
+    tests = Path(__file__).parent
+    command = [sys.executable, "-c", KILLED, kind, str(tmp_path), code, str(tests), str(tests.parent)]
+    with subprocess.Popen(command, env=os.environ | {"TMPDIR": str(tmp_path)}) as rehearsal:
+        assert eventually(lambda: mark in arguments(), 30), "it never started"
+        rehearsal.kill()
+    assert eventually(lambda: mark not in arguments(), 5)
+    assert eventually(lambda: not any(str(tmp_path) in one for one in arguments()), 5)
+
+
+def arguments() -> set[str]:
+    """Of all processes that live."""
+    living = [p.info for p in psutil.process_iter(["cmdline", "status"]) if p.info["status"] != psutil.STATUS_ZOMBIE]
+    return {argument for one in living for argument in one["cmdline"] or []}
+
+
+def eventually(holds: Callable[[], bool], seconds: float) -> bool:
+    """Whether it comes to hold within that time."""
+    ends = time.monotonic() + seconds
+    while not holds() and time.monotonic() < ends:
+        time.sleep(0.1)
+    return holds()
 
 
 LEFT = """

@@ -1,8 +1,9 @@
 """Start a command within limits that the kernel keeps: `python launch.py SETTINGS.json COMMAND ...`.
 
-SETTINGS holds "limits" (name of an RLIMIT -> value), "cgroup" (a folder to move to, or "") and "usage": where
-{"peak_mb": most resident memory of one process, as the kernel counted it} is written when the command has ended.
-What it started ends with it, also what left its session; and it ends with the process that started it.
+SETTINGS holds "limits" (name of an RLIMIT -> value), "cgroup" (a folder to move to, or ""), "parent" (the id of the
+process that starts this one) and "usage": where {"peak_mb": most resident memory of one process, as the kernel counted
+it} is written when the command has ended. What it started ends with it, also what left its session; and all of it ends
+with the process that started it, however that ended.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from types import FrameType
 
 DIES_WITH_PARENT, ADOPTS_ORPHANS = 1, 36
 ROUNDS = 200
@@ -77,16 +79,32 @@ def end_orphans() -> None:
                 continue
 
 
+def told(number: int, frame: FrameType | None) -> None:
+    """Ends all that the command started, then this process."""
+    signal.signal(number, signal.SIG_IGN)
+    end_orphans()
+    os._exit(128 + number)
+
+
+def end_with(parent: int) -> None:
+    """SIGTERM, from the kernel too when `parent` is gone, ends all; not SIGKILL, which would leave the orphans."""
+    signal.signal(signal.SIGTERM, told)
+    control(DIES_WITH_PARENT, signal.SIGTERM)
+    if sys.platform.startswith("linux") and os.getppid() != parent:  # it was gone before the kernel was asked
+        told(signal.SIGTERM, None)
+
+
 def main(settings_path: str, command: list[str]) -> int:
     """Run the command; its exit code, 128 + n after signal n."""
     with open(settings_path, encoding="utf-8") as file:
         settings = json.load(file)
-    control(DIES_WITH_PARENT, signal.SIGKILL)
     control(ADOPTS_ORPHANS, 1)
+    end_with(settings["parent"])
     join(settings["cgroup"])
     pid = os.fork()
     if not pid:
         try:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             control(DIES_WITH_PARENT, signal.SIGKILL)
             limit(settings["limits"])
             os.execvp(command[0], command)
