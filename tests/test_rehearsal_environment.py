@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,34 @@ def test_an_environment_is_made_once_and_again_when_it_is_not_whole(monkeypatch:
     (environment_folder(platform) / environment.MARKER).unlink()
     platform_python(platform, said.append)
     assert len(said) == 2
+
+
+def test_two_commands_at_once_make_it_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    platform = toy_platform(python=HERE, packages={})
+    ran: list[list[str]] = []
+
+    def run(command: list[str], platform: object) -> str:
+        ran.append(command)
+        time.sleep(0.1)
+        return sys.base_prefix
+
+    monkeypatch.setattr(environment, "_run", run)
+    said: list[str] = []
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(lambda _: platform_python(platform, said.append), range(2)))
+    assert made[0] == made[1]
+    assert sum("venv" in command for command in ran) == 1
+    assert sorted(line.split()[0] for line in said) == ["another", "making"]
+    assert [path.name for path in environment.cache_folder().iterdir()] == [environment_folder(platform).name]
+
+
+def test_what_a_killed_command_left_is_removed_and_a_failure_leaves_nothing(cache: Path) -> None:
+    platform = toy_platform(python=HERE, packages={"/nowhere/at-all.whl": ""})
+    left = environment.cache_folder() / f".{environment_folder(platform).name}-left"
+    left.mkdir(parents=True)
+    with pytest.raises(RehearsalError, match="environment could not be made"):
+        platform_python(platform, lambda line: None)
+    assert list(environment.cache_folder().iterdir()) == []
 
 
 def test_an_environment_runs_its_own_python() -> None:

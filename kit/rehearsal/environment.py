@@ -20,6 +20,7 @@ from kit.artefact import read_json, write_json
 from kit.config import PlatformConfig
 from kit.echo import Echo
 from kit.errors import RehearsalError
+from kit.lock import alone, temporary_folder
 from kit.rehearsal.sandbox import Interpreter
 
 MARKER = "complete.json"
@@ -48,24 +49,33 @@ def platform_python(platform: PlatformConfig, echo: Echo = print) -> Interpreter
     """The Python of a profile's environment, made where it is missing; RehearsalError when it cannot be made."""
     folder = environment_folder(platform)
     if not (folder / MARKER).is_file():
-        _create(folder, platform, echo)
+        waits = f"another process makes an environment in {folder}; waiting for its end"
+        with alone(folder.parent / f".{folder.name}.lock", lambda: echo(waits)):
+            if not (folder / MARKER).is_file():
+                _create(folder, platform, echo)
     base = Path(read_json(folder / MARKER, rerun=f"rm -r {folder}, then the same command")["base"])
     return Interpreter(folder / "bin" / "python", (folder, base))
 
 
 def _create(folder: Path, platform: PlatformConfig, echo: Echo) -> None:
-    """Make the environment; its marker comes last, so that one cut short is made again."""
+    """Make the environment; its marker comes last, so that one cut short is made again.
+
+    It takes its place when it is whole: pip may go on for a moment where this process is killed.
+    """
     python = find_python(platform.python)
     wanted = requirements(platform)
     echo(f"making an environment with Python {platform.python} and {', '.join(wanted)} in {folder} (once)")
-    shutil.rmtree(folder, ignore_errors=True)
-    _run([str(python), "-m", "venv", str(folder)], platform)
-    inside = str(folder / "bin" / "python")
-    if wanted:
-        _run([inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted], platform)
-    base = _run([inside, "-c", "import sys; print(sys.base_prefix)"], platform).strip()
-    frozen = _run([inside, "-m", "pip", "freeze", "--disable-pip-version-check"], platform).split()
-    write_json(folder / MARKER, {"base": base, "packages": frozen})
+    with temporary_folder(folder.parent, f".{folder.name}-") as made:
+        _run([str(python), "-m", "venv", str(made)], platform)
+        inside = str(made / "bin" / "python")
+        if wanted:
+            _run([inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted], platform)
+        base = _run([inside, "-c", "import sys; print(sys.base_prefix)"], platform).strip()
+        frozen = _run([inside, "-m", "pip", "freeze", "--disable-pip-version-check"], platform).split()
+        write_json(made / MARKER, {"base": base, "packages": frozen})
+        made.chmod(0o755)
+        shutil.rmtree(folder, ignore_errors=True)
+        made.rename(folder)
 
 
 def _run(command: list[str], platform: PlatformConfig) -> str:
