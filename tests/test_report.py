@@ -28,6 +28,7 @@ from sklearn.metrics import recall_score
 from kit.artefact import write_csv
 from kit.commands.report import report as command
 from kit.data.cleaning import decisions
+from kit.data.stale import Record
 from kit.ensemble.blend import blend
 from kit.ensemble.pool import make_pool
 from kit.ensemble.scoring.leaderboard import rows
@@ -323,6 +324,8 @@ def test_sweeps_are_shown_with_their_figures_and_broken_ones_named(tmp_path):
     folder = workspace.oof("toy") / "sweeps"
     figures = [("History", "iVBORw0="), ("Slices", "iVBORw1=")]
     StoredSummary("sweep <1>", "sweep <1>: 5 complete\npruned, 3 times: fold 0", figures).write(folder / "sweep1")
+    StoredSummary("sweep2", "of the data as it was", [], "0" * 64).write(folder / "sweep2")
+    Record(clean={"data": "1" * 64}).write(workspace.oof("toy") / "prepared.json")
     (folder / "broken").mkdir()
     (folder / "broken" / "summary.json").write_text('{"sweep": "broken"}')
     page = Page(write_report(contest(), workspace))
@@ -332,6 +335,8 @@ def test_sweeps_are_shown_with_their_figures_and_broken_ones_named(tmp_path):
         f"data:image/png;base64,{data}" for _, data in figures
     ]
     assert re.search(r"The sweep broken is left out: .*not a sweep's summary.*kit sweep broken", page.text)
+    assert re.search(r"The sweep sweep2 is left out: .*summary.json is of other data than the contest's now", page.text)
+    assert "of the data as it was" not in page.text
 
 
 @pytest.mark.usefixtures("plain_figures")

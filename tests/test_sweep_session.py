@@ -11,7 +11,8 @@ import pytest
 from optuna.trial import TrialState
 from sweep_toy import BASE, NOISE, FakeMaker, Inline, open_toy, sweep_session, toy_sweep, true_score
 
-from kit.errors import SweepError
+from kit.artefact import write_json
+from kit.errors import ArtefactError, SweepError
 from kit.sweep.confirm import Confirmed, read_confirmed, winners
 from kit.sweep.hours import Hours
 from kit.sweep.noise import read_base
@@ -19,6 +20,7 @@ from kit.sweep.promote import promote
 from kit.sweep.search import SAME_FAILURES, signature, trial_recipe
 from kit.sweep.status import render, status
 from kit.sweep.stored import StoredSummary
+from kit.sweep.study import check_digests, mark
 from kit.sweep.summary import summary, write_summary
 
 NO_TEST = {"winners": 0, "noise_seeds": 1}
@@ -232,6 +234,26 @@ def test_the_book_of_hours_adds_up(tmp_path: Path) -> None:
     assert second.left == 3600 - 65
     onlooker = Hours(tmp_path / "hours.json", None, lambda: now[0])
     assert onlooker.left == 3600 - 65, "--status knows the hours that the sweep was given"
+
+
+def test_hours_of_another_study_are_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "hours.json"
+    Hours(path, 1.0, study="one").note(now=True)
+    assert Hours(path, None, study="one").allowed == 3600
+    with pytest.raises(ArtefactError, match=r"hours of another study.*rm .*hours\.json"):
+        Hours(path, 1.0, study="other")
+    write_json(path, {"seconds": 5.0, "allowed": 3600.0})  # from before it was noted whose they are
+    assert Hours(path, None, study="other").before == 5.0
+
+
+def test_a_study_goes_on_with_the_images_and_folds_that_it_began_with(tmp_path: Path) -> None:
+    study = open_toy(toy_sweep(), tmp_path)
+    before = mark(study)
+    check_digests(study, {"data": "a" * 64, "folds": "b" * 64}, "rm -r x")
+    check_digests(study, {"data": "a" * 64, "folds": "b" * 64}, "rm -r x")
+    assert mark(study) != before
+    with pytest.raises(SweepError, match=r"other images or folds \(folds bbbbbbbb, now cccccccc\).*rm -r x"):
+        check_digests(study, {"data": "a" * 64, "folds": "c" * 64}, "rm -r x")
 
 
 # ------------------------------------------------------------------------------------------- several at a time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +30,7 @@ from kit.sweep.hours import Hours
 from kit.sweep.promote import promote
 from kit.sweep.status import render, status
 from kit.sweep.storage import opened, reachable
-from kit.sweep.study import identity, open_study
+from kit.sweep.study import check_digests, identity, mark, open_study
 from kit.sweep.summary import write_summary
 from kit.workspace import Workspace
 
@@ -61,7 +62,7 @@ def sweep(
             for path in promote(study, wanted, base, count, Path.cwd() / "configs" / "recipes", config.name):
                 make_echo(console)(f"{path}")
         elif show:
-            left = Hours(folder / "hours.json", hours).left
+            left = Hours(folder / "hours.json", hours, study=mark(study)).left
             found = status(study, wanted, left)
             print_json(found.to_json()) if as_json else console.print(render(found, wanted))
         else:
@@ -103,6 +104,8 @@ def _run(
     echo = make_echo(console)
     prepared = prepare(config, data, workspace, echo)
     maker = FitMaker(wanted, config, prepared, workspace)
+    digests = {"data": prepared.data_digest, "folds": prepared.fold_digest}
+    check_digests(study, digests, f"rm -r {shlex.quote(str(maker.folder))}")
     count = worker_count(workers, config, maker.stage("search").prepared, maker.cheap(base), workspace, echo)
     backend = make_backend(maker.folder / "workers", count, cluster)
     with live(console) as view:

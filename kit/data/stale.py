@@ -102,6 +102,14 @@ def _digest(value: Any) -> str:
     return artefact.sha256_bytes(repr(value).encode())
 
 
+def prepared_from(folder: Path) -> str:
+    """Digest of the data that the tables in a contest's OOF `folder` were made from; empty where none is known."""
+    try:
+        return Record.read(folder / "prepared.json").clean.get("data", "")
+    except ArtefactError:
+        return ""
+
+
 def stale_runs(folder: Path, contest: str, data_digest: str, folds_digest: str) -> list[str]:
     """A line for every run in the contest's OOF `folder` that was made on other data or folds."""
     lines = []

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kit.artefact import read_json, write_json
+from kit.errors import ArtefactError
 
 EVERY = 30.0
 """Seconds between entries in the book: what a killed session may go uncounted."""
@@ -16,12 +17,18 @@ EVERY = 30.0
 class Hours:
     """The steady clock of one session over those that went before.
 
-    hours: allowed over all sessions; None: what the last session was allowed; endless before the first.
+    hours: allowed over all sessions; None: what the last session was allowed; endless before the first. study: the
+    `kit.sweep.study.mark` of the study that they are spent on. ArtefactError where the book in `path` is another's.
     """
 
-    def __init__(self, path: Path, hours: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, path: Path, hours: float | None, clock: Callable[[], float] = time.monotonic, study: str = ""
+    ) -> None:
         book = read_json(path, rerun=f"rm {path}") if path.exists() else {"seconds": 0.0, "allowed": math.inf}
-        self.path, self.clock = path, clock
+        if book.get("study", study) != study:
+            what_to_do = f"Put this one's back, or count anew: rm {path}"
+            raise ArtefactError(f"{path}: counts the hours of another study. {what_to_do}")
+        self.path, self.clock, self.study = path, clock, study
         self.allowed = float(book["allowed"]) if hours is None else hours * 3600
         self.before = float(book["seconds"])
         self.began = self.noted = clock()
@@ -40,4 +47,4 @@ class Hours:
         """Writes the book where it is time to."""
         if now or self.clock() - self.noted >= EVERY:
             self.noted = self.clock()
-            write_json(self.path, {"seconds": self.spent, "allowed": self.allowed})
+            write_json(self.path, {"seconds": self.spent, "allowed": self.allowed, "study": self.study})

@@ -26,6 +26,7 @@ from kit.sweep.owners import Owner, is_gone
 from kit.sweep.search import Search, trial_recipe
 from kit.sweep.space import base_params
 from kit.sweep.storage import reachable
+from kit.sweep.study import mark
 
 TASKS = "tasks"
 LEAST_TRIALS = 2
@@ -55,7 +56,7 @@ class Session:
     _ticked: float = float("-inf")
 
     def __post_init__(self) -> None:
-        self.hours = Hours(self.folder / "hours.json", self.sweep.budget.hours, self.clock)
+        self.hours = Hours(self.folder / "hours.json", self.sweep.budget.hours, self.clock, mark(self.study))
         self.owner = Owner(self.folder / "owners")
         self.search = Search(self.study, self.sweep, self.base, self.maker, self.owner, self.echo)
         self.scheduler = Scheduler(self.backend, on_report=self.search.on_report, on_keep=store, on_wait=self._tick)

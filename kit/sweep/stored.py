@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kit.artefact import read_json, write_json, write_text
+from kit.data.stale import prepared_from
 from kit.errors import ArtefactError
 
 TEXT, PAGE, STORED = "summary.txt", "summary.html", "summary.json"
@@ -21,6 +22,8 @@ class StoredSummary:
     text: str
     figures: list[tuple[str, str]]
     """(title, PNG in base64)."""
+    data: str = ""
+    """Digest of the contest's data that its trials were made on; empty where nobody noted it."""
 
     def write(self, folder: Path) -> Path:
         """Writes its three files into the sweep's folder; the path of the page."""
@@ -52,11 +55,18 @@ class StoredSummary:
 
 
 def stored_summaries(folder: Path, notes: list[str]) -> list[StoredSummary]:
-    """The summaries of all sweeps of the contest in `folder`; `notes` gets a line for each that is broken."""
-    found = []
+    """The summaries of all sweeps of the contest in `folder`; `notes` gets a line for each that is broken, or that is
+    of other data.
+    """
+    found, data = [], prepared_from(folder)
     for path in sorted(folder.glob(f"sweeps/*/{STORED}")):
         try:
-            found.append(StoredSummary.read(path))
+            summary = StoredSummary.read(path)
         except ArtefactError as error:
             notes.append(f"The sweep {path.parent.name} is left out: {error}")
+            continue
+        if summary.data and data and summary.data != data:
+            notes.append(f"The sweep {path.parent.name} is left out: {path} is of other data than the contest's now")
+        else:
+            found.append(summary)
     return found

@@ -12,6 +12,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial
 
 import kit
+from kit.artefact import sha256_bytes
 from kit.config import RecipeConfig
 from kit.errors import SweepError
 from kit.sweep.config import SweepConfig
@@ -19,7 +20,7 @@ from kit.sweep.pruning import make_pruner
 from kit.sweep.space import differences
 from kit.sweep.storage import settled
 
-IDENTITY, VERSION = "identity", "kit"
+IDENTITY, VERSION, DIGESTS = "identity", "kit", "digests"
 EXCESS = "excess"
 """Attribute of a trial: how far it is over each limit, as shares of it."""
 
@@ -65,6 +66,31 @@ def _check_same(name: str, attrs: dict[str, Any], made: dict[str, Any]) -> None:
             f"study {name}: was made by another sweep of that name ({'; '.join(changed)}). "
             f"Undo the change, or give the sweep another name"
         )
+
+
+def check_digests(study: Study, digests: dict[str, str], anew: str) -> None:
+    """SweepError where the study's trials were made on other images or folds; `anew` is how to begin again.
+
+    digests: of data and folds; noted where the study has no trials yet, or is from before they were.
+    """
+    known = study.user_attrs.get(DIGESTS)
+    if known is None:
+        study.set_user_attr(DIGESTS, digests)
+        return
+    pairs = {name: (known.get(name, ""), now) for name, now in digests.items()}
+    changed = [f"{name} {old[:8]}, now {now[:8]}" for name, (old, now) in pairs.items() if old != now]
+    if changed:
+        raise SweepError(
+            f"study {study.study_name}: its trials were made on other images or folds ({'; '.join(changed)}), and "
+            f"cannot be compared with new ones. Give the sweep another name, or begin anew: {anew}"
+        )
+
+
+def mark(study: Study) -> str:
+    """Tells the files of this study from those of another: hex sha256 of its name, its identity and its data."""
+    attrs = study.user_attrs
+    told = json.dumps([study.study_name, attrs.get(IDENTITY), attrs.get(DIGESTS)], sort_keys=True)
+    return sha256_bytes(told.encode())
 
 
 def make_sampler(sweep: SweepConfig, done: int) -> BaseSampler:

@@ -19,6 +19,7 @@ from kit.sweep.importance import importance_line, importances
 from kit.sweep.noise import read_base
 from kit.sweep.search import recipe_name, shown, signature
 from kit.sweep.stored import StoredSummary
+from kit.sweep.study import DIGESTS
 
 ENOUGH = 4
 """Finished trials from which figures show something."""
@@ -81,7 +82,8 @@ def _reasons(trials: list[FrozenTrial], state: TrialState, what: str) -> Iterato
 # ----------------------------------------------------------------------------------------------------- figures
 def write_summary(study: Study, sweep: SweepConfig, folder: Path) -> tuple[str, Path]:
     """Writes the summary with its figures into the sweep's folder; its text, and the path of its page."""
-    found = StoredSummary(sweep.name, summary(study, sweep), list(figures(study, sweep)))
+    data = study.user_attrs.get(DIGESTS, {}).get("data", "")
+    found = StoredSummary(sweep.name, summary(study, sweep), list(figures(study, sweep)), data)
     return found.text, found.write(folder)
 
 

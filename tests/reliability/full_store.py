@@ -34,6 +34,7 @@ from kit.rehearsal.rehearse import Rehearsal, report_path
 from kit.situation.situation import find_situation, settled
 from kit.sweep.hours import Hours
 from kit.sweep.stored import StoredSummary
+from kit.sweep.study import check_digests, mark
 from kit.train import checkpoint
 from kit.train.precision import _known
 
@@ -61,8 +62,9 @@ def make_full(toy: Toy) -> None:
     sweep = toy.root / "oof/toy/sweeps/toy"
     study = open_toy(SWEEP, sweep)
     study.tell(study.ask(), 0.5)
-    Hours(sweep / "hours.json", 1.0).note(now=True)
-    StoredSummary("toy", "a text", [("a title", "AAAA")]).write(sweep)
+    check_digests(study, digests_of(toy), "")
+    Hours(sweep / "hours.json", 1.0, study=mark(study)).note(now=True)
+    StoredSummary("toy", "a text", [("a title", "AAAA")], prepared.data_digest).write(sweep)
     key = sha256_bytes(json.dumps([["timm", "numpy"], []]).encode())
     write_json(workspace.cache / "runtimes.json", {key: "timm"})
 
@@ -95,6 +97,26 @@ def trials(toy: Toy) -> Any:
     return [(trial.value, trial.params) for trial in open_toy(SWEEP, toy.root / "oof/toy/sweeps/toy").trials]
 
 
+def digests_of(toy: Toy) -> dict[str, str]:
+    prepared = toy.prepared()
+    return {"data": prepared.data_digest, "folds": prepared.fold_digest}
+
+
+def hours(toy: Toy) -> Any:
+    folder = toy.root / "oof/toy/sweeps/toy"
+    journal = (folder / "journal.log").read_bytes()
+    study = mark(open_toy(SWEEP, folder))
+    (folder / "journal.log").write_bytes(journal)  # Optuna notes that it was opened
+    return Hours(folder / "hours.json", None, study=study).allowed
+
+
+def searched(toy: Toy) -> Any:
+    """As a sweep that goes on takes its study."""
+    study = open_toy(SWEEP, toy.root / "oof/toy/sweeps/toy")
+    check_digests(study, digests_of(toy), "rm -r oof/toy/sweeps/toy")
+    return len(study.trials)
+
+
 def rehearsed(toy: Toy) -> Any:
     return check_report(toy.root / ZIP)
 
@@ -125,7 +147,7 @@ USES: dict[str, Callable[[Toy], Any]] = {
     "oof/toy/situation.json": lambda toy: settled(toy.contest().model_copy(update={"expects": "auto"}), toy.workspace),
     "oof/toy/plan.json": lambda toy: Plan.read(toy.workspace, toy.contest()),
     "oof/toy/blends/best2.json": members,
-    "oof/toy/sweeps/toy/hours.json": lambda toy: Hours(toy.root / "oof/toy/sweeps/toy/hours.json", None).allowed,
+    "oof/toy/sweeps/toy/hours.json": hours,
     "oof/toy/sweeps/toy/summary.json": summary,
     "oof/toy/sweeps/toy/journal.log": trials,
     ZIP: rehearsed,

@@ -14,7 +14,21 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Toy, write_toy
-from full_store import FOLD, RUN, USES, ZIP, digests, make_full, members, run, same, swap, without_seals
+from full_store import (
+    FOLD,
+    RUN,
+    USES,
+    ZIP,
+    digests,
+    hours,
+    make_full,
+    members,
+    run,
+    same,
+    searched,
+    swap,
+    without_seals,
+)
 from kinds import CHECKED, LISTED, write_sites
 
 from kit.cluster.shared import share
@@ -197,6 +211,9 @@ def test_a_changed_table_is_told(name: str, full: Toy) -> None:
         (f"other/{FOLD}/weights.safetensors", f"{FOLD}/weights.safetensors", members),
         ("oof/toy/mini/fold0/member.json", f"{FOLD}/member.json", members),
         ("other/oof/toy/blends/best2.json", "oof/toy/blends/best2.json", members),
+        ("other/oof/toy/sweeps/toy/hours.json", "oof/toy/sweeps/toy/hours.json", hours),
+        ("other/oof/toy/sweeps/toy/journal.log", "oof/toy/sweeps/toy/journal.log", searched),
+        ("other/oof/toy/sweeps/toy", "oof/toy/sweeps/toy", searched),
         (f"other/{ZIP}", ZIP, USES[ZIP]),
         (f"other/{ZIP.replace('.zip', '.rehearsal.json')}", ZIP.replace(".zip", ".rehearsal.json"), USES[ZIP]),
     ],
