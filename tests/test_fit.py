@@ -40,11 +40,15 @@ def material() -> Material:
 
 
 def new_fit(
-    config: RecipeConfig, given: Material | None = None, precision: Precision = PLAIN, ranks: Ranks = ALONE
+    config: RecipeConfig,
+    given: Material | None = None,
+    precision: Precision = PLAIN,
+    ranks: Ranks = ALONE,
+    begun: bool = False,
 ) -> Fit:
     torch.manual_seed(config.train.seed)
     net = build(config.net.name, CLASSES, config.net.args)
-    return Fit(config, net, given or material(), precision, torch.device("cpu"), ranks)
+    return Fit(config, net, given or material(), precision, torch.device("cpu"), ranks, begun=begun)
 
 
 def display(fit: Fit) -> FitDisplay:
@@ -67,7 +71,7 @@ def run_killed_after_every_epoch(config: RecipeConfig) -> dict[str, torch.Tensor
         raise KeyboardInterrupt
 
     for _ in range(20):
-        fit = new_fit(config)
+        fit = new_fit(config, begun=stored is not None)
         torch.rand(7)  # another process has drawn other numbers before
         if stored is not None:
             fit.resume(torch.load(io.BytesIO(stored), weights_only=True))
@@ -90,6 +94,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "tail": {"train": {"swa": 0.5, "recalibrate_bn": True}},
     "contrastive": {"contrastive": {"share": 0.5, "dim": 8}},
     "embeddings": {"train": {"sampling": "smote_embeddings"}, "finetune": {"frozen": 1.0}},
+    "started head": {"finetune": {"head": "probe", "bn": "matched"}},
     "gradual": {"finetune": {"frozen": 0.3, "gradual": True, "layer_decay": 0.8, "bn": "frozen"}},
 }
 every_variant = pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
@@ -110,6 +115,16 @@ def test_the_same_recipe_gives_the_same_bits_and_another_seed_others() -> None:
     other = run(new_fit(recipe({"seed": 1})))
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_resumed_fit_does_not_start_its_head_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    config, done = recipe(finetune={"head": "probe", "bn": "matched"}), list[str]()
+    monkeypatch.setattr("kit.train.fit.start_head", lambda *given: done.append("head"))
+    monkeypatch.setattr("kit.train.fit.match_norms", lambda *given: done.append("norms"))
+    state = new_fit(config).state()
+    assert done == ["norms", "head"]
+    new_fit(config, begun=True).resume(state)
+    assert done == ["norms", "head"]
 
 
 def test_loss_and_speed_survive_a_kill() -> None:

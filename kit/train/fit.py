@@ -65,8 +65,12 @@ class Fit:
         device: torch.device,
         ranks: Ranks = ALONE,
         deadline: float | None = None,
+        begun: bool = False,
     ) -> None:
-        """deadline: when it should have made its last step, in the seconds of time.monotonic()."""
+        """deadline: when it should have made its last step, in the seconds of time.monotonic().
+
+        begun: `resume` follows, so that nothing is spent on weights which it replaces.
+        """
         self.recipe, self.precision, self.device, self.ranks = recipe, precision, device, ranks
         self.net = ranks.network(net, device).to(device).to(memory_format=precision.memory_format)
         if recipe.train.sampling == "smote_embeddings":
@@ -75,11 +79,11 @@ class Fit:
         self.material = material
         self.batches = Batches(material, recipe.augment, precision, device, recipe.train.seed, ranks)
         started = time.perf_counter()
-        if recipe.finetune.bn == "matched":
+        if recipe.finetune.bn == "matched" and not begun:
             match_norms(self.net, drawn(self.batches, recipe.train.seed))
         self.matching = time.perf_counter() - started
         """Seconds of its beginning that do not grow with the rows."""
-        if recipe.finetune.head == "probe":
+        if recipe.finetune.head == "probe" and not begun:
             start_head(self.net, self.batches, recipe)
         self.objective = Objective(recipe, self.net, self.batches, precision)
         self.optimizer = self._optimizer()

@@ -204,9 +204,11 @@ class Trainer:
         self, fold: int, images: torch.Tensor, bars: Progress | None, echo: Echo
     ) -> tuple[Fit, float, FitDisplay]:
         """The fit where its checkpoint left it, the seconds that it has taken, and what shows it."""
-        fit = self.new_fit(fold, images)
-        before = self._resume(fit, fold)
-        return fit, before, FitDisplay(f"{self.recipe.name} fold {fold}", fit.total, fit.step, bars, echo)
+        state = self._interrupted(fold)
+        fit = self.new_fit(fold, images, begun=state is not None)
+        if state is not None:
+            fit.resume(state)
+        return fit, fit.seconds, FitDisplay(f"{self.recipe.name} fold {fold}", fit.total, fit.step, bars, echo)
 
     def _keep(self, fold: int, fit: Fit, state: dict[str, Any]) -> None:
         if not self.ranks.first:
@@ -217,33 +219,31 @@ class Trainer:
         if self.after_epoch is not None:
             self.after_epoch(fold, fit)
 
-    def _resume(self, fit: Fit, fold: int) -> float:
-        """Puts `fit` where an interrupted one stopped; the seconds that one took."""
+    def _interrupted(self, fold: int) -> dict[str, Any] | None:
+        """The state of the fit that an interrupted process left; None where there is none that this one can take."""
         path = self.fold_folder(fold) / CHECKPOINT
         state = self.ranks.agreed(lambda: checkpoint.load(path, self.rerun(fold)))
         if state is None:
-            return 0.0
+            return None
         self._check_made(path, state["made"], fold)
-        batch = fit.recipe.train.batch_size
+        batch = with_batch_share(self.recipe, self.batch_share).train.batch_size
         if state.get("batch_size", batch) != batch:  # steps of another size are no part of this fit
-            return 0.0
-        if state.get("layout") != LAYOUT:
-            return 0.0
-        fit.resume(state["fit"])
-        return fit.seconds
+            return None
+        found: dict[str, Any] = state["fit"]
+        return found if state.get("layout") == LAYOUT else None
 
     def spec(self) -> dict[str, Any]:
         """How the network is described in the submission."""
         return member_spec(self.recipe, len(self.prepared.class_names))
 
-    def new_fit(self, fold: int, images: torch.Tensor) -> Fit:
-        """The fit at its first step."""
+    def new_fit(self, fold: int, images: torch.Tensor, begun: bool = False) -> Fit:
+        """The fit at its first step; `begun` as in `Fit`."""
         recipe = with_batch_share(self.recipe, self.batch_share)
         net, material = self.new_net(), self.material(fold, images)  # before speeds are measured, which draws too
         if self.ranks.size > 1:
             check_shareable(recipe, len(material.rows), self.ranks)
         precision = self.precision(images)
-        return Fit(recipe, net, material, precision, self.device, self.ranks, self.deadline)
+        return Fit(recipe, net, material, precision, self.device, self.ranks, self.deadline, begun)
 
     def material(self, fold: int, images: torch.Tensor) -> Material:
         """What the fold is trained on."""
