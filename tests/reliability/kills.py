@@ -7,10 +7,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from essence import differences, essence, strays
 from lives import Life, Lives, processes_of
-from toy_store import finished_folds
+from toy_store import finished_folds, finished_trials
 
 MOST_LIVES = 400
 AFTERMATH = 5.0
@@ -24,8 +25,8 @@ class Chain:
     lives: Lives
     root: Path
     killed: int = 0
-    struck: list[str] = field(default_factory=list)
-    finished: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    finished: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Folds and trials that are done, and what they came to."""
 
     def die(self, argv: Sequence[str], at: int = 0, what: str = "kill", after: float | None = None) -> Life:
         """One life, after which no finished fold may have been trained again."""
@@ -35,10 +36,10 @@ class Chain:
         return life
 
     def remember(self, life: Life) -> None:
-        """Holds the markers of folds against those that were there before."""
-        now = finished_folds(self.root)
+        """Holds the markers of folds, and trials, against those that were there before."""
+        now = finished_folds(self.root) | finished_trials(self.root)
         repeated = [path for path, made in self.finished.items() if now.get(path) != made]
-        assert repeated == [], f"finished folds were made again: {repeated}\n{life.output}"
+        assert repeated == [], f"finished folds or trials were made again: {repeated}\n{life.output}"
         self.finished = now
 
     def until_done(self, argv: Sequence[str], generator: random.Random, most: int) -> Life:
@@ -49,6 +50,17 @@ class Chain:
                 assert life.code == 0, life.output
                 return life
         raise AssertionError(f"not done after {MOST_LIVES} lives")
+
+    def at_moments(self, argv: Sequence[str], generator: random.Random, times: int, seconds: float) -> None:
+        """Killed at random moments of its first `seconds`."""
+        for _ in range(times):
+            self.die(argv, after=generator.uniform(0.1, seconds))
+
+    def to_its_end(self, argv: Sequence[str]) -> Life:
+        """A life that nothing disturbs."""
+        life = self.die(argv)
+        assert life.code == 0, life.output
+        return life
 
     def check(self, wanted: dict[str, str]) -> None:
         """The store is the one of an uninterrupted run, and nothing is left over."""

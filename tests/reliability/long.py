@@ -1,6 +1,6 @@
 """The long run of the harness: hundreds of deaths, every write on a full disk, hundreds of fits and trials.
 
-python tests/reliability/long.py [--kills 200] [--part kill|full|soak|all]
+python tests/reliability/long.py [--part kill|full|soak|all] [--chains 0:20]
 """
 
 from __future__ import annotations
@@ -12,18 +12,14 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-KILLS_A_CHAIN = 20
-"""About so many deaths has a chain."""
-
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=200, help="deaths in all, about")
+    parser.add_argument("--chains", default="0:20", help="chains of deaths, from the first to behind the last")
     parser.add_argument("--part", choices=("kill", "full", "soak", "all"), default="all")
     given = parser.parse_args()
-    chains = max(1, round(given.kills / KILLS_A_CHAIN))
     parts = {
-        "kill": ({"KIT_KILLS": str(chains)}, ["-m", "slow", str(HERE / "test_kill_anywhere.py")]),
+        "kill": ({"KIT_CHAINS": given.chains}, ["-m", "slow", str(HERE / "test_kill_anywhere.py")]),
         "full": ({"KIT_FULL_STRIDE": "1"}, ["-m", "slow or not slow", str(HERE / "test_full_disk.py")]),
         "soak": ({"KIT_SOAK": "1"}, [str(HERE / "test_soak.py")]),
     }

@@ -6,14 +6,16 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from essence import differences, essence
 from kills import Chain
 from lives import Lives, lives
-from toy_store import BLEND, PACK, TRAIN, fresh, write_store
+from toy_store import BLEND, PACK, TRAIN, WHOLE, fresh, write_store
 
+pytestmark = pytest.mark.timeout(1800)
 STRIDE = int(os.environ.get("KIT_FULL_STRIDE", "23"))
 """Of the write points of a command, every how many finds the disk full."""
 
@@ -133,26 +135,82 @@ def test_a_clock_that_was_set_back_repeats_nothing(process: Lives, trained: Path
     assert {path: now[path] for path in wanted} == wanted
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kilobytes", [192, 256, 320, 384, 448, 512, 640, 768])
-def test_a_disk_that_is_really_full(kilobytes: int, process: Lives, trained: Path, tmp_path: Path) -> None:
-    """On a file system of that size; later it is given room."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o"]
-    if subprocess.run([*mount, f"size={kilobytes}k", "none", str(disk)], capture_output=True).returncode:
+# ------------------------------------------------------------------------------------------------- on a real disk
+@contextmanager
+def disk(place: Path, kilobytes: int) -> Iterator[Path]:
+    """A file system of that size at `place`; skips where nothing may be mounted."""
+    place.mkdir(exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "none", str(place)]
+    if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("nothing may be mounted here")
     try:
-        fresh(disk / "store", trained)
-        chain = Chain(process, disk / "store")
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def enlarged(place: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,size=64m", str(place)], check=True)
+
+
+@pytest.fixture(scope="module")
+def whole(process: Lives, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store after the whole run."""
+    root = tmp_path_factory.mktemp("whole") / "store"
+    shutil.copytree(trained, root)
+    life = process.live(root, *WHOLE)
+    assert life.code == 0, life.output
+    return root
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kilobytes", [96, 128, 192, 256, 320, 384, 448, 512, 640, 768])
+def test_a_disk_that_is_really_full(kilobytes: int, process: Lives, trained: Path, tmp_path: Path) -> None:
+    """On a file system of that size; later it is given room."""
+    with disk(tmp_path / "disk", kilobytes) as small:
+        fresh(small / "store", trained)
+        chain = Chain(process, small / "store")
         life = chain.die(TRAIN)
         if life.code:
             assert_told(life.code, life.output)
             chain.check_clean()
-        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
-        life = chain.die(TRAIN)
-        assert life.code == 0, life.output
+        enlarged(small)
+        chain.to_its_end(TRAIN)
         wanted = {path: value for path, value in essence(trained).items() if "/mini/" not in path}
         assert differences(essence(chain.root), wanted) == []
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kilobytes", [16, 64, 128, 192, 256, 320, 384, 448, 512])
+def test_a_whole_run_on_a_disk_that_is_really_full(
+    kilobytes: int, process: Lives, trained: Path, whole: Path, tmp_path: Path
+) -> None:
+    """As many kilobytes are left when blending, packing, rehearsing and reporting begin."""
+    with disk(tmp_path / "disk", 16384) as small:
+        shutil.copytree(trained, small / "store")
+        used = (shutil.disk_usage(small).used >> 10) + 4
+        subprocess.run(["mount", "-o", f"remount,size={used + kilobytes}k", str(small)], check=True)
+        chain = Chain(process, small / "store")
+        life = chain.die(WHOLE)
+        if life.code:
+            assert_told(life.code, life.output)
+            chain.check_clean()
+        enlarged(small)
+        chain.to_its_end(WHOLE)
+        chain.check(essence(whole))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kilobytes", [4, 64, 256, 1024, 4096])
+def test_a_temporary_folder_that_is_really_full(
+    kilobytes: int, process: Lives, trained: Path, whole: Path, tmp_path: Path
+) -> None:
+    """Where a rehearsal unpacks and keeps results: the submission is not blamed for it."""
+    shutil.copytree(trained, tmp_path / "store")
+    chain = Chain(process, tmp_path / "store")
+    with disk(process.scratch / "tmp", kilobytes):
+        life = chain.die(WHOLE)
+        if life.code:
+            assert_told(life.code, life.output)
+    chain.to_its_end(WHOLE)
+    chain.check(essence(whole))

@@ -13,10 +13,10 @@ import pytest
 from essence import essence
 from kills import Chain
 from lives import Lives, lives
-from toy_store import BLEND, PACK, TRAIN, TWO, WHOLE, fresh, write_store
+from toy_store import BLEND, PACK, SEARCH, TRAIN, TRIALS, TWO, WHOLE, finished_trials, fresh, write_store
 
-SEEDS = int(os.environ.get("KIT_KILLS", "0"))
-"""Chains of deaths in the long run."""
+SEEDS = range(*map(int, os.environ.get("KIT_CHAINS", "0:0").split(":")))
+"""Chains of deaths in the long run: first and last + 1."""
 STRIDE = 9
 """Of the write points of a command, every how many are tried in the short run."""
 
@@ -114,19 +114,42 @@ def test_told_to_end_it_leaves_in_order(
 
 
 # ------------------------------------------------------------------------------------------------------ the long run
+def whole_run(chain: Chain, generator: random.Random) -> None:
+    """Until it ends, and then again, when packing and the rehearsal are most of it."""
+    chain.at_moments(WHOLE, generator, 4, 8.0)
+    chain.until_done(WHOLE, generator, 120)
+    chain.at_moments(WHOLE, generator, 4, 6.0)
+    chain.to_its_end(WHOLE)
+
+
+def two_workers(chain: Chain, generator: random.Random) -> None:
+    """Training in processes of their own, then the rest."""
+    chain.at_moments(TWO, generator, 6, 12.0)
+    chain.to_its_end(TWO)
+    chain.until_done(WHOLE, generator, 120)
+
+
+def sweep(chain: Chain, generator: random.Random) -> None:
+    """A search, by turns at moments and at write points; as many trials end as were asked for."""
+    chain.at_moments(SEARCH, generator, 4, 15.0)
+    chain.until_done(SEARCH, generator, 60)
+    chain.at_moments(SEARCH, generator, 1, 3.0)
+    chain.to_its_end(SEARCH)
+    ended = [trial for trial in finished_trials(chain.root).values() if trial[0] in ("COMPLETE", "PRUNED")]
+    assert len(ended) == TRIALS
+    assert len({str(params) for _, _, params in ended}) == TRIALS
+    chain.check_clean()
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seed", SEEDS)
 def test_chains_of_deaths(seed: int, process: Lives, whole: Path, tmp_path: Path) -> None:
-    """The whole run, killed again and again: by turns at write points and at random moments."""
-    generator = random.Random(seed)
+    """Killed again and again: by turns at write points and at random moments."""
+    kind = (whole_run, whole_run, two_workers, whole_run, sweep)[seed % 5]
     fresh(tmp_path / "store", whole)
     chain = Chain(process, tmp_path / "store")
-    if seed % 5 == 4:  # with two workers, which live in processes of their own
-        chain.die(TWO, after=generator.uniform(0.5, 12.0))
-        assert chain.die(TWO).code == 0
-    for _ in range(4):
-        chain.die(WHOLE, after=generator.uniform(0.1, 8.0))
-    chain.until_done(WHOLE, generator, 120)
-    chain.check(essence(whole))
-    with open(process.scratch / "kills.txt", "a") as file:
-        file.write(f"{seed} {chain.killed}\n")
+    kind(chain, random.Random(seed))
+    if kind is not sweep:
+        chain.check(essence(whole))
+    print(f"chain {seed}, {kind.__name__}: killed {chain.killed} times")

@@ -60,6 +60,7 @@ def flat(work: Callable[[int], object], count: int, megabytes: float) -> None:
     assert after.temporary <= before.temporary
 
 
+@pytest.mark.timeout(1800)
 def test_fits_in_one_process(toy: Toy) -> None:
     recipe = toy.recipe("tiny")
     recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"epochs": 1})})
@@ -100,6 +101,7 @@ def test_worker_processes_with_many_units(tmp_path: Path) -> None:
     assert [line for line in left if "resource_tracker" not in line] == []
 
 
+@pytest.mark.timeout(1800)
 def test_a_sweep_of_many_trials(tmp_path: Path) -> None:
     sweep = toy_sweep(budget={"trials": TRIALS}, confirm={"winners": 0, "noise_seeds": 1})
     before = Held.now()
