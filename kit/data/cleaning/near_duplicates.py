@@ -13,6 +13,7 @@ from kit.data.cleaning.alignment import INNER, aligned, correlation, thumbnails
 from kit.data.cleaning.chance import Threshold
 from kit.data.cleaning.descriptors import Metric
 from kit.data.cleaning.neighbours import nearest
+from kit.data.cleaning.perturb import oriented
 from kit.data.cleaning.reencoding import reencoded
 
 NEIGHBOURS = 6
@@ -24,7 +25,8 @@ SAMPLE = 1000
 VERIFIED = 20_000
 """Pairs that are saved anew, at most, to see whether one is the other's re-encoding."""
 EMPTY = 3.0
-"""Grey levels of contrast below which an image has no content that could be another's: it is linked with none."""
+"""Grey levels of contrast below which an image has no content that could be another's: it is linked with none but those
+that are the same to the last pixel, once turned."""
 FEWEST = 30
 """Images below which nothing is learned and nothing linked but identical ones."""
 
@@ -53,9 +55,11 @@ def find(images: np.ndarray, described: np.ndarray, metric: Metric) -> NearDupli
     search = _Search(images, metric.project(described), metric.radius)
     threshold = search.threshold()
     pairs = search.linked(threshold) if threshold.apart else search.nearest_pairs(threshold)
-    pairs = pairs[(search.small[:, INNER, INNER].std(axis=(1, 2)) >= EMPTY)[pairs].all(axis=1)]
+    empty = search.small[:, INNER, INNER].std(axis=(1, 2)) < EMPTY
+    pairs = pairs[~empty[pairs].any(axis=1)]
     if not threshold.apart:
         pairs = _verified(images, pairs)
+    pairs = np.concatenate([pairs, _turned(images, np.flatnonzero(empty))])
     return NearDuplicates(pairs, _similarity(search.small, pairs), _remark(threshold))
 
 
@@ -175,6 +179,14 @@ def _candidates(points: np.ndarray, radius: float) -> np.ndarray:
 def _similarity(small: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     parts = [small[pairs[start : start + 8192].T] for start in range(0, len(pairs), 8192)]
     return np.concatenate([np.zeros(0, np.float32), *(correlation(one, aligned(one, other)) for one, other in parts)])
+
+
+def _turned(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(M, 2) pairs of `rows` (n,), ascending, that are one image, turned or flipped."""
+    keys = [min(oriented(images[row], number).tobytes() for number in range(8)) for row in rows.tolist()]
+    first: dict[bytes, int] = {}
+    found = [(first.setdefault(key, row), row) for key, row in zip(keys, rows.tolist())]
+    return np.array([pair for pair in found if pair[0] != pair[1]], np.int64).reshape(-1, 2)
 
 
 def _verified(images: np.ndarray, pairs: np.ndarray) -> np.ndarray:
