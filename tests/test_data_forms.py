@@ -16,6 +16,7 @@ from kit.data.sources.decoding_record import DecodingRecord
 from kit.data.sources.load import load, load_test
 from kit.data.sources.stream import open_stream
 from kit.errors import DataError
+from kit.start.init import start
 from kit.workspace import Workspace
 
 IMAGES, LABELS = some_images(12), np.arange(12) % 3
@@ -253,3 +254,34 @@ def test_a_set_that_comes_out_black_is_told(tmp_path, read):
     for row, label in enumerate(LABELS):
         save(tmp_path / "train" / CLASSES[label] / f"{row}.png", IMAGES[row] // 25)
     assert any(note.startswith("WARNING: most images are nearly black") for note in read("train", kind="folder").notes)
+
+
+@pytest.mark.parametrize("labels", [(12, 1, 1, 1), (12, 1, 1), (12, 3, 1), (12, 1, 3)])
+def test_labels_with_further_dimensions_of_one(tmp_path, read, labels):
+    """Some HDF5 files hold labels as images of one pixel; those are no images, and no several labels."""
+    h5py = pytest.importorskip("h5py")
+    truth = np.arange(12) % 3
+    values = np.eye(3)[truth] if 3 in labels else truth
+    with h5py.File(tmp_path / "train.h5", "w") as file:
+        file["x"], file["y"] = np.moveaxis(some_images(12), 3, 1), values.reshape(labels)
+    started = start("mine", tmp_path / "train.h5", folder=tmp_path / "configs").contest
+    assert started.classes == ("0", "1", "2")
+    got = read("train.h5", kind="hdf5", images=started.data.images, labels=started.data.labels)
+    np.testing.assert_array_equal(got.labels, truth)
+    np.testing.assert_array_equal(got.images, some_images(12))
+
+
+def test_test_images_of_tables_and_arrays_without_ids_are_numbered_and_others_named(tmp_path):
+    pixel_table(tmp_path / "bare.csv", IMAGES[..., 0])
+    pixel_table(tmp_path / "named.csv", IMAGES[..., 0], id=np.arange(12))
+    np.save(tmp_path / "bare.npy", IMAGES)
+    np.savez(tmp_path / "named.npz", images=IMAGES, ids=np.arange(12) + 7)
+    for row, image in enumerate(IMAGES):
+        save(tmp_path / "folder" / f"{row}.png", image)
+    given = contest(kind="csv")
+    record = DecodingRecord(given.image_size, "squash", None, (1.0,))
+    found = {
+        name: open_stream(given, tmp_path / name, Workspace(tmp_path / "work"), record).numbered
+        for name in ("bare.csv", "named.csv", "bare.npy", "named.npz", "folder")
+    }
+    assert found == {"bare.csv": True, "named.csv": False, "bare.npy": True, "named.npz": False, "folder": False}

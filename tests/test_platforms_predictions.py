@@ -158,3 +158,25 @@ def test_ids_stay_text_whatever_they_look_like(tmp_path: Path) -> None:
 def test_unfit_probabilities_are_refused(broken: np.ndarray, tmp_path: Path) -> None:
     with pytest.raises(PackagingError, match="probabilities must be"):
         write_predictions(IDS, broken, NAMES, CSV, tmp_path / "s.csv", metric="log_loss")
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_images_without_names_are_the_samples_numbers_from_0_or_1(first: int) -> None:
+    """By name, image 1 of a table without ids was row 1 of a sample that counts from 1: each prediction one row off."""
+    order = np.array([2, 0, 3, 1])
+    rows = match_rows(np.arange(4).astype(str), (order + first).astype(str), numbered=True)
+    assert rows.whole
+    assert rows.place.tolist() == order.tolist()
+    assert rows.spelled.tolist() == [str(number + first) for number in range(4)]
+
+
+def test_images_without_names_are_the_samples_rows_in_order_where_its_ids_are_no_numbers() -> None:
+    rows = match_rows(np.array(["00", "01", "02"]), np.array(["b", "a", "7"]), numbered=True)
+    assert rows.place.tolist() == [0, 1, 2]
+    assert rows.taken("refuse")[0].tolist() == ["b", "a", "7"]
+
+
+@pytest.mark.parametrize("ids", [["1", "2"], ["0", "1", "2", "3"]])
+def test_images_without_names_need_a_row_each(ids: list[str]) -> None:
+    with pytest.raises(PackagingError, match="no names, so the sample must have a row for each, but there are 3"):
+        match_rows(np.arange(3).astype(str), np.array(ids), numbered=True)

@@ -71,18 +71,37 @@ class Rows:
         )
 
 
-def match_rows(images: np.ndarray, ids: np.ndarray) -> Rows:
+def match_rows(images: np.ndarray, ids: np.ndarray, numbered: bool = False) -> Rows:
     """Images' names (N,) str beside a sample's ids (R,) str, spelled as most of them are.
 
-    PackagingError where an id is there twice, in the sample or among the images as it spells them.
+    numbered: the images have no names, only their places. PackagingError where an id is there twice, in the sample or
+    among the images as it spells them, or where there are more or fewer rows than images without names.
     """
     _check_once(ids, "the sample")
+    if numbered:
+        return _by_place(len(images), ids)
     best = max(AS_IDS, key=lambda spell: len({spell(name) for name in images} & set(ids)))
     spelled = np.array([best(str(name)) for name in images], dtype=str)
     _check_once(spelled, "the images")
     places = {name: place for place, name in enumerate(spelled)}
     place = np.array([places.get(str(one), -1) for one in ids], dtype=np.int64)
     return Rows(ids.astype(str), place, ~np.isin(spelled, ids), spelled)
+
+
+def _by_place(count: int, ids: np.ndarray) -> Rows:
+    """Images without names are the rows of the sample in order; where its ids count from 0 or 1, they are the order."""
+    if len(ids) != count:
+        raise PackagingError(
+            f"the test images have no names, so the sample must have a row for each, but there are {count:,} images "
+            f"and {len(ids):,} rows. Give the sample of these images, or images with ids"
+        )
+    numbers = [int(one) if one.isascii() and one.isdigit() else -1 for one in map(str, ids)]
+    first = min(numbers, default=0)
+    counted = first in (0, 1) and sorted(numbers) == list(range(first, first + count))
+    place = np.array(numbers, np.int64) - first if counted else np.arange(count)
+    spelled = np.empty(count, dtype=ids.astype(str).dtype)
+    spelled[place] = ids
+    return Rows(ids.astype(str), place, np.zeros(count, bool), spelled)
 
 
 def _check_once(ids: np.ndarray, where: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from kit.data.forms.form import Form, names_of
 from kit.data.forms.groups import group_key
-from kit.data.sources.array_keys import choose_images, choose_labels, test_images
+from kit.data.sources.array_keys import a_value_an_image, choose_images, choose_labels, test_images
 from kit.data.sources.arrays import MEDMNIST_SPLITS, open_arrays
 from kit.data.sources.hdf5 import is_hdf5
 from kit.data.sources.idx import is_idx, labels_beside, read_idx
@@ -96,6 +96,8 @@ def _labelled(kind: str, path: Path, images: np.ndarray, raw: np.ndarray) -> For
         raise DataError(
             f"{path}: there must be one label an image, but there are {len(images):,} images and {len(raw):,} labels"
         )
+    if raw.ndim > 2 and raw.size > len(raw):
+        raw = raw.reshape(len(raw), -1)
     if raw.ndim == 2 and raw.shape[1] > 1:
         if not (np.isin(raw, (0, 1)).all() and (raw.sum(axis=1) == 1).all()):
             raise DataError(
@@ -120,4 +122,4 @@ def _fits(path: Path, rows: int) -> bool:
         array = read_idx(path) if is_idx(path) else np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError):
         return False
-    return array.ndim <= 2 and len(array) == rows
+    return array.ndim > 0 and a_value_an_image(array.shape) and len(array) == rows

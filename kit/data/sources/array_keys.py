@@ -25,9 +25,19 @@ def of_test(name: str) -> bool:
     return bool(TEST.search(name))
 
 
+def a_value_an_image(shape: tuple[int, ...]) -> bool:
+    """Whether an array has a value or a row an image, further dimensions of one aside: (N,), (N, C), (N, 1, 1, 1)."""
+    return len([size for size in shape[1:] if size != 1]) <= 1
+
+
+def _deep(array: np.ndarray) -> bool:
+    """Whether an array may hold images."""
+    return array.ndim >= 3 and not a_value_an_image(array.shape)
+
+
 def test_images(arrays: Arrays) -> str:
     """The array of test images beside those of training; "" where there is none."""
-    return next((name for name, array in arrays.items() if array.ndim >= 3 and of_test(name)), "")
+    return next((name for name, array in arrays.items() if _deep(array) and of_test(name)), "")
 
 
 def choose_images(arrays: Arrays, wanted: str, path: Path, notes: list[str], test: bool = False) -> str:
@@ -37,7 +47,7 @@ def choose_images(arrays: Arrays, wanted: str, path: Path, notes: list[str], tes
     """
     if (found := _wanted(arrays, wanted, path)) is not None:
         return found
-    deep = [name for name, array in arrays.items() if array.ndim >= 3]
+    deep = [name for name, array in arrays.items() if _deep(array)]
     of_the_test = [name for name in deep if of_test(name)]
     fitting = of_the_test if test and of_the_test else [name for name in deep if test or name not in of_the_test]
     named = _usual(fitting, IMAGE_KEYS) or (fitting if len(fitting) == 1 or (test and of_the_test) else [])
@@ -54,7 +64,8 @@ def choose_labels(arrays: Arrays, wanted: str, images: str, path: Path, notes: l
     if (found := _wanted(arrays, wanted, path)) is not None:
         return found
     rows = len(arrays[images]) if images in arrays else -1
-    flat = [name for name, array in arrays.items() if name != images and array.ndim <= 2 and not of_test(name)]
+    told = [name for name, array in arrays.items() if a_value_an_image(array.shape)]
+    flat = [name for name in told if name != images and not of_test(name)]
     long = [name for name in flat if rows < 0 or len(np.atleast_1d(arrays[name])) == rows] or flat
     beside = [name for name in long if name.rpartition("/")[0] == images.rpartition("/")[0]]
     others = [name for name in beside or long if not looks_like_group(name)]

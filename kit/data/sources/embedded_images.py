@@ -53,11 +53,15 @@ def _is_text(name: str, column: pd.Series) -> bool:
 
 def row_ids(table: pd.DataFrame, wanted: str, used: Sequence[str]) -> np.ndarray:
     """Ids (N,) str of the rows: the column `wanted`, or a usual one, else their numbers from 0."""
+    column = named_by(table, wanted, used)
+    return table[column].astype(str).to_numpy().astype(str) if column else np.arange(len(table)).astype(str)
+
+
+def named_by(table: pd.DataFrame, wanted: str, used: Sequence[str]) -> str:
+    """The column of the rows' ids; "" where they have none but their place."""
     folded = {name.lower(): name for name in table.columns if name not in used}
     usual = [wanted] if wanted in table.columns else [folded[name] for name in ID_COLUMNS if name in folded]
-    if usual and table[usual[0]].is_unique:
-        return table[usual[0]].astype(str).to_numpy().astype(str)
-    return np.arange(len(table)).astype(str)
+    return usual[0] if usual and table[usual[0]].is_unique else ""
 
 
 def encoded_files(column: pd.Series, ids: np.ndarray) -> EncodedFiles | None:

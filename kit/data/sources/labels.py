@@ -28,8 +28,10 @@ def to_indices(raw: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
 def _flatten(raw: np.ndarray, num_classes: int) -> np.ndarray:
     if raw.ndim == 1:
         return raw
-    if raw.ndim == 2 and raw.shape[1] == 1:
-        return raw[:, 0]
+    if raw.ndim > 1 and raw.size == len(raw):  # (N, 1), and (N, 1, 1, 1) as some HDF5 files have it
+        return raw.reshape(-1)
+    if raw.ndim > 2 and raw.size == len(raw) * num_classes:
+        raw = raw.reshape(len(raw), num_classes)
     if raw.ndim == 2 and raw.shape[1] == num_classes and raw.dtype.kind in "biuf":
         return _from_one_hot(raw)
     raise DataError(

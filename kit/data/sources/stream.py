@@ -10,7 +10,7 @@ import numpy as np
 
 from kit.config import ContestConfig
 from kit.data.sources.decoding_record import DecodingRecord
-from kit.data.sources.embedded_images import image_columns
+from kit.data.sources.embedded_images import image_columns, named_by
 from kit.data.sources.files import Files, open_files
 from kit.data.sources.imageset import ImageSet
 from kit.data.sources.load import form_of_test, load_test
@@ -29,6 +29,8 @@ class ImageStream:
     batches: Callable[[int], Iterator[Batch]]
     """Given how many images are held at once."""
     notes: tuple[str, ...] = ()
+    numbered: bool = False
+    """Whether the ids are the images' places from 0, since the source names none."""
 
 
 def open_stream(contest: ContestConfig, path: Path, workspace: Workspace, record: DecodingRecord) -> ImageStream:
@@ -41,11 +43,14 @@ def open_stream(contest: ContestConfig, path: Path, workspace: Workspace, record
     if form in ("folder", "zip"):
         files = open_files(path)
         return ImageStream(np.array(files.names), _reader(files, files.names, record))
-    if form in ("csv", "parquet") and not image_columns(read_table(path)):
+    table = read_table(path) if form in ("csv", "parquet") else None
+    if table is not None and not image_columns(table):
         ids, names, files, notes = read_ids(path, contest.data)
         return ImageStream(ids, _reader(files, names, record), notes)
     image_set = load_test(contest, path, workspace, record)
-    return ImageStream(image_set.ids, _slices(image_set), image_set.notes)
+    named = table is not None and named_by(table, contest.data.id_column, [contest.data.labels])
+    numbered = not named and [one.lstrip("0") for one in image_set.ids] == ["", *map(str, range(1, len(image_set)))]
+    return ImageStream(image_set.ids, _slices(image_set), image_set.notes, numbered)
 
 
 Batches = Callable[[int], Iterator[Batch]]
