@@ -14,7 +14,17 @@ from pathlib import Path
 import click
 
 from kit.config import load_contest, load_platform
-from kit.options import contest_options, json_option, make_console, run_guarded, wide_option, with_common
+from kit.options import (
+    contest_options,
+    json_option,
+    make_console,
+    make_echo,
+    run_guarded,
+    unmatched_option,
+    wide_option,
+    with_common,
+)
+from kit.packaging.rows import Unmatched
 from kit.workspace import Workspace
 
 STARTED = time.monotonic()
@@ -36,36 +46,44 @@ Examples:
 @click.option("--recipes", help="Comma-separated recipes; the contest's set for this machine by default.")
 @click.option("--budget", type=click.FloatRange(min=0, min_open=True), metavar="MINUTES",
               help="Plan recipes, folds and epochs so that everything ends within it.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The zip to write.")
+@unmatched_option
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The zip, or the file of predictions.")
 @wide_option
 @json_option
 def main(contest: str, data: Path | None, root: Path, ensemble: str | None, platform_name: str | None,
-         recipes: str | None, budget: float | None, out: Path | None, as_json: bool) -> None:
-    """Clean, train, score, blend, pack and rehearse a submission; do what is missing, reuse what is there."""
+         recipes: str | None, budget: float | None, unmatched: Unmatched, out: Path | None, as_json: bool) -> None:
+    """Clean, train, score, blend, pack and rehearse a submission; do what is missing, reuse what is there.
+
+    Where the contest takes a file of predictions, the zip predicts its test images, and the file is rehearsed.
+    """
     console = make_console(stderr=as_json)
     workspace = Workspace(root.resolve())
     config = load_contest(contest)
-    platform = load_platform(platform_name or config.platform)
+    config = config.model_copy(update={"platform": platform_name or config.platform})
+    platform = load_platform(config.platform)
     ensemble = ensemble or config.ensemble
 
-    from kit.pipeline import (
-        stages,  # here, because torch takes seconds: Ctrl-C is heeded meanwhile, and --help is quick
-    )
+    # Here, because torch takes seconds: Ctrl-C is heeded meanwhile, and --help is quick.
+    from kit.pipeline import prediction_file, stages
 
     clock = stages.Clock(budget, STARTED, time.monotonic() - STARTED)
+    file = prediction_file.wanted(config, platform, unmatched)  # None where code is submitted
+    runs_on = platform if file is None else file.runs_on
     chosen = stages.choose(config, recipes, ensemble, console, budget)
     with stages.Crew() as crew:
         config, prepared = stages.prepare_data(config, data, workspace, chosen, clock, crew, console)
+        asked = prediction_file.held_against_sample(file, workspace, make_echo(console))
         trained = stages.train(config, prepared, chosen, workspace, clock, crew, console)
     shares = stages.shares_expected(config, prepared, workspace, console)
     blend = stages.blend(config, trained, ensemble, workspace, console, shares=shares)
-    packed = stages.pack(config, blend, platform, workspace, out, console, lambda: prepared)
-    rehearsal = stages.rehearse(config, packed, prepared, platform, workspace, console, clock)
-    stages.conclude(config, packed, rehearsal, workspace, console)
+    packed = stages.pack(config, blend, runs_on, workspace, out if file is None else None, console, lambda: prepared)
+    rehearsal = stages.rehearse(config, packed, prepared, runs_on, workspace, console, clock)
+    made = prediction_file.predict(file, asked, packed, rehearsal, workspace, out, console)
+    stages.conclude(config, packed, rehearsal, workspace, console, made)
 
     if as_json:
-        print(json.dumps(stages.summary(config, packed, rehearsal)))
-    sys.exit(0 if rehearsal.passed else 1)
+        print(json.dumps(stages.summary(config, packed, rehearsal, made)))
+    sys.exit(0 if rehearsal.passed and (file is None or (made is not None and made.passed)) else 1)
 
 
 if __name__ == "__main__":

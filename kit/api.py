@@ -15,7 +15,6 @@ import pandas as pd
 from rich.console import Console
 
 from kit.cluster.training import train_all
-from kit.commands.predicting import predict as label_command
 from kit.config import ContestConfig, PlatformConfig, RecipeConfig, load_platform
 from kit.config import load_contest as read_contest
 from kit.data.prepared import Prepared
@@ -30,6 +29,7 @@ from kit.packaging.packed import PackedZip
 from kit.pipeline import stages
 from kit.pipeline.budget import find_recipe
 from kit.pipeline.plan import planned
+from kit.platforms.predict import predicted
 from kit.rehearsal.rehearse import check
 from kit.rehearsal.rehearse import rehearse as make_rehearsal
 from kit.rehearsal.result import Rehearsal
@@ -247,19 +247,9 @@ def predict(
     if not place:
         raise DataError(f"{contest.name}: has no test images. Give images=PATH, or set [data] test in its file")
     path = zipped.path if isinstance(zipped, PackedZip) else Path(zipped)
-    label = label_command.callback
-    assert label is not None
-    label(
-        zip_path=path,
-        test_images=Path(place),
-        contest=contest.name,
-        runs_on=None,
-        platform_name=platform or contest.config.platform,
-        sample=None if sample is None else Path(sample),
-        unmatched="refuse",
-        out=Path(out),
-        root=contest.workspace.root,
-    )
+    taker, echo = _platform(contest, platform), make_echo(contest.console)
+    example = contest.config.sample_file if sample is None else Path(sample)
+    predicted(contest.config, contest.workspace, path, Path(place), taker, Path(out), sample=example, echo=echo)
     return pd.read_csv(out, dtype=str, keep_default_na=False)
 
 

@@ -48,6 +48,14 @@ workers_option = click.option(
 cluster_option = click.option(
     "--cluster", metavar="auto|ray://HOST:10001", help="Train on a Ray cluster; needs the extra `cluster`."
 )
+unmatched_option = click.option(
+    "--unmatched",
+    type=click.Choice(["refuse", "sample", "images"]),
+    default="refuse",
+    show_default=True,
+    help="Rows of the sample without an image, or images without a row: refuse; write the sample's rows, those without "
+    "an image with the shares of the classes; or write the images' rows.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 
 

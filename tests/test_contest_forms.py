@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,9 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import cohen_kappa_score, log_loss, roc_auc_score
 
 from kit.cli import group
+from kit.errors import ConfigError, PackagingError
+from kit.platforms import ledger
+from kit.workspace import PROJECT, Workspace
 
 CONTEST = """
 name = "form"
@@ -89,14 +94,18 @@ class Form:
         image = Image.fromarray((self.images[row] * 15.9).astype(np.uint8)).resize((16, 16), Image.Resampling.BICUBIC)
         image.convert("RGB").save(path)
 
-    def submit(self, classes: list[str], data: str) -> pd.DataFrame:
-        """The contestant's files, then every stage by its command; the submission file, whose rehearsal passed."""
+    def write(self, classes: list[str], data: str) -> None:
+        """The contestant's files."""
         text = CONTEST.format(classes=json.dumps(classes), metric=self.metric, data=data)
         files = {"contests/form": text, "recipes/small": RECIPE, "platforms/plain": PLATFORM, "platforms/csv": FILE}
         for name, content in files.items():
             path = self.folder / "configs" / f"{name}.toml"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
+
+    def submit(self, classes: list[str], data: str) -> pd.DataFrame:
+        """Every stage by its command; the submission file, whose rehearsal passed."""
+        self.write(classes, data)
         contest = ("--contest", "form")
         file = (*contest, "--platform", "csv", "--sample", "sample_submission.csv")
         run("train", "small", *contest)
@@ -110,6 +119,23 @@ class Form:
 def run(*arguments: str) -> None:
     found = CliRunner().invoke(group, list(arguments), standalone_mode=False)
     assert found.exit_code == 0, f"{arguments}: {found.output} {found.exception!r}"
+
+
+def script() -> ModuleType:
+    """make_submission.py."""
+    found = importlib.util.spec_from_file_location("make_submission", PROJECT / "make_submission.py")
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+def submission(*arguments: str) -> int:
+    """`python make_submission.py` in this process; its exit code."""
+    result = CliRunner().invoke(script().main, list(arguments), standalone_mode=False)
+    assert isinstance(result.exception, SystemExit | None), result.exception
+    return result.exit_code
 
 
 @pytest.fixture
@@ -162,6 +188,44 @@ def test_labels_in_file_names_and_one_probability_by_auc(folder: Path) -> None:
         form.save(row, folder / "test" / f"{number + 1}.jpg")
     sample = pd.DataFrame({"id": np.arange(len(form.test)) + 1, "label": 0.5})
     sample.to_csv("sample_submission.csv", index=False)
-    made = form.submit(["cat", "dog"], "kind = \"folder\"\npath = \"train\"\nlabel_pattern = '^(cat|dog)\\.'")
+    pattern = "label_pattern = '^(cat|dog)\\.'"
+    data = f'kind = "folder"\npath = "train"\n{pattern}\ntest = "test"\nsample = "sample_submission.csv"'
+    form.write(["cat", "dog"], data)
+    contest = form.folder / "configs" / "contests" / "form.toml"
+    contest.write_text(contest.read_text().replace('"plain"', '"csv"'))
+    assert submission("--contest", "form", "--ensemble", "best1", "--out", "made/submission.csv") == 0
+    made = pd.read_csv("made/submission.csv", dtype=str, keep_default_na=False)
+    table = ledger.read(Workspace(folder))
+    assert table["zip"].tolist() == ["form-best1-local.zip", "submission.csv"]
+    assert table["expected"].nunique() == 1
     assert made["id"].tolist() == [str(number + 1) for number in range(len(form.test))]
     assert roc_auc_score(form.target[form.test] == 8, made["label"].astype(float)) > 0.8
+
+
+def test_what_a_file_of_predictions_lacks_is_said_before_anything_is_trained(folder: Path) -> None:
+    """An hour of training used to end in "takes predictions, not code"."""
+    form = Form(folder, {3: "cat", 8: "dog"}, "roc_auc")
+    for row in form.train[:20]:
+        form.save(row, folder / "train" / f"{form.names[form.target[row]]}" / f"{row}.png")
+    form.write(["cat", "dog"], 'kind = "folder"\npath = "train"')
+    arguments = ("--contest", "form", "--platform", "csv")
+
+    def refusal() -> Exception | None:
+        return CliRunner().invoke(script().main, list(arguments), standalone_mode=False).exception
+
+    assert isinstance(found := refusal(), ConfigError)
+    assert "names no test images" in str(found)
+    data = 'kind = "folder"\npath = "train"\ntest = "test"\nsample = "sample.csv"'
+    form.write(["cat", "dog"], data)
+    assert isinstance(found := refusal(), ConfigError)
+    assert "test: no such file or folder" in str(found)
+    for row in form.test:
+        form.save(row, folder / "test" / f"{row}.png")
+    pd.DataFrame({"id": form.test, "cat": 0.1, "emu": 0.9}).to_csv("sample.csv", index=False)
+    assert isinstance(found := refusal(), PackagingError)
+    assert "no class for emu" in str(found)
+    pd.DataFrame({"id": [*form.test[1:], 99999], "label": 0.5}).to_csv("sample.csv", index=False)
+    assert isinstance(found := refusal(), PackagingError)
+    assert "1 of 24 rows of the sample have no image ('99999'); 1 of 24 images have no row" in str(found)
+    assert "--unmatched sample" in str(found)
+    assert not list((folder / "oof").rglob("fold*.json"))

@@ -83,6 +83,23 @@ def test_the_best_expectation_is_recommended_until_remote_scores_speak(tmp_path:
     assert "remote 0.8850" in best.reason
 
 
+def test_a_file_of_predictions_has_the_scores_of_its_zip_and_is_what_is_sent(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    path, other = add_zip(workspace, "a", 0.9), tmp_path / "submission.csv"
+    other.write_text("id,label\n1,0\n")
+    ledger.record_file(workspace, path, other, "kaggle-csv")
+    assert ledger.recommend(workspace, "toy").zip == "submission.csv"
+    ledger.record_score(workspace, other, "public", 0.7)
+    table = ledger.read(workspace)
+    assert table["platform"].tolist()[:2] == ["p", "kaggle-csv"]
+    assert table["expected"].tolist()[:2] == [0.9, 0.9]
+    assert ledger.recommend(workspace, "toy").zip == "submission.csv", "the zip alone was never scored"
+    unknown = tmp_path / "unknown.zip"
+    unknown.write_bytes(b"?")
+    ledger.record_file(workspace, unknown, other, "kaggle-csv")
+    assert len(ledger.read(workspace)) == len(table)
+
+
 def test_nothing_packed_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(UploadError, match="kit package"):
         ledger.recommend(Workspace(tmp_path), "toy")

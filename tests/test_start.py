@@ -343,6 +343,29 @@ def test_the_sample_beside_the_data_is_taken() -> None:
         assert any(line.startswith("sample_submission.csv: 2 rows") for line in made.facts)
 
 
+def test_the_sample_beside_the_folder_of_the_data_is_taken_and_kept_in_the_contest_file() -> None:
+    pd.DataFrame({"id": ["a", "b"], "label": [0, 1]}).to_csv("sampleSubmission.csv", index=False)
+    made = start("mine", folder())
+    assert load_contest("mine").sample_file == Path("sampleSubmission.csv")
+    assert made.contest.platform == "kaggle-csv"
+
+
+@pytest.mark.parametrize(("value", "metric"), [("0.3333", "log_loss"), ("0", "accuracy"), ("0.0", "accuracy")])
+def test_a_sample_of_fractions_asks_for_probabilities(value: str, metric: str) -> None:
+    """Its metric left at accuracy, a file of zeros and ones would be submitted where log loss judges."""
+    pd.DataFrame({"id": ["a", "b"], **dict.fromkeys(CLASSES, value)}).to_csv("sample.csv", index=False)
+    made = start("mine", folder(), sample=Path("sample.csv"))
+    assert load_contest("mine").metric == metric
+    assert any("metric" in line for line in made.doubts)
+
+
+def test_a_column_of_fractions_is_a_probability_of_two_classes() -> None:
+    pd.DataFrame({"id": ["a", "b"], "label": 0.5}).to_csv("sample.csv", index=False)
+    np.savez("two.npz", images=images(), labels=np.arange(ROWS) % 2)
+    start("mine", Path("two.npz"), sample=Path("sample.csv"))
+    assert load_contest("mine").metric == "roc_auc"
+
+
 def test_a_sample_of_the_kits_own_columns_needs_no_platform_file() -> None:
     pd.DataFrame({"id": ["a", "b"], "label": [0, 0]}).to_csv("sample.csv", index=False)
     made = start("mine", folder(), sample=Path("sample.csv"))

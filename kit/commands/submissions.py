@@ -77,7 +77,7 @@ def package(
     "--sample",
     type=click.Path(path_type=Path, exists=True),
     help="Of a predictions file: the contest's "
-    "sample_submission.csv, or an npz with ids, and labels where they are known.",
+    "sample_submission.csv, or an npz with ids, and labels where they are known; [data] sample by default.",
 )
 @wide_option
 def rehearse(
@@ -94,7 +94,7 @@ def rehearse(
     config, console = opened.config, opened.console
     platform = load_platform(platform_name or config.platform)
     if platform.artefact == "predictions":
-        images = hidden_images(sample, platform, config)
+        images = hidden_images(sample or config.sample_file, platform, config)
         result = rehearse_predictions(
             zip_path, platform, images, metric=config.metric, level=level, echo=make_echo(console)
         )

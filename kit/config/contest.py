@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -46,6 +47,8 @@ class DataConfig(Section):
     """medmnist: which of its splits are read as training data; train and val when empty."""
     test: str = ""
     """Unlabelled test images, where the contest hands them out: a folder, zip, npz, npy or csv."""
+    sample: str = ""
+    """The contest's sample_submission.csv, where a file of predictions is submitted: its columns, ids and order."""
     resize: Literal["squash", "crop", "pad"] = "squash"
     """How an image of another shape becomes square: whole and distorted, central square, black borders."""
     on_error: Literal["raise", "skip", "repair"] = "raise"
@@ -195,6 +198,11 @@ class ContestConfig(Section):
 
     scenario: Literal["contest", "natural", "laboratory"] = "contest"
     """Which kind of shift selection follows; set by expects = "contest", "natural" or "laboratory"."""
+
+    @property
+    def sample_file(self) -> Path | None:
+        """The file of [data] sample; None where there is none."""
+        return Path(self.data.sample).expanduser() if self.data.sample else None
 
     @model_validator(mode="before")
     @classmethod

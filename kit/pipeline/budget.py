@@ -75,6 +75,8 @@ class Budget:
     """By recipe, in the order they were run."""
     known: Mapping[str, Sequence[Point]] = field(default_factory=dict)
     """Scores of finished runs of the recipes, for other epochs."""
+    predicted: int = 0
+    """Test images that are predicted after the rehearsal."""
     slower: float = 1.0
     """How much longer fits take than the race said."""
 
@@ -112,7 +114,7 @@ class Budget:
         """The recipe as the plan sees it."""
         heats = self.heats[recipe.name]
         last = heats[-1]
-        rehearsed = LEAST_ROWS + least_images(self.contest.data.kind == "practice")
+        rehearsed = LEAST_ROWS + least_images(self.contest.data.kind == "practice") + self.predicted
         rows = max(1, self.rows * (self.folds - 1) // self.folds) if self.folds > 1 else self.rows
         points = joined([heat.point(self.expects) for heat in heats], self.known.get(recipe.name, ()))
         cells = self.cells

@@ -15,6 +15,7 @@ from kit.pipeline.heats import run_race
 from kit.pipeline.history import known_points
 from kit.pipeline.in_time import InTime
 from kit.pipeline.plan import Plan, race_digest
+from kit.pipeline.prediction_file import images_to_predict
 from kit.pipeline.race import Heat
 from kit.situation.resolve import resolve
 from kit.workspace import Workspace
@@ -38,7 +39,8 @@ def settle(
     heats = run_race(contest, prepared, recipes, workspace, clock, backend, echo)
     places = sum(device.places for device in backend.devices)
     known = known_points(contest, prepared, recipes, workspace)
-    budget = Budget(contest, prepared, clock, places, heats, known)
+    predicted = images_to_predict(contest, workspace)
+    budget = Budget(contest, prepared, clock, places, heats, known, predicted)
     settled = budget.settle([recipe for recipe in recipes if recipe.name in heats], echo)
     cells = settled.cells_per_row if settled.cells_per_row != contest.shift.cells_per_row else 0
     kept = {recipe.name: [heat.to_json() for heat in heats.get(recipe.name, [])] for recipe in recipes}
@@ -66,5 +68,6 @@ def train_planned(
     backend = crew.backend(contest, prepared, recipes, workspace)
     places = sum(device.places for device in backend.devices)
     known = known_points(contest, prepared, recipes, workspace)
-    budget = Budget(contest, prepared, clock, places, heats, known)
+    predicted = images_to_predict(contest, workspace)
+    budget = Budget(contest, prepared, clock, places, heats, known, predicted)
     return InTime(budget, plan, workspace, backend, echo).run(recipes)

@@ -7,6 +7,7 @@ from kit.echo import Echo
 from kit.packaging.packed import PackedZip
 from kit.pipeline.clock import STAGES, Clock
 from kit.pipeline.plan import Plan
+from kit.pipeline.prediction_file import images_to_predict
 from kit.rehearsal.questions import MANY, MANY_SECONDS, SOME
 from kit.rehearsal.reference import MEMBER_ROWS
 from kit.train.device import usable_cores
@@ -34,7 +35,7 @@ def within(
         return wanted, MANY_SECONDS
     practice = contest.data.kind == "practice"
     free = clock.remaining() - clock.starting(practice) - STAGES / 2
-    rows, many = fitting(free / image, wanted, practice)
+    rows, many = fitting(free / image - images_to_predict(contest, workspace), wanted, practice)
     if rows < wanted or not many:
         fewer = [f"asks for {rows:,} rows instead of {wanted:,}"] if rows < wanted else []
         without = [] if many else [f"makes no call of {MANY:,} images"]

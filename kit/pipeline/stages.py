@@ -321,6 +321,7 @@ def conclude(
     result: Rehearsal,
     workspace: Workspace,
     console: Console,
+    file: Rehearsal | None = None,
 ) -> None:
     """What a contestant wants to know at the end, the page that shows it, and what to do next."""
     console.rule("result", align="left")
@@ -340,10 +341,20 @@ def conclude(
     if not result.passed:
         console.print("[red]The rehearsal failed: do not upload this zip.[/red] The table above says what to fix.")
         return
-    echo(f"next      kit upload {packed.path} --phase PHASE_ID   (or the platform's web page)")
+    if file is None:
+        echo(f"next      kit upload {packed.path} --phase PHASE_ID   (or the platform's web page)")
+        return
+    echo(f"file      {file.zip}")
+    if not file.passed:
+        console.print("[red]The file failed: do not upload it.[/red] The table above says what to fix.")
+        return
+    where = "--kaggle COMPETITION" if file.zip.suffix == ".csv" else "--phase PHASE_ID"
+    echo(f"next      kit upload {file.zip} {where}   (or the platform's web page)")
 
 
-def summary(contest: ContestConfig, packed: PackedZip, result: Rehearsal) -> dict[str, Any]:
+def summary(
+    contest: ContestConfig, packed: PackedZip, result: Rehearsal, file: Rehearsal | None = None
+) -> dict[str, Any]:
     """The result as plain values, for --json."""
     made = packed.blend
     return {
@@ -358,4 +369,5 @@ def summary(contest: ContestConfig, packed: PackedZip, result: Rehearsal) -> dic
         "scenarios": scenario_rows(made, result.forms),
         "hidden": result.hidden,
         "rehearsal_passed": result.passed,
+        **({"file": str(file.zip), "file_passed": file.passed} if file is not None else {}),
     }

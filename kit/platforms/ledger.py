@@ -27,9 +27,10 @@ from kit.workspace import Workspace
 LEDGER = "ledger.jsonl"
 COLUMNS = (
     "time", "event", "zip", "sha256", "contest", "platform", "members", "clean", "shifted", "expected", "low", "high",
-    "local", "scenarios", "submission", "phase", "score", "quota_left", "metric", "row_sd",
+    "local", "scenarios", "submission", "phase", "score", "quota_left", "metric", "row_sd", "predicted_by",
 )  # fmt: skip
-"""What a line may hold; `event` is "packed", "uploaded" or "scored"."""
+"""What a line may hold; `event` is "packed", "uploaded" or "scored". `predicted_by`: of a file of predictions, the
+digest of the zip that made it."""
 
 
 def ledger_path(workspace: Workspace) -> Path:
@@ -109,6 +110,21 @@ def record_zip(workspace: Workspace, packed: PackedZip) -> None:
         row_sd=blend.expected.row_sd,
         scenarios={name: [one.point, one.low, one.high] for name, one in blend.scenarios.items()},
     )
+
+
+def record_file(workspace: Workspace, zip_path: Path, out: Path, platform: str) -> None:
+    """Record a file of predictions with the scores of the zip that made it; nothing where the ledger has no such zip.
+
+    So its remote scores move what is expected, as those of zips do.
+    """
+    digest, table = sha256_file(zip_path), read(workspace)
+    packed = table[(table["event"] == "packed") & (table["sha256"] == digest)]
+    if packed.empty:
+        return
+    values = {name: value for name, value in packed.iloc[-1].items() if name not in ("time", "event")}
+    known = {str(name): value for name, value in values.items() if isinstance(value, (list, dict)) or pd.notna(value)}
+    made = {"zip": out.name, "sha256": sha256_file(out), "platform": platform, "predicted_by": digest}
+    append(workspace, "packed", **known | made)
 
 
 def record_upload(
@@ -219,6 +235,7 @@ def recommend(workspace: Workspace, contest: str) -> Recommendation:
     packed = packed.drop_duplicates("sha256", keep="last")
     if packed.empty:
         raise UploadError(f"{ledger_path(workspace)}: holds no zip of {contest}. Pack one: kit package")
+    packed = packed[~packed["sha256"].isin(packed["predicted_by"].dropna())]  # its file is what is sent
     scored = table[table["event"] == "scored"].groupby("sha256")["score"].mean().to_dict()
     rows = packed.to_dict("records")
     metric = rows[-1].get("metric")

@@ -30,19 +30,20 @@ def write_predictions(
     metric: str = "accuracy",
     unmatched: Unmatched = "refuse",
     prior: np.ndarray | None = None,
+    numbered: bool = False,
 ) -> None:
     """Write what is submitted: a CSV, or a zip with an array in the order of `ids`.
 
     predictions: labels (N,) int or probabilities (N, C), whichever the form is made from. sample: the text of
-    sample_submission.csv. unmatched: see `kit.packaging.rows`; rows without an image get `prior` (C,), else the
-    predictions' mean.
+    sample_submission.csv. unmatched, numbered: see `kit.packaging.rows`; rows without an image get `prior` (C,), else
+    the predictions' mean.
     PackagingError where ids or predictions do not fit the sample or the classes.
     """
     form = make_form(platform, class_names, metric, sample)
     _check(predictions, ids, len(class_names), form)
     if platform.predictions_file.endswith(".csv"):
         if sample is not None:
-            rows = match_rows(ids, sample[form.id_column].to_numpy(dtype=str))
+            rows = match_rows(ids, sample[form.id_column].to_numpy(dtype=str), numbered)
             ids, places = rows.taken(unmatched)
             predictions = _filled(predictions, places, _prior(predictions, len(class_names), prior))
         _check_twice(ids)

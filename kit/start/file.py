@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from kit.config import PlatformConfig
@@ -23,6 +24,8 @@ def contest_text(
     facts: Sequence[str],
     doubts: Sequence[str],
     command: str,
+    sample: Path | None = None,
+    metric: str = "",
 ) -> str:
     """The file of the contest `name`."""
     lines = [
@@ -35,7 +38,8 @@ def contest_text(
         "# Height and width to which every image is brought, and in which the platform passes them.",
         f"image_size = {looks.image_size}",
         f"platform = {_value(platform)}  # kit platforms lists them",
-        '# metric = "accuracy"  # what the contest judges by; docs/reference.md has the others',
+        f"{'' if metric else '# '}metric = {_value(metric or 'accuracy')}  # what the contest judges by; "
+        "docs/reference.md has the others",
         '# expects = "auto"  # or clean, shifted: what the hidden test looks like. auto: test images tell, else a bet',
         "",
         "[data]",
@@ -43,6 +47,7 @@ def contest_text(
         *([f"path = {_value(found.path)}"] if found.path else []),
         *(f"{key} = {_value(value)}" for key, value in found.data.items()),
         *([f"test = {_value(found.test)}"] if found.test else []),
+        *([f"sample = {_value(str(sample))}"] if sample is not None else []),
         f"resize = {_value(looks.resize)}  # or crop, pad",
         "",
         "# Left out, recipes are picked by expects, machine, minutes and the weights that are here. Now that would be:",

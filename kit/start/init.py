@@ -62,10 +62,11 @@ def start(
     facts = [*found.facts, *looks.lines]
     doubts = [*found.doubts, *looks.doubts]
     texts: dict[Path, str] = {}
-    chosen = platform or CODE_PLATFORM
+    chosen, metric = platform or CODE_PLATFORM, ""
     if sample is not None:
         asked = read_sample(sample, found.classes)
         facts.append(asked.line)
+        metric = asked.metric
         doubts += asked.doubts
         chosen = platform or (BASE if asked.same else name)
         if not platform and not asked.same:
@@ -75,7 +76,7 @@ def start(
     recipes = starting_recipes(looks.image_size)
     facts.append(machine_line())
     command = f"python make_submission.py --contest {name} --budget 60"
-    text = contest_text(name, found, looks, chosen, recipes, facts, doubts, command)
+    text = contest_text(name, found, looks, chosen, recipes, facts, doubts, command, sample, metric)
     contest = parse(ContestConfig, tomllib.loads(text), target)
     for path, content in {**texts, target: text}.items():
         if path != target and path.exists() and not force:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from kit.config import PlatformConfig, load_platform
@@ -16,6 +17,10 @@ from kit.inference.columns import class_of_columns
 BASE = "kaggle-csv"
 SAMPLE = re.compile(r"(?i)sample.*submi|submi.*sample")
 """Names of sample submissions."""
+A_COLUMN_A_CLASS = (
+    'The sample has a column a class: set metric to what the contest judges by, such as metric = "log_loss" or '
+    '"roc_auc", for probabilities.'
+)
 
 
 @dataclass(frozen=True)
@@ -28,14 +33,19 @@ class Asked:
     """Whether the kit's own profile says so already."""
     line: str
     doubts: tuple[str, ...]
+    metric: str = ""
+    """What the contest may judge by, where the sample holds probabilities."""
 
 
 def sample_beside(data: Path) -> Path | None:
-    """The one CSV in the data's folder that is called a sample submission; None where there is none, or several."""
-    folder = data if data.is_dir() else data.parent
-    tables = folder.glob("*.csv") if data.exists() else iter(())
-    found = [path for path in tables if SAMPLE.search(path.name)]
-    return found[0] if len(found) == 1 else None
+    """The one CSV in the data's folder, or beside it, that is called a sample submission; None where there is none, or
+    several.
+    """
+    for folder in ([data, data.parent] if data.is_dir() else [data.parent] if data.exists() else []):
+        found = [path for path in sorted(folder.glob("*.csv")) if SAMPLE.search(path.name)]
+        if found:
+            return found[0] if len(found) == 1 else None
+    return None
 
 
 def read_sample(path: Path, classes: tuple[str, ...]) -> Asked:
@@ -51,29 +61,42 @@ def read_sample(path: Path, classes: tuple[str, ...]) -> Asked:
             f"{len(table):,} rows. Give --sample the contest's sample submission"
         )
     base, doubts = load_platform(BASE), []
+    fractions = _fractions(table[columns[1:]])
     if len(columns) > 2:
         try:
             class_of_columns(columns[1:], classes)
         except ValueError as error:
             doubts.append(f"{error}.")
+        doubts += [] if fractions else [A_COLUMN_A_CLASS]
+    metric = ("log_loss" if len(columns) > 2 else "roc_auc" if len(classes) == 2 else "") if fractions else ""
+    if metric:
         doubts.append(
-            'The sample has a column a class: set metric to what the contest judges by, such as metric = "log_loss" or '
-            '"roc_auc", for probabilities.'
+            f"The sample holds fractions, so probabilities are submitted, and metric = {metric!r} is assumed: set it "
+            f"to what the contest judges by."
         )
     values = set(table[columns[1]])
     form = "name" if values & set(classes) and not all(name.isdigit() for name in classes) else "index"
-    if len(columns) == 2 and form == "index" and not all(value.replace(".0", "").isdigit() for value in values):
+    numbers = all(value.replace(".0", "").isdigit() for value in values)
+    if len(columns) == 2 and form == "index" and not metric and not numbers:
         doubts.append(f"The sample's labels (such as {table[columns[1]].iloc[0]!r}) are neither classes nor numbers.")
     doubts += _unknown_labels(values, classes) if form == "name" else []
     if len(columns) == 2 and len(classes) == 2 and form == "index" and any("." in value for value in values):
+        may = "is" if metric else "may be"
+        then = "" if metric else 'then set metric = "roc_auc" or "log_loss". '
         doubts.append(
-            f'The sample\'s {columns[1]!r} may be a probability: then set metric = "roc_auc" or "log_loss". It is that '
-            f"of the second class, {classes[1]!r}; turn `classes` round if it is the other."
+            f"The sample's {columns[1]!r} {may} a probability: {then}it is that of the second class, {classes[1]!r}; "
+            f"turn `classes` round if it is the other."
         )
     written = form if form == "name" else base.label_form  # numbers are what a profile writes without being told
     asked = base.model_copy(update={"id_column": columns[0], "label_column": columns[1], "label_form": written})
     line = f"{path.name}: {len(table):,} rows, columns {', '.join(columns[:4])}; labels by {form}."
-    return Asked(asked, asked == base, line, tuple(doubts))
+    return Asked(asked, asked == base, line, tuple(doubts), metric)
+
+
+def _fractions(values: pd.DataFrame) -> bool:
+    """Whether numbers between 0 and 1 stand there: labels are whole."""
+    numbers = values.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+    return bool(np.isfinite(numbers).all() and ((numbers > 0) & (numbers < 1)).any() and (numbers <= 1).all())
 
 
 def _unknown_labels(values: set[str], classes: tuple[str, ...]) -> list[str]:

@@ -96,7 +96,7 @@ def _cached(
     def make(allocate: Allocate) -> ImageSet:
         return check(READERS[kind](Request(contest, place, allocate, labelled, bounds)))
 
-    data = contest.data.model_dump(mode="json")
+    data = contest.data.model_dump(mode="json", exclude={"sample"})
     source = _source(kind, place, contest, labelled)
     key = cache.key_of(source, data, contest.classes, contest.image_size, labelled, bounds)
     return cache.cached(workspace.cache / "data", key, make, contest.classes)
