@@ -64,26 +64,36 @@ def main(contest: str, data: Path | None, root: Path, ensemble: str | None, plat
     ensemble = ensemble or config.ensemble
 
     # Here, because torch takes seconds: Ctrl-C is heeded meanwhile, and --help is quick.
-    from kit.pipeline import prediction_file, stages
+    from kit.cluster.crew import Crew
+    from kit.pipeline import prediction_file
+    from kit.pipeline.clock import Clock
+    from kit.pipeline.stages.blending import blend
+    from kit.pipeline.stages.conclusion import conclude, summary
+    from kit.pipeline.stages.data import prepare_data
+    from kit.pipeline.stages.expectation import shares_expected
+    from kit.pipeline.stages.packing import pack
+    from kit.pipeline.stages.recipes import choose
+    from kit.pipeline.stages.rehearsal import rehearse
+    from kit.pipeline.stages.training import train
 
-    clock = stages.Clock(budget, STARTED, time.monotonic() - STARTED)
+    clock = Clock(budget, STARTED, time.monotonic() - STARTED)
     file = prediction_file.wanted(config, platform, unmatched)  # None where code is submitted
     runs_on = platform if file is None else file.runs_on
-    chosen = stages.choose(config, recipes, ensemble, console, budget)
-    with stages.Crew() as crew:
-        config, prepared = stages.prepare_data(config, data, workspace, chosen, clock, crew, console)
+    chosen = choose(config, recipes, ensemble, console, budget)
+    with Crew() as crew:
+        config, prepared = prepare_data(config, data, workspace, chosen, clock, crew, console)
         asked = prediction_file.held_against_sample(file, workspace, make_echo(console))
-        trained = stages.train(config, prepared, chosen, workspace, clock, crew, console)
-    shares = stages.shares_expected(config, prepared, workspace, console)
-    blend = stages.blend(config, trained, ensemble, workspace, console, shares=shares)
-    packed = stages.pack(config, blend, runs_on, workspace, out if file is None else None, console, lambda: prepared)
-    rehearsal = stages.rehearse(config, packed, prepared, runs_on, workspace, console, clock)
-    made = prediction_file.predict(file, asked, packed, rehearsal, workspace, out, console)
-    stages.conclude(config, packed, rehearsal, workspace, console, made)
+        trained = train(config, prepared, chosen, workspace, clock, crew, console)
+    shares = shares_expected(config, prepared, workspace, console)
+    made = blend(config, trained, ensemble, workspace, console, shares=shares)
+    packed = pack(config, made, runs_on, workspace, out if file is None else None, console, lambda: prepared)
+    result = rehearse(config, packed, prepared, runs_on, workspace, console, clock)
+    predicted = prediction_file.predict(file, asked, packed, result, workspace, out, console)
+    conclude(config, packed, result, workspace, console, predicted)
 
     if as_json:
-        print(json.dumps(stages.summary(config, packed, rehearsal, made)))
-    sys.exit(0 if rehearsal.passed and (file is None or (made is not None and made.passed)) else 1)
+        print(json.dumps(summary(config, packed, result, predicted)))
+    sys.exit(0 if result.passed and (file is None or (predicted is not None and predicted.passed)) else 1)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from kit.inference.model import load_net, net_logits
 from kit.train.device import pick_device
 from kit.train.fit import Fit
 from kit.train.member import SPEC
-from kit.train.run import RUN, Trainer, scored_folds
+from kit.train.run import Trainer
+from kit.train.run_folder import RUN, scored_folds
 from kit.workspace import Workspace
 
 RECIPE = """

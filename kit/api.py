@@ -26,9 +26,10 @@ from kit.oof_store import OofRun, check_shifts, load_runs
 from kit.options import make_console, make_echo
 from kit.packaging.pack import Notebook
 from kit.packaging.packed import PackedZip
-from kit.pipeline import stages
 from kit.pipeline.budget import find_recipe
 from kit.pipeline.plan import planned
+from kit.pipeline.stages import blending, packing
+from kit.pipeline.stages.recipes import chosen_recipes
 from kit.platforms.predict import predicted
 from kit.rehearsal.rehearse import check
 from kit.rehearsal.rehearse import rehearse as make_rehearsal
@@ -36,7 +37,7 @@ from kit.rehearsal.result import Rehearsal
 from kit.situation.situation import find_situation, settled
 from kit.start.init import Started, start
 from kit.table import Grid
-from kit.train.run import check_names
+from kit.train.names import check_names
 from kit.workspace import Workspace
 
 
@@ -137,7 +138,7 @@ def fit(
     """
     echo = make_echo(contest.console)
     chosen = [find_recipe(one) if isinstance(one, str) else one for one in recipes]
-    chosen = chosen or stages.chosen_recipes(contest.config, None, echo)
+    chosen = chosen or chosen_recipes(contest.config, None, echo)
     for recipe in chosen:
         check_names(contest.config, recipe)
     train_all(contest.config, prepared, chosen, contest.workspace, echo, folds, workers)
@@ -172,7 +173,7 @@ def blend(contest: Contest, name: str = "best5", recipes: Sequence[str] | None =
     """
     runs = list(oof(contest, recipes).values())
     config = settled(contest.config, contest.workspace)
-    return stages.blend(config, runs, name, contest.workspace, contest.console, **more)
+    return blending.blend(config, runs, name, contest.workspace, contest.console, **more)
 
 
 def package(
@@ -190,7 +191,7 @@ def package(
     prepared: gives the prepared data where packing needs them (the size ladder); they are loaded when it is None.
     PackagingError where the blend cannot be packed.
     """
-    return stages.pack(
+    return packing.pack(
         contest.config,
         blended,
         _platform(contest, platform),

@@ -107,7 +107,7 @@ def test_a_checkpoint_of_another_batch_is_left(toy: Toy) -> None:
         raise Interrupted
 
     prepared, recipe = toy.prepared(), quick(toy, "tiny")
-    first = Trainer(toy.contest(), prepared, recipe, toy.workspace, pick_device(), 1.0, stop)
+    first = Trainer(toy.contest(), prepared, recipe, toy.workspace, pick_device(), after_epoch=stop)
     with pytest.raises(Interrupted):
         first.train([0], lambda line: None)
     assert (first.fold_folder(0) / "checkpoint.pt").exists()

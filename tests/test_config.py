@@ -40,7 +40,7 @@ def test_every_shipped_file_begins_with_its_claim(kind: str, path: Path) -> None
 
 @pytest.mark.parametrize("path", [path for kind, path in SHIPPED if kind == "contests"], ids=lambda path: path.stem)
 def test_what_a_shipped_contest_names_is_there(path: Path) -> None:
-    from kit.train.run import check_names
+    from kit.train.names import check_names
 
     contest = config.load_contest(path)
     config.load_platform(contest.platform)

@@ -9,7 +9,7 @@ from kit.ensemble.kinds.registry import kind
 from kit.ensemble.pool import make_pool
 from kit.errors import ArtefactError, EnsembleError
 from kit.inference.model import merge_views
-from kit.pipeline import stages
+from kit.pipeline.stages.blending import unless_beaten
 
 RUNS = make_runs(7)
 
@@ -67,10 +67,10 @@ def test_equal_weights_are_replaced_under_their_own_name_where_a_fit_is_better_o
     clean, shifted = fitted.nested.clean, fitted.nested.shifted
     lines: list[str] = []
     worse = replace(equal, nested=replace(equal.nested, clean=clean - 0.2, shifted=shifted))
-    found = stages._unless_beaten(worse, fitted, lines.append)
+    found = unless_beaten(worse, fitted, lines.append)
     assert (found.name, found.kind, found.members) == ("best3", fitted.kind, fitted.members)
     assert lines == ["best3 (equal weights) is replaced by stack: nested clean 0.2000 better, nothing lost on shifted"]
     for clean_then, shifted_then in ((clean, shifted), (clean - 0.2, shifted + 0.01)):
         kept = replace(equal, nested=replace(equal.nested, clean=clean_then, shifted=shifted_then))
-        assert stages._unless_beaten(kept, fitted, lines.append) is kept
+        assert unless_beaten(kept, fitted, lines.append) is kept
     assert len(lines) == 1

@@ -106,15 +106,16 @@ def test_a_budget_plans_fewer_folds_and_epochs_and_keeps_to_them(
     toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from kit.cli import group
-    from kit.pipeline import planned, stages
+    from kit.pipeline import planned
     from kit.pipeline.race import Heat
-    from kit.train.run import scored_folds
+    from kit.pipeline.stages import packing
+    from kit.train.run_folder import scored_folds
 
     contest = toy.file("contests", "toy")
     contest.write_text(contest.read_text().replace("n_splits = 2", "n_splits = 10"))
     heats = {"tiny": [Heat(1000, 60, 0.8, 0.8, 3.0, 1e-4, 0.0, 1.0, "fp32")], "mini": []}
     monkeypatch.setattr(planned, "run_race", lambda *_: {"tiny": heats["tiny"]})
-    monkeypatch.setattr(stages, "pack", interrupt)
+    monkeypatch.setattr(packing, "pack", interrupt)
     arguments = ("--contest", "toy", "--budget", "30")
     assert run_it(monkeypatch, *arguments) == 130
     assert "folds instead of 10" in capsys.readouterr().out

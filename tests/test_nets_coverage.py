@@ -9,7 +9,7 @@ from kit.errors import NetError
 from kit.nets.coverage import LEAST, check_sees, seen_share
 from kit.nets.listing import net_row
 from kit.nets.registry import describe
-from kit.train.run import check_names
+from kit.train.names import check_names
 
 
 @pytest.mark.parametrize(

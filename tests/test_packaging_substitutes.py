@@ -24,7 +24,7 @@ from kit.ensemble.blend import Blend
 from kit.ensemble.scoring.expected import with_folds
 from kit.errors import PackagingError
 from kit.packaging.pack import PackedZip, package
-from kit.pipeline import stages
+from kit.pipeline.stages import packing
 from kit.platforms import ledger
 from kit.rehearsal.rehearse import rehearse
 from kit.report.zips import open_submission
@@ -168,7 +168,7 @@ def test_the_ledger_and_the_store_say_what_was_packed(store: Workspace, both: Bl
     add(store, "pupil", SPOILT, teacher=teacher(both))
     platform = toy_platform(max_mb=room(store, alone(store, "pupil"), 0.5))
     shown = StringIO()
-    packed = stages.pack(toy_contest(), both, platform, store, None, Console(file=shown, width=300))
+    packed = packing.pack(toy_contest(), both, platform, store, None, Console(file=shown, width=300))
     row = ledger.read(store).iloc[-1]
     assert row["members"] == ["pupil"]
     assert (row["clean"], row["expected"]) == (packed.blend.nested.clean, packed.blend.expected.point)

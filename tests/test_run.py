@@ -22,8 +22,10 @@ from kit.shifts import strengths
 from kit.situation.resolve import resolve
 from kit.train import checkpoint
 from kit.train.fit import Fit
+from kit.train.names import check_names
 from kit.train.progress import FitDisplay
-from kit.train.run import Trainer, check_names, scored_folds, train_recipe
+from kit.train.run import Trainer, train_recipe
+from kit.train.run_folder import scored_folds
 
 TINY = "tiny"
 

@@ -20,7 +20,7 @@ from kit.ensemble.scoring.shares import with_shares
 from kit.ensemble.tables import scenario_lines, scenario_rows
 from kit.errors import ConfigError, DataError
 from kit.packaging.packed import PackedZip
-from kit.pipeline.stages import named_shares
+from kit.pipeline.stages.expectation import named_shares
 from kit.platforms.ledger import append, record_zip, remote_promises
 from kit.shifts.battery import Battery
 from kit.shifts.scenarios import (

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from test_fit import new_fit, recipe, run
 
 from kit.errors import NetError
+from kit.train.names import check_names
 from kit.train.resizing import STEP, check_growth, resized_batch, size_at
-from kit.train.run import check_names
 
 
 def test_sizes_grow_from_the_first_to_the_last() -> None:

@@ -11,10 +11,13 @@ from kit.cluster.unit import Job, Talk, Unit
 from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
 from kit.lock import alone
+from kit.train.checkpoint import CHECKPOINT
 from kit.train.device import pick_device
 from kit.train.fit import Fit
+from kit.train.fold import AfterEpoch
 from kit.train.images import resized
-from kit.train.run import CHECKPOINT, MARKER, AfterEpoch, Trainer
+from kit.train.run import Trainer
+from kit.train.stored import MARKER
 from kit.workspace import Workspace
 
 
@@ -102,8 +105,8 @@ class FitJob:
     def trainer(self, prepared: Prepared, share: float, after_epoch: AfterEpoch | None = None) -> Trainer:
         """What trains it on this process's device."""
         workspace = Workspace(self.root)
-        device, deadline = pick_device(), self.deadline
-        return Trainer(self.contest, prepared, self.recipe, workspace, device, share, after_epoch, deadline=deadline)
+        more: dict[str, Any] = {"batch_share": share, "deadline": self.deadline, "after_epoch": after_epoch}
+        return Trainer(self.contest, prepared, self.recipe, workspace, pick_device(), **more)
 
 
 def fit_unit(job: FitJob, rows: int) -> Unit:

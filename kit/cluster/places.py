@@ -21,7 +21,8 @@ from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
 from kit.train.device import machine_name, pick_device, pinned, usable_cores
 from kit.train.precision import Trial
-from kit.train.run import Trainer, scored_folds
+from kit.train.run import Trainer
+from kit.train.run_folder import scored_folds
 from kit.workspace import Workspace
 
 SHARED = 0.9

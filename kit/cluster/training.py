@@ -20,7 +20,9 @@ from kit.errors import TrainError
 from kit.train.device import pick_device
 from kit.train.fit import Diverged
 from kit.train.memory import ran_out
-from kit.train.run import Trainer, check_names, scored_folds, train_recipe
+from kit.train.names import check_names
+from kit.train.run import Trainer, train_recipe
+from kit.train.run_folder import scored_folds
 from kit.workspace import Workspace
 
 

@@ -27,7 +27,7 @@ from kit.options import (
 )
 from kit.pipeline.budget import find_recipe
 from kit.pipeline.plan import planned
-from kit.pipeline.stages import split_names
+from kit.pipeline.stages.recipes import split_names
 from kit.workspace import Workspace
 
 

@@ -27,9 +27,11 @@ from kit.ensemble.view_choice import best_views
 from kit.errors import EnsembleError
 from kit.oof_store import OofRun, check_shifts, load_runs
 from kit.options import contest_options, json_option, make_console, make_echo, wide_option
-from kit.pipeline import stages
 from kit.pipeline.budget import find_recipe
 from kit.pipeline.plan import planned
+from kit.pipeline.stages import blending
+from kit.pipeline.stages.expectation import named_shares, shares_expected
+from kit.pipeline.stages.recipes import split_names
 from kit.situation.situation import settled
 from kit.train.augment.policy import trained_families
 from kit.workspace import Workspace
@@ -66,7 +68,7 @@ def blend(
     """
     workspace, console = Workspace(root.resolve()), make_console(as_json)
     config = settled(load_contest(contest), workspace)
-    runs = load_runs(workspace, config.name, stages.split_names(recipes) if recipes else None)
+    runs = load_runs(workspace, config.name, split_names(recipes) if recipes else None)
     check_shifts(runs, config.shift)
     runs = with_external(runs, external, config.classes, config.expects)
     limit = Budget(max_seconds, max_mb, max_members)
@@ -75,14 +77,14 @@ def blend(
         runs, more["merges"] = _views(runs, config, console)
     if leave_family_out:
         more["trained"] = {run.recipe: _families(run) for run in runs}
-    more["shares"] = stages.named_shares(config)
+    more["shares"] = named_shares(config)
     if test or config.data.test:
         prepared = prepare(planned(config, workspace), data, workspace, make_echo(console))
-        more["shares"] = stages.shares_expected(config, prepared, workspace, console, test)
+        more["shares"] = shares_expected(config, prepared, workspace, console, test)
     if figure or limit != Budget():
         more["costs"] = measure_costs(runs, workspace, config.name, config.image_size)
     pool = requested_pool(runs, BlendRequest(config.expects, config.metric, **more))
-    made = stages.blend(config, runs, name, workspace, console, pool, **more)
+    made = blending.blend(config, runs, name, workspace, console, pool, **more)
     if "costs" in more:
         _show_front(pool, more["costs"], limit, made, figure, console)
     if compare:

@@ -16,7 +16,7 @@ from kit.ensemble.blend import Blend
 from kit.ensemble.scoring.belief import updated
 from kit.options import contest_option, contest_options, json_option, make_console, make_echo, root_option, wide_option
 from kit.packaging.pack import Notebook
-from kit.pipeline.stages import named_prior
+from kit.pipeline.stages.expectation import named_prior
 from kit.platforms import ledger as book
 from kit.platforms.profiles import explain, overview
 from kit.rehearsal.rehearse_predictions import hidden_images, rehearse_predictions

@@ -28,10 +28,11 @@ from kit.options import (
 )
 from kit.pipeline.budget import find_recipe
 from kit.pipeline.plan import planned
-from kit.pipeline.stages import chosen_recipes
+from kit.pipeline.stages.recipes import chosen_recipes
 from kit.situation.situation import find_situation
+from kit.train.names import check_names
 from kit.train.parallel import joined
-from kit.train.run import check_names, train_recipe
+from kit.train.run import train_recipe
 from kit.workspace import Workspace
 
 NOT_ONE_FIT = (

@@ -17,7 +17,8 @@ from kit.echo import Echo
 from kit.errors import ConfigError, did_you_mean
 from kit.nets.weights.needs import check_weights
 from kit.oof_store import OofRun, load_run
-from kit.train.run import check_names, train_recipe
+from kit.train.names import check_names
+from kit.train.run import train_recipe
 from kit.workspace import Workspace
 
 

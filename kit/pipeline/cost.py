@@ -13,7 +13,8 @@ from kit.echo import Echo
 from kit.shifts.battery import Battery
 from kit.train.device import pick_device, pinned
 from kit.train.images import resized
-from kit.train.run import Trainer, scored_folds
+from kit.train.run import Trainer
+from kit.train.run_folder import scored_folds
 from kit.workspace import Workspace
 
 SAMPLE = 192

@@ -14,7 +14,7 @@ from kit.echo import Echo
 from kit.errors import TrainError
 from kit.pipeline.clock import Clock
 from kit.pipeline.race import Heat, HeatJob, survivors
-from kit.train.run import scored_folds
+from kit.train.run_folder import scored_folds
 from kit.workspace import Workspace
 
 SHARE = 0.1

@@ -10,7 +10,7 @@ from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
 from kit.errors import ArtefactError
 from kit.pipeline.curves import Point
-from kit.train.run import RUN
+from kit.train.run_folder import RUN
 from kit.workspace import Workspace
 
 SHARES = ("accuracy", "balanced_accuracy", "macro_f1")

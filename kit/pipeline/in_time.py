@@ -23,7 +23,9 @@ from kit.pipeline.budget import Begun, Budget, with_epochs
 from kit.pipeline.plan import Plan
 from kit.pipeline.value import Room, fit_seconds
 from kit.train.device import pick_device
-from kit.train.run import Trainer, check_names, scored_folds
+from kit.train.names import check_names
+from kit.train.run import Trainer
+from kit.train.run_folder import scored_folds
 from kit.workspace import Workspace
 
 SLACK = 1.15

@@ -19,8 +19,10 @@ from kit.sweep.leave_out import left_out
 from kit.sweep.material import refolded, subset
 from kit.sweep.objective import FoldResult, fold_result
 from kit.sweep.watch import EpochWatch, GivenUp
+from kit.train.checkpoint import CHECKPOINT
 from kit.train.member import WEIGHTS
-from kit.train.run import CHECKPOINT, check_names, scored_folds
+from kit.train.names import check_names
+from kit.train.run_folder import scored_folds
 from kit.train.scoring import OOF
 from kit.workspace import Workspace
 

@@ -14,6 +14,7 @@ from kit.artefact import write_bytes
 from kit.errors import ArtefactError
 from kit.seal import framed, unframed
 
+CHECKPOINT = "checkpoint.pt"
 ZIP = b"PK"
 """How a file of torch.save begins."""
 

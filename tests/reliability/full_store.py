@@ -25,8 +25,8 @@ from kit.oof_store import OofRun, load_run, load_runs
 from kit.packaging.adaptation import Adaptation, chosen
 from kit.packaging.fastest import fastest
 from kit.packaging.members import read_members
-from kit.pipeline import stages
 from kit.pipeline.plan import Plan
+from kit.pipeline.stages import blending, packing
 from kit.platforms import ledger
 from kit.platforms.upload import check_report
 from kit.rehearsal.checks import passed
@@ -48,8 +48,8 @@ def make_full(toy: Toy) -> None:
     contest, prepared, workspace = toy.contest(), toy.prepared(), toy.workspace
     find_situation(contest, prepared, workspace)
     runs = load_runs(workspace, "toy")
-    made = stages.blend(contest, runs, "best2", workspace, QUIET)
-    packed = stages.pack(contest, made, load_platform(toy.file("platforms", "toy")), workspace, toy.root / ZIP, QUIET)
+    made = blending.blend(contest, runs, "best2", workspace, QUIET)
+    packed = packing.pack(contest, made, load_platform(toy.file("platforms", "toy")), workspace, toy.root / ZIP, QUIET)
     report = Rehearsal(packed.path, packed.sha256, "toy", "run", "hooks", (passed("starts", "1 s"),), None)
     report.to_json(report_path(packed.path))
     ledger.record_score(workspace, packed.path, "7", 0.8)

@@ -249,12 +249,12 @@ def test_a_record_of_decoding_from_another_contest_is_refused(full: Toy) -> None
 
     from kit.config import load_platform
     from kit.ensemble.blend import Blend
-    from kit.pipeline import stages
+    from kit.pipeline.stages.packing import pack
 
     swap(full.root, "other/oof/toy/images.json", "oof/toy/images.json")
     blend = Blend.from_json(full.root / "oof/toy/blends/best2.json")
     with pytest.raises(KitError, match=r"of other images .* kit clean --contest toy"):
-        stages.pack(full.contest(), blend, load_platform(full.file("platforms", "toy")), full.workspace, None, QUIET)
+        pack(full.contest(), blend, load_platform(full.file("platforms", "toy")), full.workspace, None, QUIET)
 
 
 # -------------------------------------------------------------------------------------------------------------- older

@@ -32,7 +32,8 @@ from kit.inference.model import load_net, merge_views, net_logits
 from kit.oof_store import OofRun, load_run
 from kit.train.batches import Material
 from kit.train.device import pick_device
-from kit.train.run import Trainer, scored_folds
+from kit.train.run import Trainer
+from kit.train.run_folder import RunFolder, scored_folds
 from kit.train.stored import checked_spec, run_of
 from kit.workspace import Workspace
 
@@ -81,8 +82,8 @@ def _rows(run: OofRun, chosen: np.ndarray) -> OofRun:
 
 
 @dataclass(frozen=True)
-class Student(Trainer):
-    """A recipe whose training rows have the teacher's predictions for labels."""
+class StudentFolder(RunFolder):
+    """The folder of a student's run: it is its teacher's, too."""
 
     teacher: Teacher = field(kw_only=True)
 
@@ -91,6 +92,17 @@ class Student(Trainer):
 
     def rerun(self, fold: int) -> str:
         return f"kit distill, with the arguments that made {self.recipe.name}"
+
+
+@dataclass(frozen=True)
+class Student(Trainer):
+    """A recipe whose training rows have the teacher's predictions for labels."""
+
+    teacher: Teacher = field(kw_only=True)
+
+    @property
+    def run(self) -> StudentFolder:
+        return StudentFolder(self.contest, self.prepared, self.recipe, self.workspace, teacher=self.teacher)
 
     def material(self, fold: int, images: torch.Tensor) -> Material:
         """The recipe's material with soft targets; rows beyond the contest's are never made up."""
@@ -104,7 +116,7 @@ class Student(Trainer):
 
     def predictions(self, fold: int, rows: np.ndarray) -> np.ndarray:
         """The teacher's probabilities (n, C) for training rows of `fold`; stored, so that a resumed fit goes on."""
-        what = [self.identity(), fold, sha256_bytes(rows.astype(np.int64).tobytes())]
+        what = [self.run.identity(), fold, sha256_bytes(rows.astype(np.int64).tobytes())]
         path = self.fold_folder(fold) / f"teacher-{sha256_bytes(json.dumps(what).encode())[:12]}.npz"
         if path.exists():
             return read_npz(path)["proba"]
