@@ -62,7 +62,7 @@ class Fold:
         display.close(f"scored again, because the shifts changed; {_scores(result)}")
 
     def train(self, images: torch.Tensor) -> None:
-        """From `images` (n, H, W, 3) uint8 of the whole contest at the recipe's size to the marker.
+        """From `images` (N, 3, S, S) uint8 of the whole contest, at the size of the recipe, to the marker.
 
         From the checkpoint where an interrupted fit left one; once more from there, slower, where the loss diverges.
         """
