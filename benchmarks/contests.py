@@ -49,7 +49,7 @@ def contest_text(name: str, found: Set) -> str:
 
 
 def run_kit(name: str, found: Set, minutes: float, folder: Path) -> dict[str, Any]:
-    """Right answers on the unseen rows, seconds, and the score that the kit expected."""
+    """Right predictions on the unseen rows, seconds, and the score that the kit expected."""
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / "train.npz", images=found.images, labels=found.labels)
     (folder / "contest.toml").write_text(contest_text(name, found))
@@ -75,7 +75,7 @@ def predict(zipped: Path, images: np.ndarray) -> np.ndarray:
 
 
 def run_loop(net: str, found: Set, minutes: float) -> dict[str, Any]:
-    """Right answers of one plain loop on the unseen rows, and its seconds."""
+    """Right predictions of one plain loop on the unseen rows, and its seconds."""
     started = time.monotonic()
     try:
         labels = fit_predict(

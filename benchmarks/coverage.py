@@ -106,7 +106,7 @@ def _stored(path: Path, side: int) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(images), arrays["labels"].reshape(-1)[once].astype(np.int64)
 
 
-def answers(
+def predictions(
     runs: Sequence[OofRun], pool: Pool, given: Source, workspace: Workspace, form: str, seed: int, rows: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Labels (N,) of a hidden test, and every recipe's probabilities (M, N, C); kept beside the runs."""
@@ -160,7 +160,7 @@ def report(
     for form in FORMS:
         hidden: dict[str, list[float]] = {name: [] for name in made}
         for seed in range(options.contests):
-            labels, proba = answers(runs, pool, given, workspace, form, seed, options.rows)
+            labels, proba = predictions(runs, pool, given, workspace, form, seed, options.rows)
             for name, (combiner, _) in made.items():
                 hidden[name].append(float((combiner.apply(proba).argmax(axis=1) == labels).mean()))
         ranks = _ranks({name: made[name][1][form].point for name in pool.names}, hidden)

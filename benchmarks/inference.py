@@ -137,9 +137,9 @@ def peer(member: Member, way: str, images: np.ndarray, repeats: int, clock: Cloc
         seconds = []
         for _ in range(repeats):
             begin = clock()
-            answer = call()
+            predicted = call()
             seconds.append(clock() - begin)
-    return min(seconds), answer
+    return min(seconds), predicted
 
 
 # -------------------------------------------------------------------------------------------- the kit's way
@@ -172,13 +172,13 @@ def measure(member: Member, given: argparse.Namespace, images: np.ndarray) -> di
             continue
         try:
             if way in PEERS:
-                seconds, answer = peer(member, way, images, given.repeats, clock)
+                seconds, predicted = peer(member, way, images, given.repeats, clock)
             else:
-                seconds, answer = packed(member, way, images, given.repeats, given.cpu_time)
+                seconds, predicted = packed(member, way, images, given.repeats, given.cpu_time)
         except (KitError, ImportError, RuntimeError) as error:
             print(f"{name} in {way}: {error}")
             continue
-        found[way] = (seconds, float((answer.argmax(1) != wanted.argmax(1)).mean()))
+        found[way] = (seconds, float((predicted.argmax(1) != wanted.argmax(1)).mean()))
         print(f"{name} {way}: {len(images) / seconds:,.0f} images/s, {base / seconds:.2f}x", flush=True)
     return found
 

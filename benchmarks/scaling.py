@@ -59,7 +59,7 @@ class Imagined:
     def start(self, device: Device, key: int, unit: Unit, share: float) -> None:
         heapq.heappush(self.ends, (self.clock() + unit.work, key, unit.work))
 
-    def answer(self, key: int, go_on: bool) -> None:
+    def reply(self, key: int, go_on: bool) -> None:
         """Nothing is reported."""
 
     def events(self, timeout: float) -> list[Event]:
@@ -89,7 +89,7 @@ class Sleeping:
         timer.daemon = True
         timer.start()
 
-    def answer(self, key: int, go_on: bool) -> None:
+    def reply(self, key: int, go_on: bool) -> None:
         """Nothing is reported."""
 
     def events(self, timeout: float) -> list[Event]:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Optuna 5.0.0: of a study whose objective never varied, the default evaluator says that every parameter is equally important.
 #
-# fANOVA, the default before, refuses with "zero total variance". PED-ANOVA, the default now, answers equal shares, with a warning that is
+# fANOVA, the default before, refuses with "zero total variance". PED-ANOVA, the default now, gives equal shares, with a warning that is
 # easily filtered out; a bar chart of them looks like a result. With four trials in which one parameter alone decides, it is first in few studies.
 # The kit: importances from 16 trials on, with their spread over bootstrap samples, or the reason why they cannot be told (kit/sweep/).
 set -euo pipefail

@@ -127,7 +127,7 @@ class Imagined:
         heapq.heappush(self.ends, (self.now + abs(seconds), key, event))
         self.most = max(self.most, len(self.ends))
 
-    def answer(self, key: int, go_on: bool) -> None:
+    def reply(self, key: int, go_on: bool) -> None:
         raise AssertionError("nothing is reported")
 
     def events(self, timeout: float) -> list[Event]:

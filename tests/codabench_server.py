@@ -1,4 +1,4 @@
-"""A small server that answers as Codabench's REST API is documented, and fails on request."""
+"""A small server that responds as Codabench's REST API is documented, and fails on request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class State:
     polls: int = 2
     """Times a submission is still running."""
     errors: int = 0
-    """GETs that are answered 503 first."""
+    """GETs that get 503 first."""
     cuts: int = 0
     """Transfers that are cut."""
     submit_code: int = 201
@@ -44,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """Nothing on stderr."""
 
-    def answer(self, code: int, value: Any) -> None:
+    def respond(self, code: int, value: Any) -> None:
         body = json.dumps(value).encode()
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
@@ -56,7 +56,7 @@ class Handler(BaseHTTPRequestHandler):
         self.state.requests.append(f"{self.command} {self.path}")
         if self.headers.get("Authorization") == f"Token {TOKEN}":
             return True
-        self.answer(401, {"detail": "Invalid token."})
+        self.respond(401, {"detail": "Invalid token."})
         return False
 
     def body(self) -> Any:
@@ -73,28 +73,28 @@ class Handler(BaseHTTPRequestHandler):
         state = self.state
         if state.errors:
             state.errors -= 1
-            self.answer(503, {"detail": "busy"})
+            self.respond(503, {"detail": "busy"})
         elif self.path == f"/api/can_make_submission/{PHASE}/":
-            self.answer(200, {"can": state.can, "reason": state.reason})
+            self.respond(200, {"can": state.can, "reason": state.reason})
         elif self.path == f"/api/phases/{PHASE}/":
-            self.answer(200, {"max_submissions_per_day": 5})
+            self.respond(200, {"max_submissions_per_day": 5})
         elif self.path == f"/api/submissions/?phase={PHASE}":
-            self.answer(200, {"results": self.earlier()})
+            self.respond(200, {"results": self.earlier()})
         elif self.path == "/api/submissions/9/":
             state.polls -= 1
             scores = [{"id": 1, "index": 0, "score": "0.8710000000", "column_key": "accuracy"}]
             done = state.polls < 0
             finished = done and state.status == "Finished"
-            self.answer(
+            self.respond(
                 200, {"id": 9, "status": state.status if done else "Running", "scores": scores if finished else []}
             )
         elif self.path == "/api/submissions/9/get_details/" and not state.hide_output:
             logs = [{"name": "prediction_stderr", "data_file": f"{state.url}/storage/stderr"}]
-            self.answer(200, {"logs": logs})
+            self.respond(200, {"logs": logs})
         elif self.path == "/api/submissions/9/get_details/":
-            self.answer(403, {"detail": "hidden"})
+            self.respond(403, {"detail": "hidden"})
         else:
-            self.answer(404, {"detail": "Not found."})
+            self.respond(404, {"detail": "Not found."})
 
     def earlier(self) -> list[dict[str, Any]]:
         from datetime import UTC, datetime
@@ -106,17 +106,17 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         if self.path == "/api/api-token-auth/":
             sent = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            self.answer(200, {"token": TOKEN}) if "password=right" in sent else self.answer(400, {"detail": "no"})
+            self.respond(200, {"token": TOKEN}) if "password=right" in sent else self.respond(400, {"detail": "no"})
             return
         if not self.known():
             return
         values = self.body()
         if self.path == "/api/datasets/":
             assert values["type"] == "submission"
-            self.answer(201, {"key": "abc", "sassy_url": f"{self.state.url}/storage/put?signature=1"})
+            self.respond(201, {"key": "abc", "sassy_url": f"{self.state.url}/storage/put?signature=1"})
         elif self.path == "/api/submissions/":
             self.state.submitted = values
-            self.answer(self.state.submit_code, {"id": 9} if self.state.submit_code == 201 else {"detail": "oops"})
+            self.respond(self.state.submit_code, {"id": 9} if self.state.submit_code == 201 else {"detail": "oops"})
 
     def do_PUT(self) -> None:
         if self.path.startswith("/storage/put"):
@@ -132,7 +132,7 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
         elif self.known():
             self.state.completed = True
-            self.answer(200, {"key": "abc"})
+            self.respond(200, {"key": "abc"})
 
 
 @contextmanager

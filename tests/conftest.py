@@ -183,5 +183,5 @@ def both(workspace: Workspace) -> Blend:
 def small_calls() -> Iterator[None]:
     """The largest call of a rehearsal is 300 images."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kit.rehearsal.questions.MANY", 300)
+        patch.setattr("kit.rehearsal.calls.MANY", 300)
         yield

@@ -54,7 +54,7 @@ def others() -> Iterator[Call]:
 
 
 def run(folder: Path, operators: dict[str, Any], value: Any) -> list[str]:
-    """The cases whose answers differ from torch's by more than 1e-3, each in a line."""
+    """The cases whose outputs differ from torch's by more than 1e-3, each in a line."""
     arrays, wrong = np.load(folder / "arrays.npz"), []
     for number, (name, arguments, weights) in enumerate(json.loads((folder / "cases.json").read_text())):
         wanted, x = arrays[f"y{number}"], arrays[f"x{number}"].transpose(0, 2, 3, 1)

@@ -24,7 +24,7 @@ def teacher(made: Blend) -> dict[str, Any]:
 
 
 def add(store: Workspace, name: str, spoilt: int = 0, **info: Any) -> None:
-    """Recipe "one" under another name, some of its stored answers wrong."""
+    """Recipe "one" under another name, some of its stored predictions wrong."""
     folder = store.run("toy", name)
     shutil.copytree(store.run("toy", "one"), folder)
     write_json(folder / "run.json", read_json(folder / "run.json") | info)

@@ -111,10 +111,10 @@ class Inline:
     def __init__(self, places: int = 1) -> None:
         self.devices = (Device("inline", "cpu", 0, places, 1, 1000.0),)
         self.said: queue.Queue[Event] = queue.Queue()
-        self.answers: dict[int, queue.Queue[bool]] = {}
+        self.replies: dict[int, queue.Queue[bool]] = {}
 
     def start(self, device: Device, key: int, unit: Unit, share: float) -> None:
-        self.answers[key] = queue.Queue()
+        self.replies[key] = queue.Queue()
         threading.Thread(target=self._run, args=(key, unit, share), daemon=True).start()
 
     def _run(self, key: int, unit: Unit, share: float) -> None:
@@ -124,8 +124,8 @@ class Inline:
             reason = f"{type(error).__name__}: {error}"
             self.said.put(Event(key, "failed", Failure(reason, isinstance(error, KitError))))
 
-    def answer(self, key: int, go_on: bool) -> None:
-        self.answers[key].put(go_on)
+    def reply(self, key: int, go_on: bool) -> None:
+        self.replies[key].put(go_on)
 
     def events(self, timeout: float) -> list[Event]:
         try:
@@ -152,7 +152,7 @@ class InlineTalk:
 
     def report(self, step: int, value: float) -> bool:
         self.backend.said.put(Event(self.key, "report", (step, value)))
-        return self.backend.answers[self.key].get(timeout=60)
+        return self.backend.replies[self.key].get(timeout=60)
 
     def keep(self, name: str, data: bytes) -> None:
         self.backend.said.put(Event(self.key, "keep", (name, data)))

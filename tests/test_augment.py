@@ -88,7 +88,7 @@ def test_more_strength_does_more_damage(operator: Operator) -> None:
     assert damage[0] < damage[1]
 
 
-def test_known_answers() -> None:
+def test_known_results() -> None:
     x = images()
     assert torch.equal(colour.invert(x, 1.0, seeded()), 1 - x)
     torch.testing.assert_close(colour.hue(x, 0.0, seeded()), x, atol=1e-4, rtol=0)

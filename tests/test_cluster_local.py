@@ -70,7 +70,7 @@ def test_two_units_run_at_once(backend: LocalBackend) -> None:
     assert 0.5 <= time.monotonic() - started < 0.9
 
 
-def test_a_report_is_answered_and_ends_the_unit(backend: LocalBackend) -> None:
+def test_a_report_is_replied_to_and_ends_the_unit(backend: LocalBackend) -> None:
     lines: list[str] = []
     scheduler = Scheduler(
         backend, on_line=lambda unit, text: lines.append(text), on_report=lambda unit, step, value: value < 3

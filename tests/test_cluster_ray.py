@@ -98,10 +98,10 @@ def test_a_node_that_is_lost_in_mid_fit_costs_nothing_but_time(cluster: Any, toy
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "ray://127.0.0.1:door"])
-def test_an_address_where_nobody_answers_is_said_at_once(address: str, tmp_path: Path) -> None:
+def test_an_address_where_nobody_responds_is_said_at_once(address: str, tmp_path: Path) -> None:
     from kit.cluster.ray_backend import RayBackend
 
     started = time.monotonic()
-    with pytest.raises(TrainError, match=f"--cluster {address}: no cluster answers"):
+    with pytest.raises(TrainError, match=f"--cluster {address}: no cluster responds"):
         RayBackend(address, tmp_path)
     assert time.monotonic() - started < 10

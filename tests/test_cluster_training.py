@@ -22,7 +22,7 @@ from kit.train.run import Trainer
 
 
 class Silent:
-    """A Talk that nobody hears; reports are answered by yes."""
+    """A Talk that nobody hears; reports get a yes."""
 
     def line(self, text: str) -> None: ...
 

@@ -171,7 +171,7 @@ def test_an_unknown_technique_is_refused_with_the_near_one() -> None:
 
 # ------------------------------------------------------------------------------------------------- measures
 def made_run(name: str, said: np.ndarray, shifted: np.ndarray, labels: np.ndarray) -> OofRun:
-    """A run that answers `said` (N,) clean and `shifted` (N, K), in two folds."""
+    """A run that predicts `said` (N,) clean and `shifted` (N, K), in two folds."""
     rows, cells = shifted.shape
     eye = 9 * np.eye(3, dtype=np.float32)
     config = {"net": {"name": "kit/cnn", "args": {}, "pretrained": False}, "size": 16, "train": {"epochs": 2}}

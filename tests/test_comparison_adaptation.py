@@ -137,7 +137,7 @@ def test_small_batches_are_left_as_they_are(trained) -> None:
     assert table.loc[table["method"] != SOURCE, "refused"].str.contains("fewer than 200").all()
 
 
-def test_without_the_guard_the_methods_answer(trained, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_guard_the_methods_predict(trained, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial_module, "refusal", lambda proba: "")
     run, prepared = load_run(trained.workspace.run("toy", "mini")), trained.prepared()
     battery = Battery.from_config(trained.contest().shift)

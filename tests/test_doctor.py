@@ -97,14 +97,14 @@ def test_hosts_are_asked_at_once_and_briefly(monkeypatch: pytest.MonkeyPatch) ->
     assert all("not reachable (ConnectTimeout)" in one.value and one.fix for one in found)
 
 
-class Answer:
+class Response:
     status_code = 404
 
     def close(self) -> None: ...
 
 
-def test_a_host_that_answers_is_reachable_whatever_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reach.requests, "head", lambda address, **more: Answer())
+def test_a_host_that_responds_is_reachable_whatever_the_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reach.requests, "head", lambda address, **more: Response())
     assert all(one.fine for one in reach.network())
 
 

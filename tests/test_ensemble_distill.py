@@ -40,7 +40,7 @@ def spoil(toy, recipe, fold):
     resealed(path.parent.parent)
 
 
-def test_a_teacher_answers_as_the_folds_own_networks_blended(trained):
+def test_a_teacher_predicts_as_the_folds_own_networks_blended(trained):
     pupil = student(trained)
     rows = np.flatnonzero(pupil.prepared.folds != 0)
     expected = np.zeros((len(rows), 3))
@@ -76,7 +76,7 @@ def test_nothing_of_the_held_out_fold_teaches(trained):
     assert np.abs(student(trained, share=0.5).predictions(0, rows) - before).max() > 0.01
 
 
-def test_targets_are_the_share_of_answers_and_labels(trained):
+def test_targets_are_the_share_of_predictions_and_labels(trained):
     pupil = student(trained, share=0.25)
     images = np.zeros((len(pupil.prepared.ids), 3, 16, 16), np.uint8)
     material = pupil.material(1, torch.from_numpy(images))

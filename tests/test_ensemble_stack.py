@@ -45,7 +45,7 @@ def test_the_strength_is_the_one_that_grid_search_finds():
 
 
 @pytest.mark.parametrize("classes", [2, 4])
-def test_coefficients_as_data_give_the_regressions_answers(classes):
+def test_coefficients_as_data_give_the_regressions_predictions(classes):
     pool = toy(classes)
     proba, labels, _ = pool.fitting()
     model = regression(features(proba), labels, 100.0)

@@ -1,4 +1,4 @@
-"""What stands for a blend: found in the store by what its run says of itself, scored by its own held-out answers."""
+"""What stands for a blend: found in the store by its run's own record, scored by its own held-out predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where networks look: known answers, every kind of network, the command and the page."""
+"""Where networks look: known results, every kind of network, the command and the page."""
 
 from __future__ import annotations
 

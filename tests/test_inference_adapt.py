@@ -137,7 +137,7 @@ def test_few_images_and_few_classes_are_refused() -> None:
 
 
 @pytest.mark.parametrize("refused", [True, False])
-def test_the_guard_leaves_answers_as_they_are(refused: bool) -> None:
+def test_the_guard_leaves_predictions_as_they_are(refused: bool) -> None:
     source = np.full((100 if refused else 400, 4), 0.25)
     said: list[str] = []
     other = np.tile([0.7, 0.1, 0.1, 0.1], (len(source), 1))
@@ -246,7 +246,7 @@ def test_company_may_change_some_labels_of_an_adapting_zip_in_its_rehearsal(tmp_
     said = wanted.copy()
     said[:5] += 1
     np.save(tmp_path / "some.npy", said)
-    answers = Predictions({"some": {"seconds": 1.0}}, tmp_path, Surroundings((), "Model", ()), agree)
-    check = answers.same("some", "company", wanted, "why")
+    predicted = Predictions({"some": {"seconds": 1.0}}, tmp_path, Surroundings((), "Model", ()), agree)
+    check = predicted.same("some", "company", wanted, "why")
     assert check.passed == passes
     assert "91 of 96" in check.figure

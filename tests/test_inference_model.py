@@ -1,4 +1,4 @@
-"""The shipped file: preprocessing, views, weights and blending against independent answers."""
+"""The shipped file: preprocessing, views, weights and blending against independent results."""
 
 from __future__ import annotations
 

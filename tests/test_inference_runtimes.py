@@ -1,4 +1,4 @@
-"""What zips carry: every runtime answers as the network that was scored, and the fastest that agrees is taken."""
+"""What zips carry: every runtime predicts as the network that was scored, and the fastest that agrees is taken."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def member(number: int, folder: Path) -> Member:
     return Member(folder, spec, entry, (folder / "weights.safetensors").read_bytes())
 
 
-def answers(runtime: str, one: Member, folder: Path) -> np.ndarray:
+def predictions(runtime: str, one: Member, folder: Path) -> np.ndarray:
     """Logits (N, V, C) of a zip's files in a folder of their own."""
     folder.mkdir()
     (entry,), files = runtime_files(runtime, [one])
@@ -44,15 +44,15 @@ def answers(runtime: str, one: Member, folder: Path) -> np.ndarray:
 
 @pytest.mark.parametrize("number", [0, 1])
 @pytest.mark.parametrize("runtime", ["timm", "torch", "onnx"])
-def test_a_runtime_answers_as_the_network_that_was_scored(runtime: str, number: int, tmp_path: Path) -> None:
+def test_a_runtime_predicts_as_the_network_that_was_scored(runtime: str, number: int, tmp_path: Path) -> None:
     one = member(number, tmp_path)
     wanted = net_logits(one.network(), IMAGES, one.entry)
     assert wanted.shape == (5, 10, 4)
-    np.testing.assert_allclose(answers(runtime, one, tmp_path / "zip"), wanted, atol=2e-3, rtol=1e-3)
+    np.testing.assert_allclose(predictions(runtime, one, tmp_path / "zip"), wanted, atol=2e-3, rtol=1e-3)
     small = quantised(one)
     rounded = net_logits(small.network(), IMAGES, small.entry)
     assert not np.allclose(rounded, wanted, atol=1e-4)
-    np.testing.assert_allclose(answers(runtime, small, tmp_path / "small"), rounded, atol=2e-3, rtol=1e-3)
+    np.testing.assert_allclose(predictions(runtime, small, tmp_path / "small"), rounded, atol=2e-3, rtol=1e-3)
 
 
 def test_files_are_small_and_the_same_every_time(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""TensorFlow's runtime in the platform's own environment: the answers of the networks, eagerly and in TFLite."""
+"""TensorFlow's runtime in the platform's own environment: the predictions of the networks, eagerly and in TFLite."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def write(number: int, name: str, args: dict, size: int, folder: Path) -> Member
 
 
 @pytest.mark.slow  # a minute, and the environment is made once (some minutes, 1.5 GB)
-def test_tensorflow_answers_as_torch_does_without_torch(tmp_path: Path) -> None:
+def test_tensorflow_predicts_as_torch_does_without_torch(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (7, 64, 64, 3), dtype=np.uint8)
     members = [write(number, *net, tmp_path / str(number)) for number, net in enumerate(NETS)]
     entries, files = runtime_files("tensorflow", members)

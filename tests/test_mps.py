@@ -1,4 +1,4 @@
-"""An Apple chip's GPU, whose answers are made up: no machine with one was at hand."""
+"""An Apple chip's GPU, whose results are made up: no machine with one was at hand."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_a_hub_that_fails_is_an_error_not_a_random_start(monkeypatch: pytest.Mon
         raise ConnectionError("no route to host")
 
     net = registry.build("timm/resnet18", 3)
-    monkeypatch.setattr("kit.nets.weights.hub.answers", lambda name: True)
+    monkeypatch.setattr("kit.nets.weights.hub.responds", lambda name: True)
     monkeypatch.setattr("kit.nets.weights.hub.timm.create_model", refuse)
     with pytest.raises(NetError, match=r"no weights from the hub \(ConnectionError: no route"):
         load_pretrained(net, True, "timm/resnet18")

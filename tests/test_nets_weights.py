@@ -33,7 +33,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "given").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KIT_WEIGHTS", str(tmp_path / "given"))
-    monkeypatch.setattr(hub, "answers", lambda name: False)
+    monkeypatch.setattr(hub, "responds", lambda name: False)
     monkeypatch.setattr(hub.huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     return tmp_path

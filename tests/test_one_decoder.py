@@ -20,8 +20,8 @@ from kit.cli import group
 from kit.data.sources.decoding_record import DecodingRecord
 from kit.data.sources.load import load, load_test
 from kit.data.sources.stream import open_stream
-from kit.inference.answering import BATCH_BYTES, Answers, rows_a_batch
 from kit.inference.decode import Batch
+from kit.inference.predictions import BATCH_BYTES, Predictions, rows_a_batch
 from kit.packaging.archive import write_zip
 from kit.packaging.notebook import CODE, notebook_files
 from kit.workspace import Workspace
@@ -216,7 +216,7 @@ def test_kit_predict_takes_a_table_whose_ids_are_digits(brightness: Path) -> Non
 
 
 def test_no_more_than_a_few_batches_are_ever_held(brightness: Path) -> None:
-    """The submission is asked batch by batch; what was answered is deleted, what is not yet decoded waits."""
+    """The submission predicts batch by batch; what was predicted is deleted, what is not yet decoded waits."""
     from kit.config import load_platform
     from kit.rehearsal.batches import AHEAD, probabilities
     from kit.rehearsal.interpreter import this_python
@@ -245,20 +245,20 @@ def test_no_more_than_a_few_batches_are_ever_held(brightness: Path) -> None:
 
 def test_the_notebook_keeps_what_it_has_when_a_batch_fails() -> None:
     said: list[str] = []
-    answers = Answers([f"{row:03d}" for row in range(6)], [0.3, 0.7], said.append)
+    predictions = Predictions([f"{row:03d}" for row in range(6)], [0.3, 0.7], said.append)
     images = np.zeros((2, 4, 4, 3), np.uint8)
 
     def ask(batch: np.ndarray, seconds: float | None) -> np.ndarray:
-        if answers.filled.sum() == 2 and not said:
+        if predictions.filled.sum() == 2 and not said:
             raise RuntimeError("out of memory")
         return np.tile([0.9, 0.1], (len(batch), 1))
 
     parts = [Batch(images, np.zeros((2, 2), np.int64), {}, {}) for _ in range(3)]
-    answers.fill(ask, list(range(6)), iter(parts))
-    assert answers.proba.argmax(axis=1).tolist() == [0, 0, 1, 1, 0, 0]
+    predictions.fill(ask, list(range(6)), iter(parts))
+    assert predictions.proba.argmax(axis=1).tolist() == [0, 0, 1, 1, 0, 0]
     assert "out of memory" in said[0]
-    assert answers.lines() == [f"{row:03d}: class prior (not predicted)" for row in (2, 3)]
-    late = Answers(range(6), [0.3, 0.7], said.append)
+    assert predictions.lines() == [f"{row:03d}: class prior (not predicted)" for row in (2, 3)]
+    late = Predictions(range(6), [0.3, 0.7], said.append)
     late.fill(lambda batch, seconds: time.sleep(0.05) or np.tile([0.9, 0.1], (len(batch), 1)), list(range(6)),
               iter(parts), 0.06)  # fmt: skip
     assert late.filled.tolist() == [True, True, False, False, False, False]

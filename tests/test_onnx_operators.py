@@ -37,8 +37,8 @@ class Calls(nn.Module):
     def one(self, number: int, x: torch.Tensor) -> torch.Tensor:
         name, arguments, shape = self.calls[number]
         weights = [getattr(self, f"w{number}_{place}") for place in range(2 if shape else 0)]
-        answer: torch.Tensor = function(name)(x, *weights, *arguments)
-        return answer
+        found: torch.Tensor = function(name)(x, *weights, *arguments)
+        return found
 
 
 def valid(size: int) -> Iterator[Call]:
@@ -55,7 +55,7 @@ def valid(size: int) -> Iterator[Call]:
 
 
 def differing(calls: list[Call], size: int) -> list[str]:
-    """Calls that the file answers otherwise than torch, each in a line."""
+    """Calls that the file computes otherwise than torch, each in a line."""
     runtime = pytest.importorskip("onnxruntime")
     net = Calls(calls).eval()
     session = runtime.InferenceSession(onnx_bytes(net, size, "grid"), providers=["CPUExecutionProvider"])

@@ -53,7 +53,7 @@ def run(net: nn.Module, graph: Graph) -> nn.Module:
 
 
 @pytest.mark.parametrize(("name", "args", "size"), NETS)
-def test_a_graph_answers_as_its_network_and_tensorflow_knows_it(name: str, args: dict, size: int) -> None:
+def test_a_graph_computes_as_its_network_and_tensorflow_knows_it(name: str, args: dict, size: int) -> None:
     net = make(name, args)
     graph = export_graph(net, size, name)
     known = supported_operators(RUNTIMES / "tensorflow_runtime.py")

@@ -26,7 +26,7 @@ PLATFORM = toy_platform(artefact="notebook", predictions_file="submission.csv", 
 
 @pytest.fixture(autouse=True)
 def small_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kit.rehearsal.questions.MANY", 150)
+    monkeypatch.setattr("kit.rehearsal.calls.MANY", 150)
     monkeypatch.setattr("kit.rehearsal.notebook.MANY", 300)
 
 
@@ -49,7 +49,7 @@ def failures(found: Rehearsal) -> list[str]:
     return [check.name for check in found.checks if not check.passed]
 
 
-def test_the_zip_brings_its_notebook_which_answers_for_the_contests_files(workspace: Workspace) -> None:
+def test_the_zip_brings_its_notebook_which_predicts_the_contests_files(workspace: Workspace) -> None:
     with zipfile.ZipFile(workspace.submissions / "toy.zip") as zipped:
         about = json.loads(zipped.read(ABOUT))
         assert {CODE, ABOUT} <= json.loads(zipped.read("manifest.json"))["files"].keys()
@@ -59,7 +59,7 @@ def test_the_zip_brings_its_notebook_which_answers_for_the_contests_files(worksp
     assert failures(found) == []
     figures = {check.name: check.figure for check in found.checks}
     assert figures["notebook: ids"] == "66 rows for 66 images"
-    right = float(figures["notebook: answers"].partition("%")[0])
+    right = float(figures["notebook: predictions"].partition("%")[0])
     assert right > 80
 
 
@@ -86,7 +86,7 @@ def that_fails(files: dict[str, bytes]) -> None:
     ("spoil", "name", "words"),
     [
         (without_metadata, "notebook: metadata", "kernel-metadata.json"),
-        (of_another_order, "notebook: answers", "other images"),
+        (of_another_order, "notebook: predictions", "other images"),
         (with_an_index, "notebook: columns", "index=False"),
         (that_fails, "notebook: runs", "Modell"),
     ],

@@ -1,4 +1,4 @@
-"""Zips that the kit packs: their bytes, their answers, and what cannot be packed."""
+"""Zips that the kit packs: their bytes, their predictions, and what cannot be packed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_zip_is_flat_and_its_manifest_tells_every_file(packed: PackedZip) ->
     assert [(m["recipe"], m["fold"]) for m in manifest["members"]][::2] == [(manifest["recipes"][0], f) for f in (0, 1)]
 
 
-def test_the_zip_answers_as_its_blend_is_defined(packed: PackedZip, tmp_path: Path) -> None:
+def test_the_zip_predicts_as_its_blend_is_defined(packed: PackedZip, tmp_path: Path) -> None:
     archive.unpack(packed.path, tmp_path / "zip")
     images = toy_prepared().images[:10]
     np.save(tmp_path / "x.npy", images)

@@ -33,7 +33,7 @@ from kit.workspace import Workspace
 pytestmark = pytest.mark.usefixtures("small_calls")
 
 SPOILT = 12
-"""Rows of each fold's 60 that a run is made to answer wrongly."""
+"""Rows of each fold's 60 that a run is made to predict wrongly."""
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ class Machine:
         value = {"steps": round(1000 * took / steps), "steps_planned": 1000}
         heapq.heappush(self.ends, (self.now + seconds, key, Event(key, "done", Done(value, seconds, 0.0))))
 
-    def answer(self, key: int, go_on: bool) -> None: ...
+    def reply(self, key: int, go_on: bool) -> None: ...
 
     def events(self, timeout: float) -> list[Event]:
         if not self.ends:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from kit.pipeline.rehearsed import LEAST_ROWS, fitting, least_images
-from kit.rehearsal.questions import MANY
+from kit.rehearsal.calls import MANY
 
 
 @pytest.mark.parametrize("practice", [False, True])

@@ -90,9 +90,9 @@ def test_unfit_labels_are_refused(labels: np.ndarray, tmp_path: Path) -> None:
 PROBA = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.25, 0.5, 0.25]], dtype=np.float32)
 
 
-def write(tmp_path: Path, sample: pd.DataFrame | None, answers: np.ndarray = PROBA, **more: object) -> pd.DataFrame:
+def write(tmp_path: Path, sample: pd.DataFrame | None, predicted: np.ndarray = PROBA, **more: object) -> pd.DataFrame:
     names = more.pop("names", NAMES)
-    write_predictions(IDS, answers, names, CSV, tmp_path / "s.csv", sample, **more)  # type: ignore[arg-type]
+    write_predictions(IDS, predicted, names, CSV, tmp_path / "s.csv", sample, **more)  # type: ignore[arg-type]
     return pd.read_csv(tmp_path / "s.csv", dtype={"id": str}, keep_default_na=False)
 
 

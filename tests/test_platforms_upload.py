@@ -85,7 +85,7 @@ def test_passing_server_errors_are_sat_out(zip_path: Path) -> None:
 
 
 def test_lasting_server_errors_are_told(zip_path: Path) -> None:
-    with serving(errors=99) as state, pytest.raises(UploadError, match="answered 503"):
+    with serving(errors=99) as state, pytest.raises(UploadError, match="responded 503"):
         handed_in(zip_path, state)
 
 

@@ -35,7 +35,7 @@ def test_a_good_zip_that_returns_probabilities_passes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_zip_is_caught_and_named(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if BROKEN[name].named == "never returns":  # the others get their minute
-        monkeypatch.setattr("kit.rehearsal.questions.FIRST_SECONDS", 3.0)
+        monkeypatch.setattr("kit.rehearsal.calls.FIRST_SECONDS", 3.0)
     found = rehearsed(BROKEN[name], tmp_path)
     said = [f"{check.name}: {check.figure}: {check.wrong}" for check in found.checks if not check.passed]
     assert said, "passed"

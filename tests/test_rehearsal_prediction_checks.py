@@ -38,7 +38,7 @@ def failures(found: Rehearsal) -> list[str]:
 def test_what_the_kit_writes_passes_and_is_scored_in_a_process_of_its_own(
     platform: PlatformConfig, tmp_path: Path
 ) -> None:
-    path = tmp_path / "answer"
+    path = tmp_path / "predictions"
     order = np.random.default_rng(0).permutation(30) if platform is CSV else np.arange(30)
     write_predictions(IDS[order], LABELS[order], NAMES, platform, path)
     truth = np.where(np.arange(30) < 6, (LABELS + 1) % 3, LABELS)
@@ -136,7 +136,7 @@ def proba() -> np.ndarray:
 
 @pytest.mark.parametrize("platform", [CSV, RESULT])
 def test_probabilities_pass_and_are_scored_by_the_metric(platform: PlatformConfig, tmp_path: Path) -> None:
-    path = tmp_path / "answer"
+    path = tmp_path / "predictions"
     write_predictions(IDS, proba(), NAMES, platform, path, metric="log_loss")
     images = HiddenImages(IDS, LABELS, make_form(platform, NAMES, "log_loss"))
     found = rehearse_predictions(path, platform, images, metric="log_loss", level="run")

@@ -44,7 +44,7 @@ def run(folder: Path, code: str, limits: Limits | None = None, python: Interpret
     return run_isolated(job, python or this, limits or Limits(seconds=30))
 
 
-def test_a_script_answers_through_its_output(isolation: str, tmp_path: Path) -> None:
+def test_a_script_writes_through_its_output(isolation: str, tmp_path: Path) -> None:
     code = "import sys, os, json; json.dump([os.getcwd(), dict(os.environ)], open(sys.argv[1] + '/x.json', 'w'))"
     found = run(tmp_path, code)
     assert (found.returncode, found.killed, found.isolation) == (0, "", isolation), found.stderr

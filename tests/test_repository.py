@@ -60,6 +60,27 @@ def test_no_issue_numbers_or_marks_of_unfinished_work() -> None:
     assert found(r"raise NotImplementedError", [path for path in SOURCES if path != Path(__file__)]) == []
 
 
+WORDS = {
+    "image": r"pictures?",
+    "predict, prediction, respond, reply": r"answer(s|ed|ing)?",
+    "predict, evaluate": r"ask(s|ed|ing)? (again|about)",
+    "submit": r"hand(s|ed|ing)? in|(?<=_)hand_in",
+    "fix": r"mend(s|ed|ing)?",
+    "be replaced by": r"gives? way|gave way",
+    "requested": r"wish(es|ed)? ?epochs|as it wishes",
+    "pipeline, run": r"journeys?|walks? through the stages",
+    "sweep, summary": r"the (night|morning) (of|after)",
+    "resumed, pruned": r"trials? (was|were|is|are) (taken|given) up",
+}
+"""The field's word, and the paraphrases of it that the repository does not use."""
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_the_fields_words_are_used(word: str) -> None:
+    prose = [path for path in OTHERS if not path.name.startswith("CHANGELOG")]
+    assert found(rf"(?i)(?<![a-z])({WORDS[word]})(?![a-z])", prose) == []
+
+
 def test_no_large_or_binary_data_is_tracked() -> None:
     assert [named(path) for path in FILES if path.stat().st_size > 1_000_000] == []
     assert [named(path) for path in FILES if path.suffix in (".npz", ".zip", ".pt", ".safetensors", ".pkl")] == []

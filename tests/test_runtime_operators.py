@@ -21,7 +21,7 @@ SIZES = (7, 9, 12)
 
 
 def write_cases(folder: Path) -> int:
-    """Every call at every size that torch takes it at, with what torch answers; how many."""
+    """Every call at every size that torch takes it at, with what torch computes; how many."""
     generator = torch.Generator().manual_seed(0)
     arrays: dict[str, np.ndarray] = {}
     cases: list[list[object]] = []

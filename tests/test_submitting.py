@@ -40,7 +40,7 @@ numpy = ""
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with a contest, a platform, a zip that answers, and images to label."""
+    """A working directory with a contest, a platform, a zip that predicts, and images to label."""
     monkeypatch.chdir(tmp_path)
     for kind, name, text in (("contests", "colours", CONTEST), ("platforms", "plain", PLATFORM)):
         (tmp_path / "configs" / kind).mkdir(parents=True)

@@ -252,7 +252,7 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     [
         ("postgresql+nodriver://u:secret@h/d", "cannot be opened"),
         ("nonsense", "cannot be opened"),
-        ("sqlite:////nowhere/at/all.db", "does not answer"),
+        ("sqlite:////nowhere/at/all.db", "does not respond"),
     ],
 )
 def test_a_storage_that_is_none_is_said_without_its_password(
@@ -288,7 +288,7 @@ def test_a_storage_that_comes_back_is_waited_for() -> None:
         patiently(lambda: 1 / 0, (0,))
 
 
-def test_a_trial_is_told_once_even_if_the_answer_was_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_is_told_once_even_if_the_reply_was_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kit.sweep.storage.PAUSES", (0, 0))
     session = sweep_session(SWEEP, tmp_path, FakeMaker(), [])
     session.search._stored = lambda call: patiently(call, (0, 0))  # type: ignore[method-assign]

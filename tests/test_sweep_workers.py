@@ -136,5 +136,5 @@ def test_a_database_that_goes_away_is_said_and_what_is_done_stays(tmp_path: Path
             assert len(study.trials) == 1
             stack.close()
             session.search._stored = lambda call: patiently(call, (0, 0))  # type: ignore[method-assign]
-            with pytest.raises(SweepError, match="storage does not answer"):
+            with pytest.raises(SweepError, match="storage does not respond"):
                 session.run()

@@ -64,7 +64,7 @@ def test_what_cannot_be_shared_is_said() -> None:
     ("name", "args"),
     [("kit/residual", {"width": 8, "depth": [1, 1]}), ("timm/mobilenetv2_050", {}), ("kit/cnn", {"norm": "group"})],
 )
-def test_a_network_for_several_gpus_has_the_weights_and_the_answers_of_the_plain_one(
+def test_a_network_for_several_gpus_has_the_weights_and_the_predictions_of_the_plain_one(
     name: str, args: dict[str, Any]
 ) -> None:
     plain = build(name, 3, args).eval()

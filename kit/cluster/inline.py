@@ -29,7 +29,7 @@ class InlineBackend:
         else:
             self._events.append(Event(key, "done", Done(value, time.perf_counter() - started, peak_mb())))
 
-    def answer(self, key: int, go_on: bool) -> None:
+    def reply(self, key: int, go_on: bool) -> None:
         """Nothing waits for it."""
 
     def events(self, timeout: float) -> list[Event]:

@@ -84,7 +84,7 @@ class LocalBackend:
             self.workers.append(worker)
         worker.start(key, unit, share)
 
-    def answer(self, key: int, go_on: bool) -> None:
+    def reply(self, key: int, go_on: bool) -> None:
         for worker in self.workers:
             if worker.key == key:
                 with suppress(OSError):  # it died meanwhile

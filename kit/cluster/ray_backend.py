@@ -28,7 +28,7 @@ from kit.train.checkpoint import CHECKPOINT
 
 REFRESH = 5.0
 """Seconds between looks for nodes that joined or left."""
-ANSWERS = 5.0
+PATIENCE = 5.0
 """Seconds that a cluster's address has to take a connection; Ray itself would go on for minutes."""
 CLIENT_PORT = 10001
 """Where ray://HOST is listened to if it names no port."""
@@ -95,8 +95,8 @@ class RayBackend:
         path = fit.folder / CHECKPOINT if fit else None
         return {str(path.relative_to(fit.root)): path.read_bytes()} if fit and path and path.exists() else {}
 
-    def answer(self, key: int, go_on: bool) -> None:
-        self.mailbox.answer.remote(key, go_on)
+    def reply(self, key: int, go_on: bool) -> None:
+        self.mailbox.reply.remote(key, go_on)
 
     def events(self, timeout: float) -> list[Event]:
         deadline = time.monotonic() + timeout
@@ -141,25 +141,25 @@ def connect(address: str) -> Any:
         raise ConfigError(rule) from error
     paths = os.pathsep.join(filter(None, [str(Path(kit.__file__).parent.parent), os.environ.get("PYTHONPATH")]))
     environment = {"env_vars": {"PYTHONPATH": paths}}  # a checkout that is not installed is found on this machine too
-    with _answering(address):
+    with _responding(address):
         knock(address)
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, runtime_env=environment)
     return ray
 
 
 @contextmanager
-def _answering(address: str) -> Iterator[None]:
+def _responding(address: str) -> Iterator[None]:
     """Whatever says that nobody is there becomes a TrainError."""
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:
         raise TrainError(
-            f"--cluster {address}: no cluster answers ({(str(error) or type(error).__name__).splitlines()[0]}). "
+            f"--cluster {address}: no cluster responds ({(str(error) or type(error).__name__).splitlines()[0]}). "
             f"Start one: ray start --head, and on the other machines: ray start --address HOST:6379"
         ) from error
 
 
-def knock(address: str, seconds: float = ANSWERS) -> None:
+def knock(address: str, seconds: float = PATIENCE) -> None:
     """OSError or ValueError where HOST:PORT or ray://HOST:PORT takes no connection; auto is Ray's to find."""
     scheme, _, place = address.rpartition("://")
     found = urlsplit(f"//{place}")

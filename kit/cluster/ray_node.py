@@ -18,7 +18,7 @@ from kit.data.prepared import Prepared
 from kit.lock import temporary_folder
 
 POLL = 0.2
-"""Seconds between looks for an answer."""
+"""Seconds between looks for a reply."""
 
 
 @dataclass(frozen=True)
@@ -42,28 +42,28 @@ def _fetch(reference: Any) -> Prepared:
 
 
 class Mailbox:
-    """An actor on the driver's node: what units say, and what they are answered."""
+    """An actor on the driver's node: what units report, and the replies."""
 
     def __init__(self) -> None:
-        self.said: list[Event] = []
-        self.answers: dict[int, bool] = {}
+        self.reported: list[Event] = []
+        self.replies: dict[int, bool] = {}
 
     def put(self, event: Event) -> None:
         """From a unit."""
-        self.said.append(event)
+        self.reported.append(event)
 
     def drain(self) -> list[Event]:
         """To the driver."""
-        said, self.said = self.said, []
-        return said
+        reported, self.reported = self.reported, []
+        return reported
 
-    def answer(self, key: int, go_on: bool) -> None:
+    def reply(self, key: int, go_on: bool) -> None:
         """From the driver."""
-        self.answers[key] = go_on
+        self.replies[key] = go_on
 
     def take(self, key: int) -> bool | None:
-        """To a unit; None where there is no answer yet."""
-        return self.answers.pop(key, None)
+        """To a unit; None where there is no reply yet."""
+        return self.replies.pop(key, None)
 
 
 @dataclass
@@ -85,9 +85,9 @@ class RayTalk:
         import ray
 
         self._say("report", (step, value))
-        while (answer := ray.get(self.mailbox.take.remote(self.key))) is None:
+        while (reply := ray.get(self.mailbox.take.remote(self.key))) is None:
             time.sleep(POLL)
-        return bool(answer)
+        return bool(reply)
 
     def keep(self, name: str, data: bytes) -> None:
         self._say("keep", (name, data))

@@ -210,7 +210,7 @@ class Scheduler:
         elif event.kind == "keep":
             self.on_keep(running.unit, *event.value)
         elif event.kind == "report":
-            self.backend.answer(event.key, self.on_report(running.unit, *event.value))
+            self.backend.reply(event.key, self.on_report(running.unit, *event.value))
         else:
             del self.running[event.key]
             self._load[running.device.name].add(running, -1)

@@ -114,8 +114,8 @@ class Backend(Protocol):
     def start(self, device: Device, key: int, unit: Unit, share: float) -> None:
         """Sets `unit` going on a device that has a place for it; what it says comes with `key`."""
 
-    def answer(self, key: int, go_on: bool) -> None:
-        """Answers a report."""
+    def reply(self, key: int, go_on: bool) -> None:
+        """Whether the unit goes on after its report."""
 
     def events(self, timeout: float) -> list[Event]:
         """Events since the last call; waits up to `timeout` seconds for the first."""

@@ -36,7 +36,7 @@ from kit.workspace import Workspace
 @click.option(
     "--max-seconds",
     type=click.FloatRange(min=0, min_open=True),
-    help="The zip stops adding networks in time to answer within it. The platform's limit by default.",
+    help="The zip stops adding networks in time to predict within it. The platform's limit by default.",
 )
 @click.option("--dataset", default="", help="Kaggle notebook: user/slug of the data set that the zip becomes.")
 @click.option("--competition", default="", help="Kaggle notebook: slug of the contest.")

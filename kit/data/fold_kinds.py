@@ -64,7 +64,7 @@ def keep_trained(folds: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> n
 
 
 def _never_trained(folds: np.ndarray) -> bool:
-    """Whether some network would be asked about rows of a class of which it saw none, by the folds of its rows."""
+    """Whether some network would predict rows of a class of which it saw none, by the folds of its rows."""
     held = np.unique(folds[folds >= 0])
     return len(held) == 1 and not (folds == TRAIN_ONLY).any()
 

@@ -15,7 +15,7 @@ import requests
 from kit.doctor.finding import Finding
 
 SECONDS = 3.0
-"""A host that has not answered by then counts as out of reach."""
+"""A host that has not responded by then counts as out of reach."""
 
 
 def targets() -> dict[str, tuple[str, str]]:
@@ -45,7 +45,7 @@ def network() -> Iterator[Finding]:
 
 
 def _unreachable(address: str) -> str:
-    """Why nothing answers at the address; empty where something does, whatever it answers."""
+    """Why nothing responds at the address; empty where something does, whatever the response."""
     try:
         requests.head(address, timeout=SECONDS, allow_redirects=False).close()
     except requests.RequestException as error:

@@ -51,7 +51,7 @@ def _block(image_set: ImageSet, ranking: pd.DataFrame) -> Block:
     shown = ranking[ranking["id"].isin(place.keys())].head(SHOWN).to_dict("records")
     rows = np.array([place[row["id"]] for row in shown], dtype=np.int64)
     captions = [f"{row['id']} {row['label']}: {row['suggested']}?" for row in shown]
-    return Block("most doubtful labels", image_set.images[rows], captions, "id, label: what the recipes say")
+    return Block("most doubtful labels", image_set.images[rows], captions, "id, label: what the recipes predict")
 
 
 def act(

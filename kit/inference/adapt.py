@@ -5,7 +5,7 @@ This file is shipped beside model.py where a member adapts: it imports numpy and
 Methods: "bn" takes BatchNorm's statistics from the images (AdaBN, Li et al., arXiv:1603.04779); "bn_half" takes
 half of them and keeps half of the training's (after Schneider et al., arXiv:2006.16971); "bn_mean" averages the
 probabilities of "bn" with those of the network as it was; "tent" goes on from "bn" by lowering the entropy of the
-answers (Wang et al., arXiv:2006.10726); "prior" re-weights the classes by EM (Saerens et al., 2002).
+predicts (Wang et al., arXiv:2006.10726); "prior" re-weights the classes by EM (Saerens et al., 2002).
 """
 
 from __future__ import annotations

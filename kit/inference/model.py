@@ -339,7 +339,7 @@ def net_logits(
         with torch.inference_mode():
             batch = torch.from_numpy(as_batch(X[start : start + batch_size])).to(device)
             x = preprocess(batch, spec["size"], spec["mean"], spec["std"])
-            views = [answer(net, apply_view(x, view), half) for view in spec["views"]]
+            views = [forward(net, apply_view(x, view), half) for view in spec["views"]]
             return torch.stack(views, 1).cpu().numpy()
 
     with exact_float32(device.type):
@@ -387,7 +387,7 @@ def exact_float32(device: str) -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = before
 
 
-def answer(net: torch.nn.Module, x: torch.Tensor, half: bool) -> torch.Tensor:
+def forward(net: torch.nn.Module, x: torch.Tensor, half: bool) -> torch.Tensor:
     """Logits (n, C) float32; with `half` a CPU convolves and multiplies in bfloat16."""
     import torch
 
@@ -396,7 +396,7 @@ def answer(net: torch.nn.Module, x: torch.Tensor, half: bool) -> torch.Tensor:
 
 
 def half_is_faster(run: Any, X: np.ndarray, spec: Dict[str, Any]) -> bool:
-    """Whether bfloat16 is faster on this processor and says much the same, by one view of a few of X.
+    """Whether bfloat16 is faster on this processor and predicts much the same, by one view of a few of X.
 
     run: a function (X, spec, half) -> logits. A processor without bfloat16 is left after two slow calls.
     """
@@ -484,7 +484,7 @@ def merge_views(logits: np.ndarray, temperature: Any, merge: str = "mean") -> np
 
 
 FLOOR = 1e-6
-"""Probabilities are raised to this before a logarithm: a sure network says exactly 0."""
+"""Probabilities are raised to this before a logarithm: a sure network predicts exactly 0."""
 
 
 def contribution(combiner: Dict[str, Any], place: int, proba: np.ndarray) -> np.ndarray:

@@ -13,6 +13,8 @@ from kit.inference.columns import Spec
 from kit.packaging.form import make_form, submits
 
 CODE, ABOUT = "submission.ipynb", "kernel-metadata.json"
+SHIPPED = ("columns.py", "decode.py", "matching.py", "predictions.py")
+"""Files of kit/inference that the notebook imports."""
 MARGIN = 0.85
 """Share of the platform's time that predicting may take: reading the networks and writing the file take some."""
 
@@ -28,9 +30,10 @@ START = time.time()
 SUBMISSION = {submission!r}
 TEST = {test!r}
 sys.path.insert(0, SUBMISSION)
-import answering
 import columns
 import decode
+import matching
+from predictions import Predictions, rows_a_batch
 
 found = glob.glob(os.path.join(TEST, "**", "sample_submission.csv"), recursive=True)
 sample = pd.read_csv(found[0], dtype=str, keep_default_na=False)
@@ -42,7 +45,7 @@ others = [name for name in sample.columns if name != id_column]
 spec = {spec!r}
 if {auto!r}:
     spec["names"] = columns.spelled(sample[others[0]].tolist(), spec["classes"])
-answers = answering.Answers(ids, images["prior"])
+predictions = Predictions(ids, images["prior"])
 
 
 def write(proba):
@@ -51,8 +54,8 @@ def write(proba):
     sample.to_csv({out!r}, index=False)
 
 
-write(answers.proba)  # a complete file, whatever happens from here on
-paths = answering.match(ids, answering.image_files(TEST, decode.SUFFIXES))
+write(predictions.proba)  # a complete file, whatever happens from here on
+paths = matching.match(ids, matching.image_files(TEST, decode.SUFFIXES))
 rows = [row for row, path in enumerate(paths) if path is not None]
 
 
@@ -61,7 +64,7 @@ def read(path):
         return file.read()
 
 
-def ask(batch, seconds):
+def predict(batch, seconds):
     return model.predict_proba(batch, max_seconds=seconds)
 
 
@@ -69,13 +72,13 @@ try:
     from model import Model
 
     model = Model()
-    batches = decode.read_batches([paths[row] for row in rows], read, images, answering.rows_a_batch(images["size"]))
-    answers.fill(ask, rows, batches, {seconds!r})
+    batches = decode.read_batches([paths[row] for row in rows], read, images, rows_a_batch(images["size"]))
+    predictions.fill(predict, rows, batches, {seconds!r})
 except Exception as error:
     print("FAILED: %r" % error)
-write(answers.proba)
-print("%d of %d rows predicted in %.3f s" % (answers.filled.sum(), len(ids), time.time() - START))
-print("\\n".join(answers.lines()[:50]))
+write(predictions.proba)
+print("%d of %d rows predicted in %.3f s" % (predictions.filled.sum(), len(ids), time.time() - START))
+print("\\n".join(predictions.lines()[:50]))
 """
 
 
@@ -85,7 +88,7 @@ def notebook_files(
     """The notebook, what it imports, and its kernel-metadata.json; PackagingError where a name is missing.
 
     dataset: "user/slug" of the data set that the zip becomes; competition: slug of the contest. Inputs lie
-    under /kaggle/input/<slug>, the internet is off, and the answer goes to the platform's predictions_file.
+    under /kaggle/input/<slug>, the internet is off, and the predictions go to the platform's predictions_file.
     """
     if dataset.count("/") != 1 or not competition:
         raise PackagingError(
@@ -119,8 +122,7 @@ def notebook_files(
     }
     jsons = {CODE: notebook, ABOUT: about}
     written = {name: (json.dumps(value, indent=1) + "\n").encode() for name, value in jsons.items()}
-    shipped = [Path(inference.__path__[0]) / name for name in ("answering.py", "columns.py", "decode.py")]
-    return written | {path.name: path.read_bytes() for path in shipped}
+    return written | {name: (Path(inference.__path__[0]) / name).read_bytes() for name in SHIPPED}
 
 
 def _spec(platform: PlatformConfig, contest: ContestConfig) -> Spec:

@@ -69,7 +69,7 @@ def quantised(member: Member) -> Member:
 
 
 def measure(members: Sequence[Member], run: OofRun, prepared: Prepared, metric: str = "accuracy") -> Loss:
-    """What the eight-bit `members` of one recipe say of rows that they were not trained on, against the store."""
+    """What the eight-bit `members` of one recipe predict for rows that they were not trained on, against the store."""
     place_of = {row_id: place for place, row_id in enumerate(prepared.ids)}
     labels, before, after = [], [], []
     for member in members:

@@ -8,13 +8,13 @@ from kit.packaging.packed import PackedZip
 from kit.pipeline.clock import STAGES, Clock
 from kit.pipeline.plan import Plan
 from kit.pipeline.prediction_file import images_to_predict
-from kit.rehearsal.questions import MANY, MANY_SECONDS, SOME
+from kit.rehearsal.calls import MANY, MANY_SECONDS, SOME
 from kit.rehearsal.reference import MEMBER_ROWS
 from kit.train.device import usable_cores
 from kit.workspace import Workspace
 
 FORMS = 14
-"""Questions about SOME images each."""
+"""Calls with SOME images each."""
 HIDDEN = 1_000
 """Images of the practice contest's hidden test."""
 LEAST_ROWS = 200

@@ -15,7 +15,7 @@ from kit.data.sources.decoding_record import DecodingRecord
 from kit.data.sources.stream import ImageStream, open_stream
 from kit.echo import Echo
 from kit.errors import PackagingError
-from kit.inference.answering import rows_a_batch
+from kit.inference.predictions import rows_a_batch
 from kit.lock import temporary_folder
 from kit.packaging import archive
 from kit.packaging.form import IN_WORDS, Form, make_form, read_sample

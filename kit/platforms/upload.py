@@ -63,8 +63,8 @@ def find_token(server: str) -> str:
 def _for_password(server: str, user: str, password: str) -> str:
     """The token that the server gives for them; empty where it gives none."""
     try:
-        answer = requests.post(f"{server}/api/api-token-auth/", {"username": user, "password": password}, timeout=30)
-        return str(answer.json()["token"]) if answer.ok else ""
+        response = requests.post(f"{server}/api/api-token-auth/", {"username": user, "password": password}, timeout=30)
+        return str(response.json()["token"]) if response.ok else ""
     except requests.ConnectionError as error:
         wrong = f"{masked(server)} cannot be reached ({type(error).__name__}). Try again later"
         raise UploadError(wrong) from None  # the cause would hold the request
@@ -124,33 +124,33 @@ class Codabench:
 
     def _send(self, method: str, path: str, **more: Any) -> requests.Response:
         try:
-            answer = self.session.request(method, f"{self.server}{path}", timeout=60, **more)
+            response = self.session.request(method, f"{self.server}{path}", timeout=60, **more)
         except requests.RequestException as error:
             wrong = f"{masked(self.server)} cannot be reached ({type(error).__name__}). Try again later"
             raise UploadError(wrong) from error
-        if answer.status_code in (401, 403):
+        if response.status_code in (401, 403):
             raise UploadError(
-                f"{masked(self.server)} refused the token ({answer.status_code}). Make a new one on your account page"
+                f"{masked(self.server)} refused the token ({response.status_code}). Make a new one on your account page"
             )
-        if not answer.ok:
+        if not response.ok:
             raise UploadError(
-                masked(f"{self.server}{path} answered {answer.status_code}: {answer.text[:200]}. Try again later")
+                masked(f"{self.server}{path} responded {response.status_code}: {response.text[:200]}. Try again later")
             )
-        return answer
+        return response
 
-    def _json(self, answer: requests.Response) -> Any:
+    def _json(self, response: requests.Response) -> Any:
         try:
-            return answer.json()
+            return response.json()
         except ValueError as error:
-            wrong = f"{answer.url} answered no JSON: {answer.text[:100]!r}. Is --server right?"
+            wrong = f"{response.url} responded no JSON: {response.text[:100]!r}. Is --server right?"
             raise UploadError(masked(wrong)) from error
 
     # ------------------------------------------------------------------------------------------ steps
     def may_submit(self, phase: str) -> None:
         """UploadError with the server's reason when no submission can be made now."""
-        answer = self.get(f"/api/can_make_submission/{phase}/")
-        if not answer.get("can", False):
-            reason = answer.get("reason") or "no reason given"
+        response = self.get(f"/api/can_make_submission/{phase}/")
+        if not response.get("can", False):
+            reason = response.get("reason") or "no reason given"
             raise UploadError(f"phase {phase} takes no submission now: {reason}. Nothing was uploaded")
 
     def quota(self, phase: str) -> int | None:
@@ -233,8 +233,8 @@ class Codabench:
         found = {}
         for entry in details:
             if "stderr" in str(entry.get("name", "")) and entry.get("data_file"):
-                answer = requests.get(entry["data_file"], timeout=60)
-                found[str(entry["name"])] = masked(answer.text[-4000:]) if answer.ok else ""
+                response = requests.get(entry["data_file"], timeout=60)
+                found[str(entry["name"])] = masked(response.text[-4000:]) if response.ok else ""
         return found
 
 

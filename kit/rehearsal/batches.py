@@ -1,4 +1,4 @@
-"""A packed submission asked about any number of images, a batch at a time, in the sandbox."""
+"""What a packed submission predicts for any number of images, a batch at a time, in the sandbox."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from kit.rehearsal.sandbox import SUBMISSION, Interpreter, Job, run_isolated
 from kit.rehearsal.watch import Limits
 
 AHEAD = 2
-"""Batches that are decoded while another is answered."""
+"""Batches that are decoded while another is predicted."""
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Feed:
     """The batches on their way to the submission; what became of each image is kept, the images are not."""
 
     folder: Path
-    answers: Path
+    predicted: Path
     batches: Iterator[Batch]
     note: Callable[[int], None]
     lost: dict[int, str] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Feed:
     error: BaseException | None = None
 
     def run(self) -> None:
-        """Write batch after batch, at most `AHEAD` beyond what is answered, then the end."""
+        """Write batch after batch, at most `AHEAD` beyond what is predicted, then the end."""
         try:
             for number, batch in enumerate(self.batches):
                 if not self._wait(number - AHEAD):
@@ -61,8 +61,8 @@ class Feed:
             (self.folder / "end").touch()
 
     def _wait(self, number: int) -> bool:
-        """Until that batch is answered, whose images then go; False where the submission has ended."""
-        while number >= 0 and not (self.answers / f"{number:05d}.npy").is_file():
+        """Until that batch is predicted, whose images then go; False where the submission has ended."""
+        while number >= 0 and not (self.predicted / f"{number:05d}.npy").is_file():
             if self.stopped.is_set():
                 return False
             time.sleep(0.01)
@@ -83,7 +83,7 @@ def probabilities(
     """Probabilities (N, C) float64 that an unpacked submission gives; the prior for lost images.
 
     Labels of a submission without predict_proba become 0 and 1. The platform's bounds do not hold here.
-    PackagingError where it fails or answers otherwise. `note` is told how many rows were handed over.
+    PackagingError where it fails or predicts anything else. `note` is told how many rows were handed over.
     """
     folders = {name: scratch / name for name in ("program", "input", "output")}
     for folder in folders.values():
@@ -108,30 +108,30 @@ def probabilities(
         thread.join()
     if feed.error is not None:
         raise feed.error
-    answered = [folders["output"] / f"{number:05d}.npy" for number in range(len(feed.rows))]
-    if not answered or not all(path.is_file() for path in answered):
+    written = [folders["output"] / f"{number:05d}.npy" for number in range(len(feed.rows))]
+    if not written or not all(path.is_file() for path in written):
         raise PackagingError(
             f"the submission gave no labels ({outcome.stderr[-300:].strip()}). Run kit rehearse on the zip"
         )
-    proba = np.concatenate([_probabilities(path, rows, len(prior)) for path, rows in zip(answered, feed.rows)])
+    proba = np.concatenate([_probabilities(path, rows, len(prior)) for path, rows in zip(written, feed.rows)])
     proba[sorted(feed.lost)] = prior
     return proba, feed
 
 
 def _probabilities(path: Path, rows: int, classes: int) -> np.ndarray:
     try:
-        answer = load_arrays(path)
+        found = load_arrays(path)
     except BROKEN as error:
-        wrong = f"an answer of the submission is no array ({error}). Run kit rehearse on the zip"
+        wrong = f"a prediction of the submission is no array ({error}). Run kit rehearse on the zip"
         raise PackagingError(wrong) from error
-    if not isinstance(answer, np.ndarray):
-        raise PackagingError("an answer of the submission is no array. Run kit rehearse on the zip")
-    if answer.shape == (rows, classes) and answer.dtype.kind == "f" and np.isfinite(answer).all():
-        return answer.astype(np.float64)
-    labels = answer.shape == (rows,) and answer.dtype.kind in "iu"
-    if not labels or not ((answer >= 0) & (answer < classes)).all():
+    if not isinstance(found, np.ndarray):
+        raise PackagingError("a prediction of the submission is no array. Run kit rehearse on the zip")
+    if found.shape == (rows, classes) and found.dtype.kind == "f" and np.isfinite(found).all():
+        return found.astype(np.float64)
+    labels = found.shape == (rows,) and found.dtype.kind in "iu"
+    if not labels or not ((found >= 0) & (found < classes)).all():
         raise PackagingError(
-            f"answers must be labels 0 to {classes - 1} or probabilities ({rows}, {classes}), but are {answer.dtype} "
-            f"{answer.shape}. Run kit rehearse on the zip"
+            f"predictions must be labels 0 to {classes - 1} or probabilities ({rows}, {classes}), but are "
+            f"{found.dtype} {found.shape}. Run kit rehearse on the zip"
         )
-    return np.eye(classes)[answer]
+    return np.eye(classes)[found]

@@ -15,7 +15,7 @@ NO_SCORES = "Could not find scores file"
 
 @dataclass(frozen=True)
 class Check:
-    """One question put to a submission."""
+    """One thing that is tried with a submission."""
 
     name: str
     passed: bool

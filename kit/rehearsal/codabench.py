@@ -62,7 +62,7 @@ def run_prediction(
     scratch: Path,
     method: str = "",
 ) -> Outcome:
-    """The first run alone: what the class answers of images (n, S, S, 3) uint8 in `scratch/output/predictions.npy`.
+    """The first run alone: what the class predicts for images (n, S, S, 3) uint8 in `scratch/output/predictions.npy`.
 
     method: of the class; the platform's where it is not given.
     """

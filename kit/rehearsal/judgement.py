@@ -10,9 +10,9 @@ import numpy as np
 
 from kit.config import PlatformConfig
 from kit.inference.model import contribution, finish, merge_views, softmax
+from kit.rehearsal.calls import Calls
 from kit.rehearsal.checks import Check, failed, judge, passed
 from kit.rehearsal.predicted import LABELS_AGREE, Predictions
-from kit.rehearsal.questions import Questions
 
 LOGITS_TOLERANCE = 2e-2
 
@@ -57,7 +57,7 @@ WRONG = {
 }
 
 
-def judge_predictions(predictions: Predictions, questions: Questions, platform: PlatformConfig) -> list[Check]:
+def judge_predictions(predictions: Predictions, calls: Calls, platform: PlatformConfig) -> list[Check]:
     """All checks; those that cannot be made because an earlier one failed are left out."""
     if predictions.results.get("first", {}).get("error") == "NeverReturns":
         return [failed("predicts", *(predictions.error("first") or ("", "")))]
@@ -66,17 +66,17 @@ def judge_predictions(predictions: Predictions, questions: Questions, platform: 
         if problem:
             return [failed(title, *problem)]
     kind = _probabilities if platform.submits == "probabilities" else _kind
-    checks = [passed("loads", f"{predictions.results['load']['seconds']:.1f} s"), *kind(predictions, questions)]
+    checks = [passed("loads", f"{predictions.results['load']['seconds']:.1f} s"), *kind(predictions, calls)]
     if all(check.passed for check in checks):
-        checks += [*_forms(predictions, questions), *_sizes(predictions, questions), *_values(predictions, questions)]
-        checks += [*_members(predictions, questions), *_blend(predictions, questions)]
+        checks += [*_forms(predictions, calls), *_sizes(predictions, calls), *_values(predictions, calls)]
+        checks += [*_members(predictions, calls), *_blend(predictions, calls)]
     return [*checks, *_costs(predictions, platform)]
 
 
-def _kind(predictions: Predictions, questions: Questions) -> Iterator[Check]:
+def _kind(predictions: Predictions, calls: Calls) -> Iterator[Check]:
     """Shape, type and range of the predictions for all images."""
     found, labels = predictions.results["all"], predictions.array("all")
-    rows, classes = len(questions.reference.images), questions.reference.num_classes
+    rows, classes = len(calls.reference.images), calls.reference.num_classes
     shape = tuple(found["shape"])
     wrong = WRONG["one-hot" if shape == (rows, classes) else "shape"]
     fine = shape == (rows,) and labels is not None and labels.shape == shape
@@ -93,10 +93,10 @@ def _kind(predictions: Predictions, questions: Questions) -> Iterator[Check]:
     yield judge("range", inside, span, f"labels must be 0 to {classes - 1}, but got {span}", "a low score")
 
 
-def _probabilities(predictions: Predictions, questions: Questions) -> Iterator[Check]:
+def _probabilities(predictions: Predictions, calls: Calls) -> Iterator[Check]:
     """Shape, type and range of probabilities of all images."""
     found, proba = predictions.results["all"], predictions.raw("all")
-    shape, wanted = tuple(found["shape"]), (len(questions.reference.images), questions.reference.num_classes)
+    shape, wanted = tuple(found["shape"]), (len(calls.reference.images), calls.reference.num_classes)
     fine = shape == wanted and proba is not None and proba.shape == shape
     yield judge("shape", fine, f"{found['type']} {shape}", WRONG["probabilities"], "a crash in scoring")
     if not fine or proba is None:
@@ -111,14 +111,14 @@ def _probabilities(predictions: Predictions, questions: Questions) -> Iterator[C
     yield judge("range", sound, figure, WRONG["probabilities"], "a low score")
 
 
-def _forms(predictions: Predictions, questions: Questions) -> Iterator[Check]:
+def _forms(predictions: Predictions, calls: Calls) -> Iterator[Check]:
     """The same images again, in another order, type and memory."""
-    whole = predictions.labels("all")[questions.some]
+    whole = predictions.labels("all")[calls.some]
     yield predictions.same("some", "company", whole, WRONG["some"])
     alone = predictions.array("some")
     base = whole if alone is None or alone.shape != whole.shape else alone
     yield predictions.same("again", "repeatable", base, WRONG["again"])
-    yield predictions.same("permuted", "order", base[questions.order], WRONG["permuted"])
+    yield predictions.same("permuted", "order", base[calls.order], WRONG["permuted"])
     for name in ("int64", "float32", "strided", "read_only"):
         yield predictions.same(name, f"X {name.replace('_', '-')}", base, WRONG[name])
     mutated = [name for name, found in predictions.results.items() if found.get("mutated")]
@@ -126,30 +126,30 @@ def _forms(predictions: Predictions, questions: Questions) -> Iterator[Check]:
     yield judge("X untouched", not mutated, figure, WRONG["mutated"], "wrong scores where X is used again")
 
 
-def _sizes(predictions: Predictions, questions: Questions) -> Iterator[Check]:
+def _sizes(predictions: Predictions, calls: Calls) -> Iterator[Check]:
     """Calls of other sizes predict alike; few images are never adapted to, so these are held against few."""
     whole = predictions.labels("all")
-    few = predictions.array("some") if questions.reference.adapts else None
-    some = whole[questions.some] if few is None or few.shape != questions.some.shape else few
+    few = predictions.array("some") if calls.reference.adapts else None
+    some = whole[calls.some] if few is None or few.shape != calls.some.shape else few
     yield predictions.same("one", "N = 1", some[:1], WRONG["size"])
     yield predictions.same("seven", "N = 7", some[:7], WRONG["size"])
     yield predictions.same("none", "N = 0", some[:0], WRONG["none"])
-    repeated = whole[np.arange(questions.many) % len(whole)]
+    repeated = whole[np.arange(calls.many) % len(whole)]
     if predictions.results.get("many", {}).get("left_out"):
-        left = f"left out: it would take more than the {questions.many_seconds:.0f} s that there are"
-        yield passed(f"N = {questions.many:,}", left)
+        left = f"left out: it would take more than the {calls.many_seconds:.0f} s that there are"
+        yield passed(f"N = {calls.many:,}", left)
     else:
-        yield predictions.same("many", f"N = {questions.many:,}", repeated, WRONG["size"])
+        yield predictions.same("many", f"N = {calls.many:,}", repeated, WRONG["size"])
 
 
-def _values(predictions: Predictions, questions: Questions) -> Iterator[Check]:
+def _values(predictions: Predictions, calls: Calls) -> Iterator[Check]:
     """Whether images are scaled once, whatever they hold, and known."""
-    truth = questions.reference.labels
+    truth = calls.reference.labels
     right = float((predictions.labels("all") == truth).mean())
     bar = min(0.95, AT_CHANCE * float(np.bincount(truth).max() / len(truth)))
-    wrong = _why_at_chance(predictions, questions, bar)
+    wrong = _why_at_chance(predictions, calls, bar)
     yield judge("classes", right > bar, f"{right:.1%} of {len(truth):,} training rows right", wrong, "a low score")
-    some = questions.some
+    some = calls.some
     yield _predicted(predictions, "constant", "constant images", 4)
     dark, together = predictions.array("dark"), predictions.array("dark_and_bright")
     if dark is None or together is None:
@@ -167,8 +167,8 @@ def _predicted(predictions: Predictions, name: str, title: str, rows: int) -> Ch
     return judge(title, labels is not None and labels.shape == (rows,), "predicted", WRONG["constant"])
 
 
-def _why_at_chance(predictions: Predictions, questions: Questions, bar: float) -> str:
-    truth = questions.reference.labels[questions.some]
+def _why_at_chance(predictions: Predictions, calls: Calls, bar: float) -> str:
+    truth = calls.reference.labels[calls.some]
     for name in ("multiplied", "divided"):
         labels = predictions.array(name)
         if labels is not None and labels.shape == truth.shape and (labels == truth).mean() > bar:
@@ -176,10 +176,10 @@ def _why_at_chance(predictions: Predictions, questions: Questions, bar: float) -
     return WRONG["chance"]
 
 
-def _members(predictions: Predictions, questions: Questions) -> list[Check]:
+def _members(predictions: Predictions, calls: Calls) -> list[Check]:
     """Logits of every network on rows it was not trained on, against the out-of-fold store."""
     exact, eight = Parity(), Parity()
-    for part in questions.reference.members:
+    for part in calls.reference.members:
         problem = predictions.error(f"member{part.member}")
         logits = predictions.array(f"member{part.member}")
         if problem or logits is None or logits.shape != part.logits.shape:
@@ -193,13 +193,13 @@ def _members(predictions: Predictions, questions: Questions) -> list[Check]:
     return [*checks, eight.labels("parity: labels, int8", EIGHT_BITS_AGREE)] if eight.total else checks
 
 
-def _blend(predictions: Predictions, questions: Questions) -> Iterator[Check]:
+def _blend(predictions: Predictions, calls: Calls) -> Iterator[Check]:
     """The zip's probabilities against those that its networks' logits make by the kit's own arithmetic.
 
     Temperatures, weights and the metric's post-processing included.
     """
-    manifest = questions.reference.manifest
-    if manifest is None or questions.reference.adapts:
+    manifest = calls.reference.manifest
+    if manifest is None or calls.reference.adapts:
         return
     count = len(manifest["members"])
     found = [predictions.raw(f"blend{member}") for member in range(count)]

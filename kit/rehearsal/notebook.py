@@ -26,7 +26,7 @@ from kit.rehearsal.reference import Reference
 from kit.rehearsal.sandbox import Interpreter, Job, Outcome, run_isolated
 
 TRIED = 64
-"""Images of the trial whose answers are looked at."""
+"""Images of the trial whose predictions are looked at."""
 
 MANY, MANY_SECONDS = 5000, 150.0
 """Images of the trial that memory is watched in, and the seconds for which it is made smaller."""
@@ -67,17 +67,17 @@ def try_notebook(
     outcome, written = _run(code, trial, places, form, platform, python, scratch / "some")
     ended = _ended(outcome, written, platform)
     if ended is not None or not written.is_file():
-        return [*checks, ended or failed("notebook: runs", "no answer", "it writes nothing")]
+        return [*checks, ended or failed("notebook: runs", "no prediction", "it writes nothing")]
     found, given = check_predictions(written, platform, form, trial.ids)
     checks += [Check(f"notebook: {c.name}", c.passed, c.figure, c.wrong, c.shown) for c in found]
     if given is None:
         return checks
     known = trial.labels >= 0
-    said = given if given.ndim == 1 else given.argmax(axis=1)
-    right = float((said == trial.labels)[known].mean())
+    labels = given if given.ndim == 1 else given.argmax(axis=1)
+    right = float((labels == trial.labels)[known].mean())
     figure = f"{right:.1%} of {known.sum()} right in {outcome.seconds:.0f} s"
-    wrong = "its answers belong to other images. Look at how it pairs files and ids"
-    checks.append(judge("notebook: answers", right > 1.5 / reference.num_classes, figure, wrong, "a low score"))
+    wrong = "its predictions belong to other images. Look at how it pairs files and ids"
+    checks.append(judge("notebook: predictions", right > 1.5 / reference.num_classes, figure, wrong, "a low score"))
     many = int(min(MANY, MANY_SECONDS / max(_seconds(outcome) / TRIED, 1e-9)))
     if many > TRIED:
         outcome, written = _run(code, _trial(reference, many), places, form, platform, python, scratch / "many")
@@ -138,7 +138,7 @@ def _run(
     python: Interpreter,
     scratch: Path,
 ) -> tuple[Outcome, Path]:
-    """The notebook's code among a contest's files; how it ended, and where its answer should lie."""
+    """The notebook's code among a contest's files; how it ended, and where its predictions should lie."""
     for name in ("contest/test", "code", "working"):
         (scratch / name).mkdir(parents=True)
     for one, content in zip(trial.ids, trial.files):
@@ -160,16 +160,16 @@ def _run(
 
 
 def _ended(outcome: Outcome, written: Path, platform: PlatformConfig) -> Check | None:
-    """A failed check where the notebook ended early, or wrote its answer without having predicted; else None."""
+    """A failed check where the notebook ended early, or wrote its file without having predicted; else None."""
     lines = outcome.stdout.splitlines()
     fell_back = [place for place, line in enumerate(lines) if line.startswith(FELL_BACK)]
     if written.is_file() and not outcome.killed and not outcome.returncode and not fell_back:
         return None
-    said = "\n".join(lines[fell_back[0] :][:12]) if fell_back else outcome.stderr.strip()[-300:]
-    reason = outcome.killed or said
+    shown = "\n".join(lines[fell_back[0] :][:12]) if fell_back else outcome.stderr.strip()[-300:]
+    reason = outcome.killed or shown
     what = "it writes class shares instead of predictions" if written.is_file() else "it ends without"
     wrong = f"{what} ({platform.predictions_file}): {reason}"
-    return failed("notebook: runs", "no answer", wrong, "Notebook Threw Exception, or a low score")
+    return failed("notebook: runs", "no prediction", wrong, "Notebook Threw Exception, or a low score")
 
 
 def _seconds(outcome: Outcome) -> float:

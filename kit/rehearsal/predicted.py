@@ -53,12 +53,12 @@ class Predictions:
         return found
 
     def error(self, name: str) -> tuple[str, str] | None:
-        """Name and meaning of the error that a question ended in."""
+        """Name and meaning of the error that a call ended in."""
         result = self.results.get(name, {"error": "Died", "message": "the process ended before"})
         return explain(result, self.around) if "error" in result else None
 
     def same(self, name: str, title: str, wanted: np.ndarray, wrong: str) -> Check:
-        """Whether a question's labels are `wanted` (n,), but for the few that `agree` allows."""
+        """Whether a call's labels are `wanted` (n,), but for the few that `agree` allows."""
         problem = self.error(name)
         if problem:
             return failed(title, problem[0], f"{problem[1]} ({wrong})")

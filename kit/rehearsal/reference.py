@@ -13,7 +13,7 @@ from kit.errors import RehearsalError
 from kit.oof_store import OofRun
 
 MEMBER_ROWS = 200
-"""Most held-out rows asked of one network."""
+"""Most held-out rows predicted by one network."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class MemberRows:
 
 @dataclass(frozen=True)
 class Reference:
-    """Images to ask about."""
+    """Images to predict."""
 
     images: np.ndarray
     """(R, S, S, 3) uint8."""

@@ -16,6 +16,7 @@ from kit.lock import temporary_folder
 from kit.oof_store import load_runs
 from kit.packaging import archive
 from kit.packaging.pack import MANIFEST
+from kit.rehearsal.calls import MANY_SECONDS, Calls, write_calls
 from kit.rehearsal.checks import Check, Surroundings, failed, passed
 from kit.rehearsal.codabench import Scored, run_hidden
 from kit.rehearsal.conduct import conduct, killed
@@ -29,7 +30,6 @@ from kit.rehearsal.notebook import try_notebook
 from kit.rehearsal.other_forms import other_forms
 from kit.rehearsal.predicted import ADAPTED_AGREE, LABELS_AGREE, Predictions, read_results
 from kit.rehearsal.programs import driver
-from kit.rehearsal.questions import MANY_SECONDS, Questions, ask
 from kit.rehearsal.reference import Reference, make_reference
 from kit.rehearsal.result import Rehearsal, report_path
 from kit.rehearsal.sandbox import SUBMISSION, Interpreter, Job, Outcome, run_isolated
@@ -137,12 +137,12 @@ def _run(
     scratch: Path,
     many_seconds: float,
 ) -> tuple[list[Check], Outcome]:
-    """Put all questions to the submission in one process, and judge what came back."""
+    """Make all calls of the submission in one process, and judge what came back."""
     folders = {name: scratch / name for name in ("program", "input", "output")}
     for folder in folders.values():
         folder.mkdir()
     shutil.copy(driver.__file__, folders["program"])
-    questions = ask(reference, platform, folders["input"], many_seconds)
+    calls = write_calls(reference, platform, folders["input"], many_seconds)
     mounts = (
         Mount(submission, SUBMISSION),
         Mount(folders["program"], "/app/program"),
@@ -153,21 +153,21 @@ def _run(
     seconds = PATIENCE * (platform.max_seconds or 600.0)
     limits = Limits(seconds, platform.max_memory_mb, platform.shm_mb, platform.threads)
     outcome = run_isolated(job, python, limits)
-    return _judge(submission, questions, folders["output"], platform, outcome), outcome
+    return _judge(submission, calls, folders["output"], platform, outcome), outcome
 
 
 def _judge(
-    submission: Path, questions: Questions, output: Path, platform: PlatformConfig, outcome: Outcome
+    submission: Path, calls: Calls, output: Path, platform: PlatformConfig, outcome: Outcome
 ) -> list[Check]:
     files = [str(path.relative_to(submission)) for path in submission.rglob("*") if path.is_file()]
     around = Surroundings(files, platform.class_name, tuple(platform.packages))
-    agree = ADAPTED_AGREE if questions.reference.adapts else LABELS_AGREE
+    agree = ADAPTED_AGREE if calls.reference.adapts else LABELS_AGREE
     predictions = Predictions(read_results(output), output, around, agree, platform.submits == "probabilities")
     if outcome.killed:
         return [killed(outcome, platform)]
     if "load" not in predictions.results:
         return [failed("starts", f"exit code {outcome.returncode}", f"no call returned: {outcome.stderr[-500:]}")]
-    return judge_predictions(predictions, questions, platform)
+    return judge_predictions(predictions, calls, platform)
 
 
 def _hidden_check(scored: Scored, hidden: float | None, manifest: dict[str, Any] | None) -> Check:

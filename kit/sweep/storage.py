@@ -25,7 +25,7 @@ from kit.secrets import masked
 Value = TypeVar("Value")
 JOURNAL = "journal.log"
 PAUSES = (1, 2, 5, 10, 30, 60, 60, 60, 60, 60)
-"""Seconds between tries where a storage does not answer: about six minutes in all."""
+"""Seconds between tries where a storage does not respond: about six minutes in all."""
 MAKING = 5
 """Seconds that another process may take to make the tables of a database."""
 
@@ -86,7 +86,7 @@ class Journal(JournalFileBackend):
         text = "".join(json.dumps(sealed(log), separators=(",", ":")) + "\n" for log in logs)
         self.lock.acquire()
         try:
-            whole = _mend(self.path)
+            whole = _repaired(self.path)
             try:
                 with open(self.path, "ab") as file:
                     file.write(text.encode())
@@ -130,7 +130,7 @@ def _journal(path: Path) -> BaseStorage:
         raise SweepError(f"{path}: {what}. Put a copy back, or delete it to begin again") from error
 
 
-def _mend(path: Path) -> int:
+def _repaired(path: Path) -> int:
     """Cuts off a last line that was only half written when the power went; the bytes that are left."""
     with open(path, "r+b") as file:
         size = file.seek(0, os.SEEK_END)
@@ -171,14 +171,14 @@ def _with_tables(url: str) -> RDBStorage:
 def patiently(
     call: Callable[[], Value], pauses: tuple[float, ...] = PAUSES, echo: Echo = lambda line: None
 ) -> Value:
-    """What `call` gives, tried again while a storage does not answer; SweepError when it never does."""
+    """What `call` gives, tried again while a storage does not respond; SweepError when it never does."""
     for pause in pauses:
         try:
             return call()
         except Exception as error:
             if not _unreachable(error):
                 raise
-            echo(f"storage does not answer ({_first_line(error)}): again in {pause:g} s")
+            echo(f"storage does not respond ({_first_line(error)}): again in {pause:g} s")
             time.sleep(pause)
     with reachable():
         return call()
@@ -186,14 +186,14 @@ def patiently(
 
 @contextmanager
 def reachable() -> Iterator[None]:
-    """A storage that does not answer is a SweepError that says what to do."""
+    """A storage that does not respond is a SweepError that says what to do."""
     try:
         yield
     except Exception as error:
         if not _unreachable(error):
             raise
         raise SweepError(
-            f"storage does not answer ({_first_line(error)}). Nothing that was finished is lost: "
+            f"storage does not respond ({_first_line(error)}). Nothing that was finished is lost: "
             f"start it, and run the same command again"
         ) from error
 

@@ -64,7 +64,7 @@ ELSEWHERE = {
     "files of a fit sent home": ("cluster/store.py:store", "cluster/ray_node.py:_moved"),
     "a mark that a disk is shared": ("cluster/ray_backend.py:_token",),
     "locks": ("lock.py:_locked", "sweep/storage.py:acquire", "sweep/owners.py:__init__"),
-    "the end of a journal": ("sweep/storage.py:_mend",),
+    "the end of a journal": ("sweep/storage.py:_repaired",),
     "a person's clean.csv": ("ensemble/label_doubts.py:act",),
     "a person's contest or recipe": ("start/init.py:start", "sweep/promote.py:promote"),
     "weights/": ("nets/weights/fetch.py:_from_package",),

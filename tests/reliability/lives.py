@@ -204,9 +204,9 @@ def _without_privileges() -> None:
 
 
 def _run(argv: list[str]) -> None:
-    import kit.rehearsal.questions
+    import kit.rehearsal.calls
 
-    kit.rehearsal.questions.MANY = 300
+    kit.rehearsal.calls.MANY = 300
     sys.argv = list(argv)
     if argv[0] == "make_submission.py":
         import make_submission

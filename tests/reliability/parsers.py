@@ -106,13 +106,13 @@ def images() -> list[bytes]:
     rng = np.random.default_rng(0)
     colours = Image.fromarray(rng.integers(0, 255, (12, 16, 3), dtype=np.uint8))
     found = []
-    for form, picture in (
+    for form, image in (
         *((form, colours) for form in ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")),
         ("GIF", colours.convert("P")),
         ("PNG", Image.fromarray(rng.integers(0, 60000, (12, 16)).astype(np.uint16))),
     ):
         buffer = io.BytesIO()
-        picture.save(buffer, form)
+        image.save(buffer, form)
         found.append(buffer.getvalue())
     return found
 

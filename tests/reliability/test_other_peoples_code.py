@@ -204,11 +204,11 @@ def test_what_is_left_behind_is_safe_to_open(kind: str, tmp_path: Path) -> None:
     assert found.returncode == 0, found.stderr
     output = tmp_path / "output"
     (output / "link.npy").unlink(missing_ok=True)
-    answers = Predictions(read_results(output), output, Surroundings([], "Model", ()))
-    assert answers.results == {}
-    assert answers.raw("pickled") is None
-    assert answers.raw("promised") is None
-    good = answers.raw("good")
+    predicted = Predictions(read_results(output), output, Surroundings([], "Model", ()))
+    assert predicted.results == {}
+    assert predicted.raw("pickled") is None
+    assert predicted.raw("promised") is None
+    good = predicted.raw("good")
     assert good is not None
     assert good.tolist() == [0, 1, 2]
     assert max(len(path.parts) for path in output.rglob("*")) < len(output.parts) + 60

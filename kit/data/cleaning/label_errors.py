@@ -99,4 +99,4 @@ def _requested(
 
 
 def _doubt(row: Mapping[Any, Any]) -> str:
-    return f"label error: {row['votes']} recipes doubt {row['label']} and say {row['suggested']}"
+    return f"label error: {row['votes']} recipes doubt {row['label']} and predict {row['suggested']}"

@@ -29,7 +29,7 @@ class DecodingRecord:
     range: Range | None
     """The values that become 0 and 255 in images of more than 8 bits; None where no training image was such."""
     prior: tuple[float, ...]
-    """Shares of the classes among the kept rows: what is said of an image that cannot be read."""
+    """Shares of the classes among the kept rows: what is predicted for an image that cannot be read."""
     arrays: bool = False
     """Whether the training images came as arrays: a platform's arrays of another type than uint8 then span `range`."""
     data: str = ""

@@ -29,7 +29,7 @@ from kit.data.sources.places import BESIDE_TABLE, BESIDE_TEST_TABLE, TABLES
 from kit.data.sources.request import Request
 from kit.data.sources.table_file import read_table, shards, text
 from kit.errors import DataError
-from kit.inference import answering
+from kit.inference import matching
 
 
 @dataclass(frozen=True)
@@ -187,10 +187,10 @@ def _rows(
 
 
 def match_files(ids: np.ndarray, files: Files, folder: str) -> list[str | None]:
-    """`kit.inference.answering.match` over image files; DataError where an id fits several."""
+    """`kit.inference.matching.match` over image files; DataError where an id fits several."""
     try:
-        return answering.match(ids, files.names, folder)
-    except answering.Ambiguous as error:
+        return matching.match(ids, files.names, folder)
+    except matching.Ambiguous as error:
         raise DataError(
             f"{error}. Write ids with their folder and suffix, or name one folder in [data] images."
         ) from error

@@ -109,7 +109,7 @@ def as_combiner(model: LogisticRegression, members: tuple[int, ...], classes: in
     full[model.classes_], odds[model.classes_] = rows, intercept
     coef = full.reshape(classes, len(members), classes).transpose(1, 2, 0)
     size = np.abs(coef).sum(axis=(1, 2))
-    if not size.any():  # members that say the same of every row: none counts more than another
+    if not size.any():  # members that predict the same for every row: none counts more than another
         size = np.ones(len(members))
     weights = tuple(float(share) for share in size / size.sum())
     return Combiner("stack", members, weights, coef, odds)

@@ -1,6 +1,6 @@
 """Scores as margins and back, so that scores of several networks can be put together.
 
-A network answers with the class of the largest value, the right class's value being larger by its margin d than the
+A network predicts the class of the largest value, the right class's value being larger by its margin d than the
 others, each with a normal deviation of 1: signal detection's model of a choice among m alternatives. Guessing has the
 margin 0, whatever the number of classes.
 """

@@ -14,7 +14,7 @@ import numpy as np
 from kit.metrics.registry import get_metric
 
 FLOOR = 1e-7
-"""Smallest probability a log loss sees; float32 networks say exactly 0 of impossible classes."""
+"""Smallest probability a log loss sees; float32 networks predict exactly 0 of impossible classes."""
 
 
 @dataclass(frozen=True)

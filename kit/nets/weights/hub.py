@@ -19,7 +19,7 @@ from kit.errors import NetError
 from kit.nets.registry import timm_config
 
 PATIENCE = 5.0
-"""Seconds after which a hub that does not answer counts as unreachable."""
+"""Seconds after which a hub that does not respond counts as unreachable."""
 FILES = ("model.safetensors", "pytorch_model.bin")
 """Names of the weights in a repository of timm's hub."""
 
@@ -70,7 +70,7 @@ def holds(name: str) -> bool:
     return family == "torchvision" or _config(rest) is not None
 
 
-def answers(name: str) -> bool:
+def responds(name: str) -> bool:
     """Whether the hub that holds "timm/..." or "torchvision/..." can be reached from here."""
     return _reachable(_address(name))
 
@@ -127,7 +127,7 @@ def _offline_unless_reachable(name: str) -> Iterator[None]:
     """An unreachable hub makes its client retry for a minute; offline it looks in its cache at once."""
     constants = huggingface_hub.constants
     before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = before or not answers(name)
+    constants.HF_HUB_OFFLINE = before or not responds(name)
     try:
         yield
     finally:

@@ -54,7 +54,7 @@ def find_weights(name: str) -> Path:
 def locate(name: str, ask_hub: bool = True) -> Found:
     """Where the weights of "timm/<name>" or "torchvision/<name>" are to be had.
 
-    ask_hub: whether the hub counts, where it answers. NetError where nothing holds them: it tells where was looked,
+    ask_hub: whether the hub counts, where it responds. NetError where nothing holds them: it tells where was looked,
     and the ways to have them.
     """
     family, _, rest = name.partition("/")
@@ -68,9 +68,9 @@ def locate(name: str, ask_hub: bool = True) -> Found:
         return Found(name, f"package {package.distribution}", path, package.hints, package)
     if (path := hub.cached(name)) is not None:
         return Found(name, "the hub's cache", path, Hints(), ours=False)
-    if ask_hub and hub.holds(name) and hub.answers(name):
+    if ask_hub and hub.holds(name) and hub.responds(name):
         return Found(name, "the hub", None, Hints(), ours=False)
-    asked = "" if not ask_hub else "; the hub does not answer" if hub.holds(name) else "; the hub holds none"
+    asked = "" if not ask_hub else "; the hub does not respond" if hub.holds(name) else "; the hub holds none"
     raise NetError(
         f"{name}: no weights found: no {' or '.join(_stems(name))} (.safetensors, .pth, .bin) in {_listed(folders())}, "
         f"no installed package, nothing in the hub's cache{asked}. {WAYS}"

@@ -1,6 +1,6 @@
-"""Ask a submission about images that come in batches: `python batches.py INPUT OUTPUT PROGRAM SUBMISSION`.
+"""Have a submission predict images that come in batches: `python batches.py INPUT OUTPUT PROGRAM SUBMISSION`.
 
-For each INPUT/00000.npy, 00001.npy, ... (n, S, S, 3) uint8, its answer goes to OUTPUT/00000.npy: probabilities
+For each INPUT/00000.npy, 00001.npy, ... (n, S, S, 3) uint8, the prediction goes to OUTPUT/00000.npy: probabilities
 where the submission gives them, else labels. INPUT/end, an empty file, ends it. settings.json in PROGRAM
 names the class.
 """
@@ -16,7 +16,7 @@ import numpy as np
 
 
 def main(input_folder: str, output_folder: str, program_folder: str, submission_folder: str) -> None:
-    """Answer batches until there are no more."""
+    """Predict batches until there are no more."""
     with open(os.path.join(program_folder, "settings.json"), encoding="utf-8") as file:
         settings = json.load(file)
     sys.path.insert(0, submission_folder)
@@ -32,15 +32,15 @@ def main(input_folder: str, output_folder: str, program_folder: str, submission_
             continue
         X = np.load(path, allow_pickle=False)
         if hasattr(submission, "predict_proba"):
-            answer = submission.predict_proba(X)
+            predicted = submission.predict_proba(X)
         elif settings["input"] == "tensorflow":
             import tensorflow
 
-            answer = submission.predict(tensorflow.constant(X))
+            predicted = submission.predict(tensorflow.constant(X))
         else:
-            answer = submission.predict(X)
+            predicted = submission.predict(X)
         part = os.path.join(output_folder, "part.npy")
-        np.save(part, np.asarray(answer), allow_pickle=False)
+        np.save(part, np.asarray(predicted), allow_pickle=False)
         os.replace(part, os.path.join(output_folder, "%05d.npy" % number))
         number += 1
 

@@ -107,16 +107,16 @@ def program(network: bool) -> bytes:
     if platform.machine() not in MACHINES or struct.calcsize("P") != 8:
         return b""
     column, machine = MACHINES[platform.machine()]
-    refuse, allow = answer(NOT_PERMITTED), step(0x06, 0x7FFF0000)
+    refuse, allow = returned(NOT_PERMITTED), step(0x06, 0x7FFF0000)
     lines = [step(0x20, 4), step(0x15, machine, 1, 0), refuse, step(0x20, 0)]
     if column == 0:  # x86_64 has a second table of calls
         lines += [step(0x35, 0x40000000, 0, 1), refuse]
     for numbers in REFUSED.values():
         lines += [step(0x15, numbers[column], 0, 1), refuse]
-    lines += [step(0x15, CLONE3[column], 0, 1), answer(NOT_THERE)]  # its flags lie in memory; clone is used instead
+    lines += [step(0x15, CLONE3[column], 0, 1), returned(NOT_THERE)]  # its flags lie in memory; clone is used instead
     lines += [step(0x15, CLONE[column], 0, 4), step(0x20, 16), step(0x45, NEW_NAMESPACES, 0, 1), refuse, allow]
     if not network:
-        lines += [step(0x15, SOCKET[column], 0, 1), answer(UNREACHABLE)]
+        lines += [step(0x15, SOCKET[column], 0, 1), returned(UNREACHABLE)]
     return b"".join([*lines, allow])
 
 
@@ -125,7 +125,7 @@ def step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
     return struct.pack("HBBI", code, if_true, if_false, value)
 
 
-def answer(error: int) -> bytes:
+def returned(error: int) -> bytes:
     """End with that errno."""
     return step(0x06, 0x00050000 | error)
 

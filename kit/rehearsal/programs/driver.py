@@ -1,7 +1,7 @@
-"""Put questions to a submission: `python driver.py JOBS.json OUTPUT_FOLDER`.
+"""Call a submission's methods: `python driver.py JOBS.json OUTPUT_FOLDER`.
 
 JOBS holds "submission" (its folder), "class_name", "constructor", "input" and "jobs": a list of {"name",
-"call", "input" (npy file), "layout", "scale", "arguments"}. Each answer goes to OUTPUT/<name>.npy, and what
+"call", "input" (npy file), "layout", "scale", "arguments"}. Each prediction goes to OUTPUT/<name>.npy, and what
 happened to OUTPUT/results.json, rewritten after every job, so that a submission that kills the process is
 caught in the act.
 """
@@ -76,10 +76,10 @@ def load(plan: dict[str, Any]) -> Any:
     return make(folder) if plan["constructor"] == "path" else make()
 
 
-def ask(
+def call_one(
     submission: Any, job: dict[str, Any], tensors: bool, output: str, plan_method: str = "predict"
 ) -> dict[str, Any]:
-    """Make one call and save its answer."""
+    """Make one call and save what it returned."""
     X = lay_out(np.load(job["input"]), job.get("layout", "plain"))
     before = digest(X)
     given: Any = X
@@ -89,20 +89,20 @@ def ask(
         given = tensorflow.constant(X)
     start = time.perf_counter()
     call = plan_method if job["call"] == "predict" else job["call"]
-    answer = getattr(submission, call)(given, **job.get("arguments", {}))
+    predicted = getattr(submission, call)(given, **job.get("arguments", {}))
     seconds = time.perf_counter() - start
-    found = describe(answer)
+    found = describe(predicted)
     found.update(seconds=seconds, rows=len(X), mutated=digest(X) != before)
-    array = np.asarray(answer)
+    array = np.asarray(predicted)
     if array.dtype != object:
         np.save(os.path.join(output, job["name"] + ".npy"), array, allow_pickle=False)
     return found
 
 
-def describe(answer: Any) -> dict[str, Any]:
+def describe(value: Any) -> dict[str, Any]:
     """What kind of thing was returned."""
-    array = np.asarray(answer)
-    kind = type(answer)
+    array = np.asarray(value)
+    kind = type(value)
     name = kind.__module__ + "." + kind.__name__
     return {"type": name, "dtype": str(array.dtype), "shape": list(array.shape)}
 
@@ -117,27 +117,27 @@ def too_long(job: dict[str, Any], results: dict[str, Any]) -> bool:
 
 
 def watch(job: dict[str, Any], results: dict[str, Any], path: str) -> threading.Event:
-    """End this process, saying why, where a job is not answered within its seconds; set the event when it is.
+    """End this process, saying why, where a job does not end within its seconds; set the event when it is.
 
     A process that was kept from running, on a busy machine, gets three times as many.
     """
-    answered = threading.Event()
+    ended = threading.Event()
     seconds = float(job.get("within", 0))
     started = time.process_time()
 
     def wait() -> None:
-        if answered.wait(seconds):
+        if ended.wait(seconds):
             return
-        if time.process_time() - started < 0.5 * seconds and answered.wait(2 * seconds):
+        if time.process_time() - started < 0.5 * seconds and ended.wait(2 * seconds):
             return
-        message = "no answer to %d images within %.0f s" % (len(np.load(job["input"], mmap_mode="r")), seconds)
+        message = "no prediction for %d images within %.0f s" % (len(np.load(job["input"], mmap_mode="r")), seconds)
         results[job["name"]] = {"error": "NeverReturns", "message": message}
         write(path, results)
         os._exit(3)
 
     if seconds:
         threading.Thread(target=wait, daemon=True).start()
-    return answered
+    return ended
 
 
 def write(path: str, value: Any) -> None:
@@ -168,11 +168,11 @@ def main(plan_path: str, output: str) -> None:
         results[job["name"]] = {"error": "Died", "message": "the process ended inside of this call"}
         write(results_path, results)
         tensors = plan["input"] == "tensorflow"
-        answered = watch(job, results, results_path)
+        ended = watch(job, results, results_path)
         results[job["name"]] = attempt(
-            functools.partial(ask, made[0], job, tensors, output, plan.get("method", "predict"))
+            functools.partial(call_one, made[0], job, tensors, output, plan.get("method", "predict"))
         )
-        answered.set()
+        ended.set()
         write(results_path, results)
     results["end"] = {"peak_mb": peak_mb()}
     write(results_path, results)

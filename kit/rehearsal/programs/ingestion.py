@@ -1,6 +1,6 @@
 """The organisers' ingestion program: `python ingestion.py INPUT OUTPUT PROGRAM SUBMISSION`.
 
-INPUT holds images.npz with `images` (N, H, W, 3) uint8. The submission's class is made and asked once for
+INPUT holds images.npz with `images` (N, H, W, 3) uint8. The submission's class is made and called once for
 all images; its labels go to OUTPUT/predictions.npy. settings.json beside this file names the class.
 """
 

@@ -1,4 +1,4 @@
-"""The questions of a rehearsal: the same images in every form that a platform might pass."""
+"""The calls of a rehearsal: the same images in every form that a platform might pass."""
 
 from __future__ import annotations
 
@@ -14,28 +14,27 @@ from kit.rehearsal.reference import Reference
 from kit.rehearsal.sandbox import SUBMISSION
 
 SOME = 96
-"""Rows of the questions that are asked in many forms."""
+"""Rows of the calls that are made in many forms."""
 
 BLENDED = 16
 
 MANY, MANY_SECONDS = 5000, 150.0
 """Images of the largest call, and the seconds beyond which it is left out."""
 
-
 FIRST_SECONDS = 60.0
-"""Seconds for one image, asked before all others: a class that never returns is ended then, and not at the platform's
-limit. On a machine that is busy with other things, three times as many."""
+"""Seconds for one image, predicted before all others: a class that never returns is ended then, and not at the
+platform's limit. On a machine that is busy with other things, three times as many."""
 
 
 @dataclass(frozen=True)
-class Questions:
+class Calls:
     """The calls that were made, for the predictions to be held against."""
 
     reference: Reference
     some: np.ndarray
-    """(S,) rows of the reference that every form of a question is about."""
+    """(S,) rows of the reference that every form of a call holds."""
     order: np.ndarray
-    """(S,) the permutation of `some` in question "permuted"."""
+    """(S,) the permutation of `some` in call "permuted"."""
     many: int
     """Images of the largest call: the reference's over and over."""
     many_seconds: float = MANY_SECONDS
@@ -47,21 +46,21 @@ class Questions:
         return self.some[:BLENDED]
 
 
-def ask(
+def write_calls(
     reference: Reference, platform: PlatformConfig, folder: Path, many_seconds: float = MANY_SECONDS
-) -> Questions:
+) -> Calls:
     """Write the driver's plan and its inputs into `folder`, seen as /app/input_data."""
     rng = np.random.default_rng(1)
     count = min(SOME, len(reference.images))
     some = np.sort(rng.permutation(len(reference.images))[:count])
-    questions = Questions(reference, some, rng.permutation(count), MANY, many_seconds)
+    calls = Calls(reference, some, rng.permutation(count), MANY, many_seconds)
     jobs = [
         _job(folder, "first", reference.images[:1], within=FIRST_SECONDS),
-        *_forms(questions, folder),
-        *_sizes(questions, folder),
-        *_brightness(questions, folder),
+        *_forms(calls, folder),
+        *_sizes(calls, folder),
+        *_brightness(calls, folder),
         *_members(reference, folder),
-        *_blend(questions, folder),
+        *_blend(calls, folder),
     ]
     plan = {
         "submission": SUBMISSION,
@@ -72,7 +71,7 @@ def ask(
         "jobs": jobs,
     }
     (folder / "plan.json").write_text(json.dumps(plan))
-    return questions
+    return calls
 
 
 def _job(folder: Path, name: str, images: np.ndarray, **more: Any) -> dict[str, Any]:
@@ -81,17 +80,17 @@ def _job(folder: Path, name: str, images: np.ndarray, **more: Any) -> dict[str, 
     return {"call": "predict", "name": name, "input": f"/app/input_data/{file.name}"} | more
 
 
-def _forms(questions: Questions, folder: Path) -> list[dict[str, Any]]:
+def _forms(calls: Calls, folder: Path) -> list[dict[str, Any]]:
     """All images once, then some of them in other orders, types and memory layouts."""
-    images = questions.reference.images
-    some = images[questions.some]
+    images = calls.reference.images
+    some = images[calls.some]
     return [
         _job(folder, "all", images),
         _job(folder, "some", some),
         _job(folder, "again", some),
-        _job(folder, "permuted", some[questions.order]),
-        _job(folder, "int64", _in_range(some, questions.reference.range, np.int64)),
-        _job(folder, "float32", _in_range(some, questions.reference.range, np.float32)),
+        _job(folder, "permuted", some[calls.order]),
+        _job(folder, "int64", _in_range(some, calls.reference.range, np.int64)),
+        _job(folder, "float32", _in_range(some, calls.reference.range, np.float32)),
         _job(folder, "strided", some, layout="strided"),
         _job(folder, "read_only", some, layout="read_only"),
     ]
@@ -106,25 +105,25 @@ def _in_range(images: np.ndarray, bounds: tuple[float, float], dtype: type) -> n
     return np.round(values).astype(dtype) if dtype is np.int64 else values.astype(dtype)
 
 
-def _sizes(questions: Questions, folder: Path) -> list[dict[str, Any]]:
+def _sizes(calls: Calls, folder: Path) -> list[dict[str, Any]]:
     """Calls with 1, 7, 0 and 5,000 images."""
-    images = questions.reference.images
-    many = images[np.arange(questions.many) % len(images)]
+    images = calls.reference.images
+    many = images[np.arange(calls.many) % len(images)]
     return [
-        _job(folder, "one", images[questions.some[:1]]),
-        _job(folder, "seven", images[questions.some[:7]]),
+        _job(folder, "one", images[calls.some[:1]]),
+        _job(folder, "seven", images[calls.some[:7]]),
         _job(folder, "none", images[:0]),
-        _job(folder, "many", many, like="all", at_most_seconds=questions.many_seconds),
+        _job(folder, "many", many, like="all", at_most_seconds=calls.many_seconds),
     ]
 
 
-def _brightness(questions: Questions, folder: Path) -> list[dict[str, Any]]:
+def _brightness(calls: Calls, folder: Path) -> list[dict[str, Any]]:
     """Constant and very dark images, and scales that a correct submission need not take.
 
     A dark image's label must not depend on whether a bright one is in the same call; the last two tell,
     when the predictions are wrong, whether the scale is the reason.
     """
-    some = questions.reference.images[questions.some]
+    some = calls.reference.images[calls.some]
     dark = some[:32] // 128
     constant = np.repeat(np.array([0, 1, 128, 255], dtype=np.uint8), some[0].size).reshape(4, *some.shape[1:])
     scaled = some.astype(np.float32)
@@ -137,12 +136,12 @@ def _brightness(questions: Questions, folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _blend(questions: Questions, folder: Path) -> list[dict[str, Any]]:
+def _blend(calls: Calls, folder: Path) -> list[dict[str, Any]]:
     """What a zip of the kit's makes of a few images, and the logits of every network that it makes it from."""
-    manifest = questions.reference.manifest
-    if manifest is None or questions.reference.adapts:
+    manifest = calls.reference.manifest
+    if manifest is None or calls.reference.adapts:
         return []
-    images = questions.reference.images[questions.blended]
+    images = calls.reference.images[calls.blended]
     members = range(len(manifest["members"]))
     return [
         _job(folder, "blend", images, call="predict_proba"),
