@@ -98,7 +98,7 @@ def test_letters_of_black_and_transparency_are_no_junk(here):
     """Black letters on transparent ground were black images, and dropped as dark, a fifth of their class."""
     rng = np.random.default_rng(0)
     for row, image in enumerate(some_images(60, seed=3)):
-        path = here / "data" / ("picture" if row < 30 else "letter") / f"{row}.png"
+        path = here / "data" / ("photo" if row < 30 else "letter") / f"{row}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         if row < 40:
             Image.fromarray(image).save(path)
