@@ -22,6 +22,7 @@ from kit.shifts import strengths
 from kit.situation.resolve import resolve
 from kit.train import checkpoint
 from kit.train.fit import Fit
+from kit.train.fold import Fold
 from kit.train.names import check_names
 from kit.train.progress import FitDisplay
 from kit.train.run import Trainer, train_recipe
@@ -248,7 +249,7 @@ def test_a_kill_while_scoring_repeats_no_step_and_keeps_the_training_score(
 
     recipe = changed(toy.recipe(TINY), epochs=2)
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_score", stop)
+        patch.setattr(Fold, "_score", stop)
         with pytest.raises(KeyboardInterrupt):
             train(toy, recipe, folds=[0])
     no_training(monkeypatch)
