@@ -39,6 +39,15 @@ def test_work_too_short_for_processes_stays_in_this_one(toy: Toy, monkeypatch: p
     assert cpu_places(*arguments).places == 2
 
 
+def test_a_plan_may_still_choose_as_many_fits_as_fill_the_places(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "usable_cores", lambda: 2)
+    monkeypatch.setattr(module, "passes_per_second", lambda trainer, places: {1: 0.13, 2: 0.09})
+    arguments = (toy.contest(), toy.prepared(), [toy.recipe("tiny")], toy.workspace)
+    monkeypatch.setattr(module, "scored_folds", lambda prepared: [0, 1, 1])
+    assert cpu_places(*arguments).places == 1, "an odd number of fits leaves one of two places idle"
+    assert cpu_places(*arguments, many=True).places == 2
+
+
 def test_one_core_is_one_place(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "usable_cores", lambda: 1)
     assert cpu_places(toy.contest(), toy.prepared(), [toy.recipe("tiny")], toy.workspace).places == 1

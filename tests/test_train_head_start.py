@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from kit.config import RecipeConfig
 from kit.errors import TrainError
-from kit.train.head_start import PENALTY, logistic
+from kit.train.head_start import PENALTY, ROWS, ROWS_PER_CLASS, logistic, some
 from kit.train.images import resized
 from kit.train.run import Trainer
 
@@ -58,3 +58,17 @@ def test_a_network_without_one_linear_head_is_named(toy: Toy) -> None:
     one = trainer(toy, made.model_copy(update={"size": 64}))
     with pytest.raises(TrainError, match="finetune.head"):
         one.new_fit(0, resized(one.prepared.images, 64))
+
+
+def test_a_head_is_fitted_to_few_rows_but_to_every_class() -> None:
+    labels = torch.cat([torch.zeros(5000), torch.ones(30), torch.full((3,), 2)]).long()
+    rows = some(labels, seed=0)
+    kept = labels[rows].bincount().tolist()
+    assert sum(kept) <= ROWS + 2 * ROWS_PER_CLASS
+    assert kept[0] >= ROWS - 33
+    assert kept[1] >= ROWS_PER_CLASS, "a rare class keeps what a draw would leave out"
+    assert kept[2] == 3
+    assert rows.tolist() == sorted(set(rows.tolist()))
+    assert torch.equal(some(labels, seed=0), rows)
+    assert not torch.equal(some(labels, seed=1), rows)
+    assert some(labels[5000:], seed=0).tolist() == list(range(33)), "a small set is taken whole"

@@ -17,6 +17,7 @@ from kit.ensemble.blend import blend
 from kit.ensemble.external import without_shifts
 from kit.ensemble.kinds.combine import equal
 from kit.ensemble.pool import make_pool
+from kit.ensemble.scoring import averaging
 from kit.ensemble.scoring.averaging import assumed_gain, averaging_gain
 from kit.ensemble.scoring.expected import with_folds
 from kit.ensemble.tables import averaging_line
@@ -302,6 +303,22 @@ def test_averaging_adds_no_more_than_half_of_what_is_wrong() -> None:
         proba[rows, 0, pool.labels[rows]] = 0.05
         gain = averaging_gain(equal("mean", (0,)), pool, pool.vault, proba, ones, np.zeros((120, 1)))
         assert gain.gain <= most + 1e-12
+
+
+def test_a_flow_unlike_recorded_blends_is_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under shifts it told of a tenth of what the vault showed, and was all but sure of it."""
+    run, truth = simulated(3)
+    pool = make_pool([run], "clean")
+    assert pool.vault is not None
+    arguments = (equal("mean", (0,)), pool, pool.vault, pool.proba[0], np.ones((len(run.ids), 1)), np.ones((120, 1)))
+    monkeypatch.setattr(averaging, "_flow", lambda *_: 0.0)
+    silent = averaging_gain(*arguments)
+    assert silent.se > 0.1 * truth
+    assert silent.gain > 0.1 * truth, "what the vault shows directly counts instead"
+    monkeypatch.setattr(averaging, "APART", 0.0)
+    believed = averaging_gain(*arguments)
+    assert believed.gain < 0.01 * truth
+    assert believed.se < 0.02 * truth
 
 
 def test_rows_that_no_weight_falls_on_leave_it_to_the_flow() -> None:

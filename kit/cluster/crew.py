@@ -28,7 +28,7 @@ class Crew:
         """What runs the fits of `recipes`: of the first call, whatever later ones ask for."""
         if self._backend is None:
             on_gpu = pick_device().type != "cpu"
-            devices = find_devices() if on_gpu else (cpu_places(contest, prepared, recipes, workspace),)
+            devices = find_devices() if on_gpu else (cpu_places(contest, prepared, recipes, workspace, many=True),)
             if sum(device.places for device in devices) > 1:
                 self._backend = LocalBackend(devices, workspace.cache / "workers")
             else:

@@ -48,9 +48,11 @@ def run_race(
     def lap(names: Sequence[str], seconds: float) -> list[Outcome]:
         chosen = [recipe for recipe in recipes if recipe.name in names]
         fits = [FitJob(contest, one, fold, data, workspace.root, workspace.cache) for one in chosen]
-        return scheduler.run([Unit(fit.recipe.name, HeatJob(fit, seconds, rows), fit.recipe.name) for fit in fits])
+        jobs = [HeatJob(fit, seconds, rows, _step(found, fit.recipe)) for fit in fits]
+        return scheduler.run([Unit(job.fit.recipe.name, job, job.fit.recipe.name) for job in jobs])
 
-    found = _take({}, lap([one.name for one in recipes], first), echo)
+    found: dict[str, list[Heat]] = {}
+    found = _take(found, lap([one.name for one in recipes], first), echo)
     if len(found) > 2:
         promise = {name: _score(heats[-1], contest) for name, heats in found.items()}
         found = _take(found, lap(survivors(list(found), promise), first * LONGER), echo)
@@ -70,6 +72,11 @@ def _take(found: Mapping[str, list[Heat]], outcomes: Sequence[Outcome], echo: Ec
     if not made:
         raise TrainError(f"no recipe can be trained. {outcomes[0].unit.name}: {outcomes[0].failure}")
     return made
+
+
+def _step(found: Mapping[str, Sequence[Heat]], recipe: RecipeConfig) -> float | None:
+    """Seconds of a step of the recipe, as its last heat had it."""
+    return found[recipe.name][-1].image * recipe.train.batch_size if recipe.name in found else None
 
 
 def _score(heat: Heat, contest: ContestConfig) -> float:

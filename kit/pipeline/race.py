@@ -71,6 +71,8 @@ class HeatJob:
     fit: FitJob
     seconds: float
     rows: int
+    step: float | None = None
+    """Seconds of a training step, where an earlier heat told."""
 
     def __call__(self, talk: Talk, share: float) -> Heat:
         prepared = self.fit.data.load()
@@ -88,7 +90,7 @@ class HeatJob:
             started = time.perf_counter()
             trainer.new_net()
             building = time.perf_counter() - started
-            step, precision = trainer.time_step(images, 4)
+            step = self.step or trainer.time_step(images, 4)[0]
             fit_rows, _ = fold_rows(some, recipe, self.fit.fold)
             steps = max(LEAST_STEPS, round(self.seconds / step))
             short = with_steps(recipe, steps, len(fit_rows))
@@ -101,7 +103,7 @@ class HeatJob:
         seen = fit.step * batch
         every = len(prepared.split(self.fit.fold).train) / max(1, len(fit_rows))
         load = building + resizing * len(prepared.ids) + fit.matching + beginning * every
-        return Heat(seen, image=fit.seconds / seen, load=load, precision=precision, **scores)
+        return Heat(seen, image=fit.seconds / seen, load=load, precision=fit.precision.name, **scores)
 
 
 def _scored(trainer: Trainer, net: Any, some: Prepared) -> dict[str, Any]:

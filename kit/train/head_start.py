@@ -14,6 +14,8 @@ from kit.config import RecipeConfig
 from kit.train.batches import Batches
 from kit.train.embedded import embed, single_head
 
+ROWS, ROWS_PER_CLASS = 1024, 20
+"""Training rows that it is fitted to, and those of every class in any case: each costs a pass, for a mere beginning."""
 PENALTY = 0.1
 """Of the squared weights, over features of unit variance, against the mean loss of a row."""
 STEPS = 60
@@ -24,6 +26,7 @@ def start_head(net: nn.Module, batches: Batches, recipe: RecipeConfig) -> None:
     head = single_head(net, 'finetune.head = "probe"', 'Use "random"')
     material = batches.material
     rows = material.rows[material.rows < len(material.images)]
+    rows = rows[some(material.targets[rows].argmax(1), recipe.train.seed)]
     features, targets = embed(net, batches, rows), material.targets[rows]
     if material.class_weights is not None:
         targets = targets * material.class_weights
@@ -32,6 +35,18 @@ def start_head(net: nn.Module, batches: Batches, recipe: RecipeConfig) -> None:
         head.weight.copy_(weight)
         if head.bias is not None:
             head.bias.copy_(bias)
+
+
+def some(labels: Tensor, seed: int) -> Tensor:
+    """Places in `labels` (n,) int64, ascending: ROWS drawn by `seed`, and of every class at least ROWS_PER_CLASS."""
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    by_class = labels[order].argsort(stable=True)
+    counts = labels.bincount()
+    first = torch.repeat_interleave(counts.cumsum(0) - counts, counts)
+    within = torch.empty_like(by_class)
+    within[by_class] = torch.arange(len(labels)) - first
+    kept = (torch.arange(len(labels)) < ROWS) | (within < ROWS_PER_CLASS)
+    return order[kept].sort().values
 
 
 def logistic(features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

@@ -87,7 +87,8 @@ class Setup:
         No rows are made up for it: SMOTE would ask for images beyond these few.
         """
         train = self.recipe.train.model_copy(update={"sampling": "natural"})
-        tune = self.recipe.finetune.model_copy(update={"head": "random"})  # one from all rows is no part of a step
+        start = {"head": "random", "bn": "train"} if self.recipe.finetune.bn == "matched" else {"head": "random"}
+        tune = self.recipe.finetune.model_copy(update=start)  # how a fit begins is no part of a step
         plain = self.recipe.model_copy(update={"train": train, "finetune": tune})
         fit = replace(self, recipe=plain).new_fit(-1, images)
         fit.step = fit.total // 2  # where layers that are frozen at first have been let go
