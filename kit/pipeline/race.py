@@ -53,11 +53,13 @@ class Heat:
     load: float
     """Seconds of a fit beside its steps and its scoring."""
     precision: str
+    drawn: int = 0
+    """Different training rows that there were; 0: all."""
 
     def point(self, expects: str) -> Point:
         """Its score as a point of a learning curve."""
         score = self.shifted if expects == "shifted" and self.shifted is not None else self.clean
-        return Point(self.images, score, self.rows)
+        return Point(self.images, score, self.rows, self.drawn)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -103,7 +105,8 @@ class HeatJob:
         seen = fit.step * batch
         every = len(prepared.split(self.fit.fold).train) / max(1, len(fit_rows))
         load = building + resizing * len(prepared.ids) + fit.matching + beginning * every
-        return Heat(seen, image=fit.seconds / seen, load=load, precision=fit.precision.name, **scores)
+        image, precision = fit.seconds / seen, fit.precision.name
+        return Heat(seen, image=image, load=load, precision=precision, drawn=len(fit_rows), **scores)
 
 
 def _scored(trainer: Trainer, net: Any, some: Prepared) -> dict[str, Any]:

@@ -17,6 +17,9 @@ from kit.pipeline.curves import Curve
 
 WORTH = 0.002
 """Expected score that a further recipe must add."""
+HEDGE, CLOSE = 0.003, 0.03
+"""Expected score that a second architecture may cost, and how near it must come alone: a race is wrong by more than
+that about either of the two."""
 PARTS = 24
 """Parts into which the time is cut that is given out."""
 LEAST_EPOCHS = 0.3
@@ -115,16 +118,26 @@ def best(candidates: Sequence[Candidate], rooms: Sequence[Room]) -> Allocation |
 def _best_in(candidates: Sequence[Candidate], room: Room) -> Allocation | None:
     chosen: list[Candidate] = []
     made: Allocation | None = _nothing_more(room) if room.begun else None
+    close = [] if room.begun else _close(candidates, room)
     while len(chosen) < len(candidates):
         tried = [(one, shared([*chosen, one], room)) for one in candidates if one not in chosen]
         better = [(one, allocation) for one, allocation in tried if allocation is not None]
         if not better:
             break
-        one, allocation = max(better, key=lambda pair: pair[1].score)
-        if made is not None and allocation.score < made.score + WORTH:
+        hedges = [one.name for one in close if len(chosen) == 1 and one.family != chosen[0].family]
+        worth = [allocation.score - (-HEDGE if one.name in hedges else WORTH) for one, allocation in better]
+        one, allocation = better[int(np.argmax(worth))]
+        if made is not None and max(worth) < made.score:
             break
         chosen, made = [*chosen, one], allocation
     return made
+
+
+def _close(candidates: Sequence[Candidate], room: Room) -> list[Candidate]:
+    """Those which alone come near the best."""
+    alone = [shared([one], room) for one in candidates]
+    scores = [0.0 if made is None else made.score for made in alone]
+    return [one for one, score in zip(candidates, scores) if score >= max(scores) - CLOSE]
 
 
 def _nothing_more(room: Room) -> Allocation:
