@@ -6,6 +6,7 @@ import io
 import math
 import os
 import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -38,7 +39,8 @@ def load_arrays(source: Path | bytes) -> np.ndarray | dict[str, np.ndarray]:
     One of `BROKEN` where it is neither, is cut short, holds Python objects, or promises more than it can hold; memory
     is taken only for what is there.
     """
-    with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
+    with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Reading `.npy`")  # of Python 2: its headers are read a little slower
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         if file.read(2) == b"PK":

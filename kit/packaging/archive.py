@@ -67,10 +67,15 @@ def names(path: Path) -> list[str]:
         return archive.namelist()
 
 
+def is_folder(entry: zipfile.ZipInfo) -> bool:
+    """As `entry.is_dir()`, which trips over an entry without a name before Python 3.12."""
+    return entry.filename.endswith("/")
+
+
 def escapes(name: str) -> bool:
-    """Whether an entry of that name would be written outside of the folder it is unpacked in."""
+    """Whether an entry of that name would be written outside of the folder it is unpacked in; or it has no name."""
     parts = PurePosixPath(name.replace("\\", "/"))
-    return parts.is_absolute() or ".." in parts.parts or (len(name) > 1 and name[1] == ":")
+    return not name or parts.is_absolute() or ".." in parts.parts or (len(name) > 1 and name[1] == ":")
 
 
 def unpack(path: Path, folder: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kit.config import PlatformConfig
 from kit.errors import did_you_mean
-from kit.packaging.archive import escapes
+from kit.packaging.archive import escapes, is_folder
 from kit.rehearsal.checks import Check, judge
 
 JUNK = re.compile(
@@ -25,7 +25,7 @@ def check_layout(zip_path: Path, platform: PlatformConfig) -> list[Check]:
     with zipfile.ZipFile(zip_path) as archive:
         entries = archive.infolist()
         commands = [entry.filename for entry in entries if _has_command(archive, entry)]
-    names = [entry.filename for entry in entries if not entry.is_dir()]
+    names = [entry.filename for entry in entries if not is_folder(entry)]
     return [
         _inside(entries),
         _root(names),

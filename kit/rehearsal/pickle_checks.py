@@ -8,6 +8,7 @@ import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 
+from kit.packaging.archive import BROKEN
 from kit.rehearsal.checks import Check, judge
 
 SUFFIXES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".npy")
@@ -31,8 +32,11 @@ def check_pickles(files: Mapping[str, bytes], available: set[str]) -> Check:
 def _pickles(data: bytes) -> Iterator[bytes]:
     """The pickles in a file: itself, those in a torch archive, or behind a numpy header."""
     if data[:2] == b"PK":
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            yield from (archive.read(name) for name in archive.namelist() if name.endswith(".pkl"))
+        try:
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                yield from [archive.read(name) for name in archive.namelist() if name.endswith(".pkl")]
+        except BROKEN:  # no framework loads it either
+            return
     elif data[:6] == b"\x93NUMPY":
         if b"'descr': '|O'" in data[:256]:
             yield data[data.index(b"\n") + 1 :]

@@ -12,7 +12,8 @@ import pandas as pd
 from kit.array_file import BROKEN, load_arrays
 from kit.config import PlatformConfig
 from kit.errors import RehearsalError, did_you_mean
-from kit.packaging.archive import escapes
+from kit.packaging import archive as archives
+from kit.packaging.archive import escapes, is_folder
 from kit.packaging.form import IN_WORDS, Form, read_predictions
 from kit.rehearsal.checks import Check, failed, judge, passed
 
@@ -51,9 +52,9 @@ def _read_array(path: Path, platform: PlatformConfig) -> tuple[list[Check], np.n
     name = platform.predictions_file
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+            names = [entry.filename for entry in archive.infolist() if not is_folder(entry)]
             data = archive.read(name) if name in names else None
-    except (OSError, zipfile.BadZipFile) as error:
+    except archives.BROKEN as error:
         return [failed("zip", "cannot be opened", f"not a zip ({error}). Make it: kit predict", REFUSED)], None
     if data is None or any(map(escapes, names)):
         deeper = [other for other in names if other.endswith(f"/{name}")]

@@ -5,15 +5,19 @@ Each is a function of a file's bytes, made with a folder that it may write to, a
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import pickle
 import zipfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import torch
 from conftest import CONTEST, PLATFORM, RECIPES, Toy
 from PIL import Image
 from safetensors.numpy import save
@@ -24,6 +28,7 @@ from kit.config import ContestConfig, load_contest, load_platform, load_recipe
 from kit.data.cleaning import decisions
 from kit.data.prepared import _read_folds
 from kit.data.sources.arrays import open_arrays
+from kit.data.sources.files import ZipFiles
 from kit.data.sources.load import load
 from kit.ensemble.blend import Blend
 from kit.errors import KitError
@@ -34,7 +39,9 @@ from kit.packaging import archive
 from kit.packaging.form import read_sample
 from kit.platforms import ledger
 from kit.rehearsal.manifest import read_manifest
+from kit.rehearsal.pickle_checks import check_pickles
 from kit.rehearsal.predicted import read_results
+from kit.rehearsal.prediction_checks import _read_array
 from kit.rehearsal.static import check_zip
 from kit.sweep.files import load_sweep
 from kit.sweep.storage import JOURNAL, opened
@@ -136,6 +143,48 @@ def _zip(folder: Path) -> Parse:
     return through(folder / "s.zip", read)
 
 
+def image_zip() -> bytes:
+    """Two images as a contest hands them out."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("cats/", b"")
+        for name in ("cats/a.png", "dogs/b.png"):
+            made.writestr(name, images()[0])
+    return buffer.getvalue()
+
+
+def read_image_zip(path: Path) -> object:
+    """All of its images; one that cannot be unpacked is said to be unreadable."""
+    found = ZipFiles.open(path)
+    with found.archive:
+        for name in found.names:
+            with contextlib.suppress(Unreadable):
+                found.read(name)
+    return found.names
+
+
+def result_zip() -> bytes:
+    """Predictions as a platform takes them."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("predictions.npy", npy(np.arange(3)))
+    return buffer.getvalue()
+
+
+def _results(folder: Path) -> Parse:
+    platform_file = folder / "results.toml"
+    platform_file.write_text(PLATFORM)
+    platform = load_platform(platform_file).model_copy(update={"predictions_file": "predictions.npy"})
+    return through(folder / "results.zip", lambda path: _read_array(path, platform))
+
+
+def archive_of_torch() -> bytes:
+    """Weights with their pickle, as torch saves them."""
+    buffer = io.BytesIO()
+    torch.save({"a": torch.arange(3)}, buffer)
+    return buffer.getvalue()
+
+
 def _table(folder: Path) -> Parse:
     for name in ("a.png", "b.png"):
         (folder / name).write_bytes(images()[0])
@@ -221,5 +270,12 @@ def make_parsers(toy: Toy, blend: Path) -> dict[str, Parser]:
         "sample": Parser([SAMPLE], through(text / "sample.csv", read_sample)),
         "images": Parser(images(), decoded, (Unreadable,)),
         "zip": Parser([zipped(), zipped(zipfile.ZIP_STORED)], _zip(folders["zip"])),
+        "image zip": Parser([image_zip()], through(folders["zip"] / "images.zip", read_image_zip)),
+        "result zip": Parser([result_zip()], _results(folders["zip"]), refuses=False),
+        "pickles": Parser(
+            [archive_of_torch(), pickle.dumps({"a": Fraction(1, 2)})],
+            lambda data: check_pickles({"weights.pt": data}, {"torch"}),
+            refuses=False,
+        ),
         "safetensors": Parser([weights], lambda data: parse_arrays(data, "w.safetensors"), (ValueError,)),
     }

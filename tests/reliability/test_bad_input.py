@@ -28,12 +28,14 @@ from parsers import Parser, make_parsers, npy
 from kit.array_file import BROKEN, load_arrays
 from kit.artefact import read_json
 from kit.config import ContestConfig, RecipeConfig, load_contest, load_platform, load_recipe, parse
+from kit.data.sources.files import ZipFiles
 from kit.ensemble.blend import blend
-from kit.errors import ArtefactError, ConfigError, RehearsalError
+from kit.errors import ArtefactError, ConfigError, DataError, RehearsalError
 from kit.inference.model import parse_arrays
 from kit.oof_store import load_runs
 from kit.packaging import archive
 from kit.rehearsal.source_checks import check_sources
+from kit.rehearsal.static import check_zip
 
 if sys.platform == "linux":
     from fuzz import fuzz, memory_bounded
@@ -41,7 +43,7 @@ if sys.platform == "linux":
 NAMES = (
     *("contest", "recipe", "platform", "sweep", "clean.csv", "folds.csv", "blend.json", "run.json", "oof.npz"),
     *("manifest", "results", "json", "ledger", "journal", "npz", "arrays", "npy", "training data", "table", "sample"),
-    *("images", "zip", "safetensors"),
+    *("images", "zip", "image zip", "result zip", "pickles", "safetensors"),
 )
 
 
@@ -131,6 +133,11 @@ def test_tensors_that_lie_outside_of_their_file() -> None:
             parse_arrays(len(text).to_bytes(8, "little") + text + bytes(4), "w.safetensors")
 
 
+def test_an_array_of_python_2_is_read_without_a_word() -> None:
+    data = npy(np.arange(6).reshape(2, 3)).replace(b"(2, 3), }  ", b"(2L, 3L), }")
+    assert np.array_equal(load_arrays(data), np.arange(6).reshape(2, 3))
+
+
 # --------------------------------------------------------------------------------------------- deep nesting
 def test_nesting_beyond_pythons_stack(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("[" * 100_000)
@@ -161,7 +168,7 @@ def entry(name: str, mode: int = 0o100644) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", "..\\x", "C:\\x", "a/../b/../../x"])
+@pytest.mark.parametrize("name", ["", "../x", "/x", "a/../../x", "..\\x", "C:\\x", "a/../b/../../x"])
 def test_entries_that_lead_outside(name: str, tmp_path: Path) -> None:
     (tmp_path / "s.zip").write_bytes(entry(name))
     with pytest.raises(RehearsalError, match="leads outside"):
@@ -179,6 +186,18 @@ def test_entries_that_are_links_or_too_many_or_have_no_name_here(
     (tmp_path / "s.zip").write_bytes(entry("x"))
     with pytest.raises(RehearsalError, match="entries"):
         archive.unpack(tmp_path / "s.zip", tmp_path / "in")
+
+
+def test_entries_without_a_name(tmp_path: Path) -> None:
+    (tmp_path / "s.zip").write_bytes(entry(""))
+    (tmp_path / "p.toml").write_text('[packages]\nnumpy = ""\n')
+    checks = check_zip(tmp_path / "s.zip", load_platform(tmp_path / "p.toml"))
+    failed = [check.name for check in checks if not check.passed]
+    assert "zip: paths" in failed
+    with pytest.raises(RehearsalError, match="leads outside"):
+        archive.unpack(tmp_path / "s.zip", tmp_path / "in")
+    with pytest.raises(DataError, match="must stay inside"):
+        ZipFiles.open(tmp_path / "s.zip")
 
 
 # ------------------------------------------------------------------------------ values of a config, by kind

@@ -164,7 +164,7 @@ def whole(process: Lives, trained: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kilobytes", [96, 128, 192, 256, 320, 384, 448, 512, 640, 768])
+@pytest.mark.parametrize("kilobytes", [128, 192, 256, 320, 384, 448, 512, 640, 768])
 def test_a_disk_that_is_really_full(kilobytes: int, process: Lives, trained: Path, tmp_path: Path) -> None:
     """On a file system of that size; later it is given room."""
     with disk(tmp_path / "disk", kilobytes) as small:

@@ -6,6 +6,7 @@ that they can be written to a table and still lead to their file.
 
 from __future__ import annotations
 
+import lzma
 import os
 import zipfile
 import zlib
@@ -22,6 +23,8 @@ OWN_FOLDERS = frozenset(["oof", "submissions"])
 """What the kit writes beside the data of a contest that lies in the current folder, images among it."""
 MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ")
 """First bytes of images, by which files of other suffixes, or of none, are known."""
+BROKEN = (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+"""What reading a broken zip raises: RuntimeError for a password or a packing that nobody asked for."""
 LARGEST_FILE = 256 << 20
 """Bytes of one image file inside a zip, unpacked; more is taken for an attack."""
 
@@ -137,12 +140,12 @@ class ZipFiles:
         """
         try:
             archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
+        except BROKEN as error:
             raise DataError(f"{path}: not a readable zip ({error}). Download it again.") from error
         members, others = {}, []
         for member in archive.infolist():
             _refuse_escape(path, member.filename)
-            if member.is_dir():
+            if member.filename.endswith("/"):
                 continue
             if is_image(member.filename, lambda member=member: _head_of(archive, member)):  # type: ignore[misc]
                 _refuse_bomb(path, member)
@@ -158,7 +161,7 @@ class ZipFiles:
     def read(self, name: str) -> bytes:
         try:
             return self.archive.read(self.members[name])
-        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
+        except BROKEN as error:
             raise Unreadable(f"cannot be unpacked: {error}") from error
 
 
@@ -166,13 +169,13 @@ def _head_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     try:
         with archive.open(member) as file:
             return file.read(16)
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError):
+    except BROKEN:
         return b""
 
 
 def _refuse_escape(path: Path, name: str) -> None:
     parts = PurePosixPath(name.replace("\\", "/")).parts
-    if ".." in parts or name.startswith(("/", "\\")) or (parts and ":" in parts[0]):
+    if not name or ".." in parts or name.startswith(("/", "\\")) or (parts and ":" in parts[0]):
         raise DataError(f"{path}: members must stay inside the zip, but one is {name!r}. Do not trust this file.")
 
 
