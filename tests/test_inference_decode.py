@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from collections import Counter
 
 import numpy as np
@@ -71,7 +73,108 @@ def test_sixteen_bit_colours_keep_all_their_bits(form: str, channels: int) -> No
     cv2 = pytest.importorskip("cv2")
     values = np.random.default_rng(0).integers(0, 4096, (20, 30, channels), dtype=np.uint16)
     data = cv2.imencode(f".{form.lower()}", values)[1].tobytes()
-    np.testing.assert_array_equal(read_pixels(data, Counter()), values[..., 2::-1])
+    got = read_pixels(data, Counter())
+    np.testing.assert_array_equal(got.values, values[..., 2::-1])
+    assert (got.opaque is None) == (channels == 3)
+    if got.opaque is not None:
+        np.testing.assert_allclose(got.opaque, values[..., 3] / 65535)
+
+
+def png(values: np.ndarray) -> bytes:
+    """A PNG of 16 bits a channel: grey, grey and transparency, colours, colours and transparency."""
+    kind = {1: 0, 2: 4, 3: 2, 4: 6}[values.shape[2]]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    chunks = (b"IHDR", struct.pack(">IIBBBBB", *values.shape[1::-1], 16, kind, 0, 0, 0)), (b"IDAT", zlib.compress(rows))
+    parts = (
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in (*chunks, (b"IEND", b""))
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def tiff(values: np.ndarray, photometric: int, order: str = "<", packed: bool = False, **more: int) -> bytes:
+    """A TIFF of uint16 (H, W), (H, W, C), or (C, H, W) with `planar`; `extra`: what the last channel is."""
+    planes = values if "planar" in more else values[None]
+    high, wide, channels = (*planes.shape[1:3], len(planes) if "planar" in more else values[0, 0].size)
+    strips = [plane.astype(order + "u2").tobytes() for plane in planes]
+    strips = [zlib.compress(strip) for strip in strips] if packed else strips
+    starts = np.cumsum([8, *map(len, strips)]).tolist()
+    tags = {256: [wide], 257: [high], 258: [16] * channels, 259: [8 if packed else 1], 262: [photometric]}
+    tags |= {273: starts[:-1], 277: [channels], 278: [high], 279: [len(strip) for strip in strips]}
+    tags |= {284: [2]} if "planar" in more else {}
+    tags |= {338: [more["extra"]]} if "extra" in more else {}
+    body = b"".join(strips) + b"\0" * (starts[-1] % 2)
+    entries, far, place = b"", b"", 8 + len(body) + 2 + 12 * len(tags) + 4
+    for tag, listed in sorted(tags.items()):
+        data = struct.pack(f"{order}{len(listed)}I", *listed)
+        if len(data) > 4:
+            data, far = struct.pack(order + "I", place + len(far)), far + data
+        entries += struct.pack(order + "HHI", tag, 4, len(listed)) + data
+    head = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "I", 8 + len(body))
+    return head + body + struct.pack(order + "H", len(tags)) + entries + b"\0" * 4 + far
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_planes_of_sixteen_bits_are_read_as_they_are(order: str) -> None:
+    """Pillow and OpenCV read eight bits a value of them: noise."""
+    values = np.random.default_rng(0).integers(0, 4096, (6, 5, 3), dtype=np.uint16)
+    planes = tiff(np.moveaxis(values, 2, 0), 2, order, planar=1)
+    np.testing.assert_array_equal(read_pixels(planes, Counter()).values, values)
+    np.testing.assert_array_equal(read_pixels(tiff(values, 2, order), Counter()).values, values)
+
+
+def test_packed_planes_are_refused() -> None:
+    values = np.zeros((3, 6, 5), np.uint16)
+    with pytest.raises(Unreadable, match="save it with interleaved colours"):
+        read_pixels(tiff(values, 2, packed=True, planar=1), Counter())
+
+
+def test_grey_whose_zero_is_white_is_turned_whatever_its_bits() -> None:
+    values = np.arange(30, dtype=np.uint16).reshape(5, 6) * 140
+    black, white = (batch(tiff(values, zero), size=6, resize="pad", range=(0, 4095)).images for zero in (1, 0))
+    np.testing.assert_array_equal(255 - black[0, 1:5], white[0, 1:5])
+    eight = Image.open(io.BytesIO(tiff(values, 0)))
+    assert np.asarray(eight).max() == values.max(), "Pillow turns it now: turn it no more"
+
+
+def test_grey_with_transparency_keeps_all_its_bits() -> None:
+    grey = np.random.default_rng(0).integers(0, 4096, (6, 5, 1), dtype=np.uint16)
+    got = read_pixels(png(np.dstack([grey, np.full_like(grey, 65535)])), Counter())
+    np.testing.assert_array_equal(got.values, np.repeat(grey, 3, axis=2))
+    assert got.opaque is None
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("kind", ["png", "straight", "premultiplied", "unspecified"])
+def test_deep_colours_are_laid_on_grey_where_they_are_transparent(kind: str, packed: bool) -> None:
+    """A letter of black and transparency alone, in 16 bits: it came out black on black."""
+    counts: Counter[str] = Counter()
+    values = np.full((4, 4, 4), 4000, np.uint16)
+    values[..., 3] = [0, 65535, 32768, 65535]
+    values[0, :, :3] = 0
+    extra = {"straight": 2, "premultiplied": 1, "unspecified": 0}.get(kind, 0)
+    given = values.copy()
+    if kind == "premultiplied":
+        given[..., :3] = np.round(values[..., :3] * (values[..., 3:] / 65535))
+    got = read_pixels(png(given) if kind == "png" else tiff(given, 2, packed=packed, extra=extra), counts)
+    if kind == "unspecified":
+        assert got.opaque is None
+        return
+    seen = values[..., 3] > 0
+    assert np.abs(got.values[seen].astype(int) - values[seen][:, :3]).max() <= 1
+    assert counts["with transparency laid on grey"] == 1
+    made = got.eight_bits((0, 4000))
+    assert made[0, :, 0].tolist() == [128, 0, 64, 0]
+    assert made[1, :, 0].tolist() == [128, 255, 192, 255]
+
+
+def test_a_ppm_of_sixteen_bits_keeps_them() -> None:
+    values = np.random.default_rng(0).integers(0, 4096, (6, 5, 3), dtype=np.uint16)
+    whole = b"P6\n# a comment\n5 6\n65535\n" + values.astype(">u2").tobytes()
+    np.testing.assert_array_equal(read_pixels(whole, Counter()).values, values)
+    scaled = read_pixels(b"P6 5 6 4095\n" + values.astype(">u2").tobytes(), Counter()).values
+    grey = read_pixels(b"P5 5 6 4095\n" + values[..., 0].astype(">u2").tobytes(), Counter()).values
+    np.testing.assert_array_equal(scaled[..., 0], grey)
 
 
 def batch(*files: bytes, **more: object) -> decode.Batch:

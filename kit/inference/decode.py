@@ -5,8 +5,8 @@ Syntax: Python 3.7. A spec is a dict {"size": S, "resize": "squash", "crop" or "
 None}. The rules: the camera's orientation tag is applied; grey is repeated into three channels; transparent
 images are laid on mid grey; CMYK, palettes and other modes are converted by Pillow; of several frames the first
 is taken. What has more than 8 bits a channel is
-scaled by one range for the whole data set, never image by image; 8 bits are left as they are. Sizes are
-changed with an antialiased bicubic filter.
+scaled by one range for the whole data set, never image by image; 8 bits are left as they are. TIFFs in which
+zero is white are turned, whatever their bits. Sizes are changed with an antialiased bicubic filter.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import os
 import sys
 import threading
 import warnings
+import zlib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
@@ -41,7 +42,8 @@ RESIZE = {
 }  # type: Dict[str, Callable[[Image.Image, int], Image.Image]]
 """squash: the whole image, aspect lost; crop: the largest central square; pad: black borders."""
 
-ORIENTATION = 0x0112
+ORIENTATION, PHOTOMETRIC, BITS, PLANAR, EXTRA = 0x0112, 262, 258, 284, 338
+"""Tags of EXIF and of TIFF."""
 
 SWAPPED = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 """Byte orders of 16-bit colours; Pillow keeps the upper byte, and the lower one where it is told the other order."""
@@ -83,26 +85,52 @@ def bombs_refused() -> Iterator[None]:
 def decode(data: bytes, spec: Spec, counts: Counter[str]) -> Tuple[np.ndarray, Tuple[int, int]]:
     """The image (S, S, 3) uint8 in a file's bytes, and its height and width; Unreadable says why there is none."""
     pixels = read_pixels(data, counts)
-    return fit(eight_bits(pixels, spec["range"]), spec["size"], spec["resize"], counts), pixels.shape[:2]
+    height, width = pixels.values.shape[:2]
+    return fit(pixels.eight_bits(spec["range"]), spec["size"], spec["resize"], counts), (height, width)
 
 
-def read_pixels(data: bytes, counts: Counter[str]) -> np.ndarray:
-    """Pixels as the file has them, turned upright: (H, W, 3) uint8, or deep: (H, W) or (H, W, 3) of another type."""
+class Pixels(NamedTuple):
+    """What a file holds, turned upright."""
+
+    values: np.ndarray
+    """(H, W, 3) uint8, or deep: (H, W) or (H, W, 3) of another type."""
+    opaque: Optional[np.ndarray] = None
+    """(H, W) float, 0..1, of deep colours that may be transparent."""
+    inverted: bool = False
+    """Deep grey of which zero is white."""
+
+    def shown(self) -> np.ndarray:
+        """The values that are seen, in any shape: colours under full transparency mean nothing."""
+        return self.values if self.opaque is None else self.values[self.opaque > 0]
+
+    def eight_bits(self, bounds: Optional[Range]) -> np.ndarray:
+        """(H, W, 3) uint8 by the data set's range, laid on grey where they are transparent."""
+        made = eight_bits(self.values, bounds)
+        made = 255 - made if self.inverted else made
+        if self.opaque is None:
+            return made
+        return np.round(GROUND + self.opaque[..., None] * (made.astype(np.float64) - GROUND)).astype(np.uint8)
+
+
+def read_pixels(data: bytes, counts: Counter[str]) -> Pixels:
+    """The pixels in a file's bytes; Unreadable says why there are none."""
     try:
         with Image.open(io.BytesIO(data)) as opened:
             deep = _deep_colours(data, opened)
-            image = ImageOps.exif_transpose(opened)
             _count_frames(data, opened, counts)
             if opened.getexif().get(ORIENTATION, 1) != 1:
                 counts["turned by their orientation tag"] += 1
             if deep is not None:
-                pixels = np.stack([np.asarray(ImageOps.exif_transpose(one)).astype(np.uint16) for one in deep])
-                return _deep((pixels[0] << 8 | pixels[1])[..., :3], counts)
+                return _counted(deep, counts)
+            white = opened.format == "TIFF" and opened.tag_v2.get(PHOTOMETRIC) == 0  # type: ignore[attr-defined]
+            image = ImageOps.exif_transpose(opened)
             if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-                return _deep(np.asarray(image), counts)
-            return np.asarray(_to_rgb(image, counts))
+                return _counted(Pixels(np.asarray(image), None, white), counts)
+            return Pixels(np.asarray(_to_rgb(image, counts)))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Unreadable("decompression bomb: more than 89 million pixels") from error
+    except Unreadable:
+        raise
     except Exception as error:  # Pillow's plugins raise a dozen classes for a broken file
         reason = str(error).partition(" <_io.")[0]  # an address in memory says nothing
         raise Unreadable(("%s: %s" % (type(error).__name__, reason)).splitlines()[0]) from error
@@ -113,25 +141,87 @@ def is_deep(pixels: np.ndarray) -> bool:
     return pixels.dtype != np.uint8
 
 
-def _deep(values: np.ndarray, counts: Counter[str]) -> np.ndarray:
+def _counted(pixels: Pixels, counts: Counter[str]) -> Pixels:
     counts["of more than 8 bits a channel reduced to 8"] += 1
-    return values
+    if pixels.opaque is not None:
+        counts["with transparency laid on grey"] += 1
+    if pixels.inverted:
+        counts["of grey with white as zero turned"] += 1
+    return pixels
 
 
-def _deep_colours(data: bytes, opened: Image.Image) -> Optional[List[Image.Image]]:
-    """The upper and the lower bytes of 16-bit colours as two images; None for all else."""
+def _deep_colours(data: bytes, opened: Image.Image) -> Optional[Pixels]:
+    """Colours of 16 bits a channel, of which Pillow keeps the upper byte; None for all else."""
+    if opened.format == "PNG" and data[24:26] == b"\x10\x04":
+        pair = _bytes_as_channels(data)
+        return _with_alpha(pair[..., :1], pair[..., 1])
+    if opened.format == "PPM" and opened.mode == "RGB" and opened.tile[0][0] == "ppm":
+        return _deep_ppm(data, opened)
     tiles = list(getattr(opened, "tile", ()))
     raw = [tile[3] if isinstance(tile[3], str) else tile[3][0] for tile in tiles if tile[3]]
-    if not raw or len(raw) < len(tiles) or not all(_sixteen(name) for name in raw):
+    if opened.format == "TIFF" and _planes(opened):
+        # The raw modes of planes take eight bits; those below read the upper, or the lower, byte of sixteen.
+        if {tile[0] for tile in tiles} != {"raw"}:
+            raise Unreadable("planes of 16 bits a colour, apart and compressed: save it with interleaved colours")
+        raw = ["%s;16%s" % (name, "L" if data[:2] == b"II" else "B") for name in raw]
+    elif not raw or len(raw) < len(tiles) or not all(_sixteen(name) for name in raw):
         return None
-    lower = Image.open(io.BytesIO(data))
-    swapped = [name[:-1] + SWAPPED[name[-1]] for name in raw]
-    args = [name if isinstance(tile[3], str) else (name, *tile[3][1:]) for name, tile in zip(swapped, tiles)]
-    for place, (tile, arg) in enumerate(zip(tiles, args)):
+    raw = [name.replace("a", "A") for name in raw]  # premultiplied ones: divided below, with all their bits
+    upper, lower = _read_as(data, raw), _read_as(data, [name[:-1] + SWAPPED[name[-1]] for name in raw])
+    values = upper.astype(np.uint16) << 8 | lower
+    if values.shape[2] == 3 or "RGBX" in raw[0]:
+        return Pixels(values[..., :3])
+    premultiplied = opened.format == "TIFF" and 1 in opened.tag_v2.get(EXTRA, ())  # type: ignore[attr-defined]
+    return _with_alpha(values[..., :3], values[..., 3], premultiplied)
+
+
+def _with_alpha(colours: np.ndarray, alpha: np.ndarray, premultiplied: bool = False) -> Pixels:
+    """Colours (H, W, 1 or 3) of 16 bits under a transparency of 16 bits."""
+    colours = np.repeat(colours, 3, axis=2) if colours.shape[2] == 1 else colours
+    if (alpha == 65535).all():
+        return Pixels(colours)
+    if premultiplied:
+        colours = np.minimum(np.round(colours / np.maximum(alpha[..., None] / 65535.0, 1e-9)), 65535).astype(np.uint16)
+    return Pixels(colours, alpha / 65535.0)
+
+
+def _bytes_as_channels(data: bytes) -> np.ndarray:
+    """(H, W, 2) uint16 of a PNG of grey and transparency in 16 bits each.
+
+    Its four bytes a pixel are read as the four channels of a PNG of eight bits: filters and interlacing are the
+    same.
+    """
+    header = data[12:24] + b"\x08\x06" + data[26:29]
+    changed = data[:12] + header + zlib.crc32(header).to_bytes(4, "big") + data[33:]
+    channels = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(changed)))).astype(np.uint16)
+    return channels[..., 0::2] << 8 | channels[..., 1::2]
+
+
+def _deep_ppm(data: bytes, opened: Image.Image) -> Optional[Pixels]:
+    """Binary colours of a PPM with two bytes a value, of which Pillow keeps eight bits; scaled as its grey ones are."""
+    _, _, offset, args = opened.tile[0]
+    most = args[1]  # type: ignore[index]
+    if most < 256:
+        return None
+    wide, high = opened.size
+    values = np.frombuffer(data, ">u2", wide * high * 3, offset).reshape(high, wide, 3)
+    return Pixels(np.minimum(np.round(values * (65535.0 / most)), 65535).astype(np.uint16))
+
+
+def _planes(opened: Image.Image) -> bool:
+    """Whether a TIFF's colours lie one after another, in more than eight bits each: Pillow reads them wrongly."""
+    tags = opened.tag_v2  # type: ignore[attr-defined]
+    return tags.get(PLANAR) == 2 and len(tags.get(BITS, ())) > 1 and max(tags[BITS]) > 8
+
+
+def _read_as(data: bytes, raw: Sequence[str]) -> np.ndarray:
+    """(H, W, C) uint8, upright, with other raw modes of the tiles than Pillow chose."""
+    image = Image.open(io.BytesIO(data))
+    for place, (tile, name) in enumerate(zip(list(image.tile), raw)):
+        args = name if isinstance(tile[3], str) else (name, *tile[3][1:])
         named = hasattr(tile, "_replace")  # a plain tuple in older Pillows
-        lower.tile[place] = tile._replace(args=arg) if named else (*tile[:3], arg)  # type: ignore[assignment]
-    lower.load()
-    return [opened, lower]
+        image.tile[place] = tile._replace(args=args) if named else (*tile[:3], args)  # type: ignore[assignment]
+    return np.asarray(ImageOps.exif_transpose(image))
 
 
 def _sixteen(raw: Any) -> bool:
@@ -324,9 +414,9 @@ def find_range(names: Sequence[Any], read: Read) -> Optional[Range]:
 
     def look(name: Any) -> None:
         found = _attempt(lambda: read_pixels(read(name), Counter()))
-        if not isinstance(found, str) and is_deep(found):
+        if not isinstance(found, str) and is_deep(found.values):
             with lock:
-                seen.add(found)
+                seen.add(found.shown())
 
     with bombs_refused(), ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in pool.map(look, names):

@@ -25,7 +25,7 @@ def opener_of_columns(table: pd.DataFrame, columns: list[str], path: Path, notes
 
     def open_image(row: int) -> np.ndarray:
         try:
-            return read_pixels(encoded.read(str(row)), Counter())
+            return read_pixels(encoded.read(str(row)), Counter()).values
         except Unreadable as error:
             raise DataError(f"{path}, row {row}: {error}") from error
 
