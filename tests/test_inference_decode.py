@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import struct
 import zlib
 from collections import Counter
 
 import numpy as np
+import PIL
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from kit.inference import decode
 from kit.inference.decode import Seen, Unreadable, read_batches, read_pixels
@@ -224,3 +226,44 @@ def test_sets_that_come_out_black_or_white_are_told() -> None:
     assert decode.looks_wrong(images // 20) == "nearly black"
     assert decode.looks_wrong(255 - images // 20) == "nearly white"
     assert decode.looks_wrong(np.concatenate([images, images[:5] * 0])) == ""
+
+
+@pytest.mark.parametrize("shape", [(30, 20), (20, 30), (31, 20), (20, 31), (21, 20), (16, 20), (60, 9), (7, 7)])
+def test_images_are_resized_as_by_pillow(shape: tuple[int, int]) -> None:
+    """By its own functions, which scale across first; Pillow 13 scales tall images down first, and clips elsewhere."""
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    wanted = {
+        "squash": lambda one: one.resize((16, 16), Image.Resampling.BICUBIC),
+        "crop": lambda one: ImageOps.fit(one, (16, 16), Image.Resampling.BICUBIC),
+        "pad": lambda one: ImageOps.pad(one, (16, 16), Image.Resampling.BICUBIC),
+    }
+    for rule, of_pillow in wanted.items():
+        got, other = decode.fit(image, 16, rule, Counter()), np.asarray(of_pillow(Image.fromarray(image)))
+        off = np.abs(got.astype(int) - other)
+        down_first = shape[0] > shape[1] and int(PIL.__version__.split(".")[0]) >= 13
+        assert off.mean() < 2 if down_first else off.max() == 0, rule
+
+
+def test_a_line_is_padded_to_a_square() -> None:
+    white = np.full((200, 3, 3), 255, np.uint8)
+    assert decode.fit(white, 16, "pad", Counter())[..., 0].sum(axis=0).tolist() == [0] * 8 + [255 * 16] + [0] * 7
+
+
+def test_every_pillow_resizes_alike() -> None:
+    """Digests seen with Pillow 9.5 to 13.0, of noise."""
+    image = np.random.default_rng(0).integers(0, 256, (65, 40, 3), dtype=np.uint8)
+    digests = {"squash": "40abd6505229", "crop": "ddfce14c1016", "pad": "ce159026a382"}
+    for rule, digest in digests.items():
+        assert hashlib.sha256(decode.fit(image, 28, rule, Counter()).tobytes()).hexdigest()[:12] == digest
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_turned_tiff_is_turned_once(orientation: int, deep: bool) -> None:
+    """Pillow turns it when it loads it; before 10.1, its exif_transpose turned it again."""
+    grey = np.arange(12, dtype=np.uint16 if deep else np.uint8).reshape(3, 4)
+    exif = Image.Exif()
+    exif[decode.ORIENTATION] = orientation
+    wanted = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(encoded(Image.fromarray(grey), exif=exif)))))
+    got = read_pixels(encoded(Image.fromarray(grey), "TIFF", tiffinfo={decode.ORIENTATION: orientation}), Counter())
+    np.testing.assert_array_equal(got.values if deep else got.values[..., 0], wanted)

@@ -6,7 +6,8 @@ None}. The rules: the camera's orientation tag is applied; grey is repeated into
 images are laid on mid grey; CMYK, palettes and other modes are converted by Pillow; of several frames the first
 is taken. What has more than 8 bits a channel is
 scaled by one range for the whole data set, never image by image; 8 bits are left as they are. TIFFs in which
-zero is white are turned, whatever their bits. Sizes are changed with an antialiased bicubic filter.
+zero is white are turned, whatever their bits. Sizes are changed with an antialiased bicubic filter, alike with
+every Pillow from 9.5 on.
 """
 
 from __future__ import annotations
@@ -35,11 +36,7 @@ GROUND = 128
 
 BICUBIC = getattr(Image, "Resampling", Image).BICUBIC
 
-RESIZE = {
-    "squash": lambda image, size: image.resize((size, size), BICUBIC),
-    "crop": lambda image, size: ImageOps.fit(image, (size, size), BICUBIC),
-    "pad": lambda image, size: ImageOps.pad(image, (size, size), BICUBIC),
-}  # type: Dict[str, Callable[[Image.Image, int], Image.Image]]
+RESIZE = ("squash", "crop", "pad")
 """squash: the whole image, aspect lost; crop: the largest central square; pad: black borders."""
 
 ORIENTATION, PHOTOMETRIC, BITS, PLANAR, EXTRA = 0x0112, 262, 258, 284, 338
@@ -123,7 +120,7 @@ def read_pixels(data: bytes, counts: Counter[str]) -> Pixels:
             if deep is not None:
                 return _counted(deep, counts)
             white = opened.format == "TIFF" and opened.tag_v2.get(PHOTOMETRIC) == 0  # type: ignore[attr-defined]
-            image = ImageOps.exif_transpose(opened)
+            image = _upright(opened)
             if image.mode in ("I", "F") or image.mode.startswith("I;16"):
                 return _counted(Pixels(np.asarray(image), None, white), counts)
             return Pixels(np.asarray(_to_rgb(image, counts)))
@@ -134,6 +131,14 @@ def read_pixels(data: bytes, counts: Counter[str]) -> Pixels:
     except Exception as error:  # Pillow's plugins raise a dozen classes for a broken file
         reason = str(error).partition(" <_io.")[0]  # an address in memory says nothing
         raise Unreadable(("%s: %s" % (type(error).__name__, reason)).splitlines()[0]) from error
+
+
+def _upright(opened: Image.Image) -> Image.Image:
+    """Turned by the orientation tag. Pillow turns a TIFF when it loads it, and before 10.1 this turned it again."""
+    if opened.format == "TIFF":
+        opened.load()
+        return opened
+    return ImageOps.exif_transpose(opened)
 
 
 def is_deep(pixels: np.ndarray) -> bool:
@@ -155,9 +160,9 @@ def _deep_colours(data: bytes, opened: Image.Image) -> Optional[Pixels]:
     if opened.format == "PNG" and data[24:26] == b"\x10\x04":
         pair = _bytes_as_channels(data)
         return _with_alpha(pair[..., :1], pair[..., 1])
-    if opened.format == "PPM" and opened.mode == "RGB" and opened.tile[0][0] == "ppm":
-        return _deep_ppm(data, opened)
     tiles = list(getattr(opened, "tile", ()))
+    if opened.format == "PPM" and opened.mode == "RGB" and tiles[0][0] == "ppm":
+        return _deep_ppm(data, opened.size, *tiles[0][2:])
     raw = [tile[3] if isinstance(tile[3], str) else tile[3][0] for tile in tiles if tile[3]]
     if opened.format == "TIFF" and _planes(opened):
         # The raw modes of planes take eight bits; those below read the upper, or the lower, byte of sixteen.
@@ -193,17 +198,15 @@ def _bytes_as_channels(data: bytes) -> np.ndarray:
     """
     header = data[12:24] + b"\x08\x06" + data[26:29]
     changed = data[:12] + header + zlib.crc32(header).to_bytes(4, "big") + data[33:]
-    channels = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(changed)))).astype(np.uint16)
+    channels = np.asarray(_upright(Image.open(io.BytesIO(changed)))).astype(np.uint16)
     return channels[..., 0::2] << 8 | channels[..., 1::2]
 
 
-def _deep_ppm(data: bytes, opened: Image.Image) -> Optional[Pixels]:
+def _deep_ppm(data: bytes, size: Tuple[int, int], offset: int, args: Any) -> Optional[Pixels]:
     """Binary colours of a PPM with two bytes a value, of which Pillow keeps eight bits; scaled as its grey ones are."""
-    _, _, offset, args = opened.tile[0]
-    most = args[1]  # type: ignore[index]
+    (wide, high), most = size, args[1]
     if most < 256:
         return None
-    wide, high = opened.size
     values = np.frombuffer(data, ">u2", wide * high * 3, offset).reshape(high, wide, 3)
     return Pixels(np.minimum(np.round(values * (65535.0 / most)), 65535).astype(np.uint16))
 
@@ -218,10 +221,10 @@ def _read_as(data: bytes, raw: Sequence[str]) -> np.ndarray:
     """(H, W, C) uint8, upright, with other raw modes of the tiles than Pillow chose."""
     image = Image.open(io.BytesIO(data))
     for place, (tile, name) in enumerate(zip(list(image.tile), raw)):
-        args = name if isinstance(tile[3], str) else (name, *tile[3][1:])
+        args = name if isinstance(tile[3], str) else (name, *tile[3][1:])  # type: ignore[index]
         named = hasattr(tile, "_replace")  # a plain tuple in older Pillows
         image.tile[place] = tile._replace(args=args) if named else (*tile[:3], args)  # type: ignore[assignment]
-    return np.asarray(ImageOps.exif_transpose(image))
+    return np.asarray(_upright(image))
 
 
 def _sixteen(raw: Any) -> bool:
@@ -263,7 +266,33 @@ def fit(image: np.ndarray, size: int, resize: str, counts: Counter[str]) -> np.n
     if image.shape[:2] == (size, size):
         return image
     counts["resized to %dx%d (%s, bicubic)" % (size, size, resize)] += 1
-    return np.asarray(RESIZE[resize](Image.fromarray(image), size))
+    return np.asarray(_resized(Image.fromarray(image), size, resize))
+
+
+def _resized(image: Image.Image, size: int, resize: str) -> Image.Image:
+    """`image` as a square of `size`; of what cannot be centred, the smaller half lies left and on top."""
+    wide, high = image.size
+    if resize == "squash":
+        return _scaled(image, size, size, (0, 0, wide, high))
+    if resize == "crop":
+        side = min(wide, high)
+        left, top = (wide - side) / 2, (high - side) / 2
+        return _scaled(image, size, size, (left, top, left + side, top + side))
+    longer = max(wide, high)
+    across, down = (size if side == longer else max(1, round(side / longer * size)) for side in (wide, high))
+    square = Image.new("RGB", (size, size))
+    place = (round((size - across) * 0.5), round((size - down) * 0.5))
+    square.paste(_scaled(image, across, down, (0, 0, wide, high)), place)
+    return square
+
+
+def _scaled(image: Image.Image, wide: int, high: int, box: Tuple[float, float, float, float]) -> Image.Image:
+    """What lies in `box`, first scaled across, then down: Pillow 13 takes tall images the other way round, and the
+    pixels between are rounded.
+    """
+    left, top, right, bottom = box
+    across = image.resize((wide, image.height), BICUBIC, (left, 0, right, image.height))
+    return across.resize((wide, high), BICUBIC, (0, top, wide, bottom))
 
 
 # ------------------------------------------------------------------------------------------------ value range
