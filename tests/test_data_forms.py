@@ -15,6 +15,7 @@ from kit.config import DataConfig
 from kit.data.sources.decoding_record import DecodingRecord
 from kit.data.sources.load import load, load_test
 from kit.data.sources.stream import open_stream
+from kit.data.sources.table_file import read_table
 from kit.errors import DataError
 from kit.start.init import start
 from kit.workspace import Workspace
@@ -143,6 +144,14 @@ def test_parquet_tables(tmp_path, read, form):
         np.testing.assert_array_equal(got.images, wanted)
         np.testing.assert_array_equal(got.labels, LABELS)
         assert got.splits.tolist() == LABELS.astype(str).tolist()
+
+
+def test_long_ids_with_a_gap_keep_all_their_digits(tmp_path):
+    """As floats, which pandas makes of integers with gaps, two of these are one."""
+    pytest.importorskip("pyarrow")
+    table = pd.DataFrame({"id": pd.array([2**53 + 1, 2**53, None], dtype="Int64"), "label": [0, 1, 0]})
+    table.to_parquet(tmp_path / "train.parquet")
+    assert read_table(tmp_path / "train.parquet")["id"].tolist() == ["9007199254740993", "9007199254740992", ""]
 
 
 def test_hdf5(tmp_path, read):

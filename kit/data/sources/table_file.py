@@ -128,7 +128,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     except ImportError as error:
         raise DataError(f'{path}: reading parquet needs pyarrow. Run: pip install "submission-kit[parquet]"') from error
     try:
-        parts = [parquet.read_table(one).to_pandas(ignore_metadata=True) for one in shards(path)]
+        parts = [_frame(parquet.read_table(one)) for one in shards(path)]
         table: pd.DataFrame = pd.concat(parts, ignore_index=True)
     except (ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path}: not a readable parquet file ({error}). Download it again.") from error
@@ -139,6 +139,12 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         if name not in numbers and not holds_images(table[name]):
             table[name] = _as_text(table[name])
     return table
+
+
+def _frame(table: Any) -> pd.DataFrame:
+    """Integers with gaps as they are: as floats, ids beyond 2**53 would fall together."""
+    made: pd.DataFrame = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
+    return made
 
 
 def shards(path: Path) -> list[Path]:
@@ -164,6 +170,6 @@ def holds_images(column: pd.Series) -> bool:
 
 
 def _as_text(column: pd.Series) -> pd.Series:
-    if column.dtype.kind == "f" and (column.dropna() % 1 == 0).all():  # integers with gaps come as floats
+    if column.dtype.kind == "f" and (column.dropna() % 1 == 0).all():  # as pandas writes integers with gaps
         column = column.astype("Int64")
     return column.astype(object).where(column.notna(), "").astype(str).astype(object)
