@@ -28,7 +28,6 @@ def onnx_bytes(net: nn.Module, size: int, label: str, eight: bool = False) -> by
         raise PackagingError(
             "runtime onnx needs the packages onnx and onnxscript. Install them: pip install 'submission-kit[onnx]'"
         ) from error
-    _refuse_lost(net, label)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -44,19 +43,23 @@ def onnx_bytes(net: nn.Module, size: int, label: str, eight: bool = False) -> by
         except Exception as error:
             reason = str(error).strip().splitlines()[0][:200]
             raise PackagingError(f"{label}: cannot be exported to ONNX ({reason}). Use another runtime") from error
+    _refuse_lost(program.exported_program, label)
     file = program.model_proto
     assert isinstance(file, onnx.ModelProto)
     _shrink(file, eight)
     return bytes(file.SerializeToString(deterministic=True))
 
 
-def _refuse_lost(net: nn.Module, label: str) -> None:
+def _refuse_lost(program: Any, label: str) -> None:
     """PackagingError for what torch's export leaves out without a word: the file would predict otherwise."""
-    for name, module in net.named_modules():
-        if isinstance(module, nn.AvgPool2d) and module.divisor_override is not None:
+    for node in program.graph.nodes:
+        divisor = dict(enumerate(node.args)).get(6, node.kwargs.get("divisor_override"))
+        if node.target is torch.ops.aten.avg_pool2d.default and divisor is not None:
+            paths = [path for path, _ in node.meta.get("nn_module_stack", {}).values()]
+            layer = paths[-1] if paths else "the network"
             raise PackagingError(
-                f"{label}: layers must survive the export to ONNX, but {name}: AvgPool2d loses its divisor_override = "
-                f"{module.divisor_override}. Use another runtime"
+                f"{label}: layers must survive the export to ONNX, but the average pool in {layer} loses its "
+                f"divisor_override = {divisor}. Use another runtime"
             )
 
 
