@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from kit.config import NetConfig, RecipeConfig, list_names, load_recipe
 from kit.errors import NetError
-from kit.nets.coverage import LEAST, check_sees, seen_share
+from kit.nets.coverage import LEAST, check_sees, seen_share, share_of
 from kit.nets.listing import net_row
-from kit.nets.registry import describe
+from kit.nets.quick_weights import QuickWeights
+from kit.nets.registry import build, describe, with_size
 from kit.train.names import check_names
 
 
@@ -24,6 +26,28 @@ from kit.train.names import check_names
 )
 def test_the_share_is_that_of_the_whole_patches(name: str, size: int, share: float) -> None:
     assert seen_share(name, {}, size) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("name", ["timm/pit_ti_224", "timm/mobilenetv2_035", "timm/swin_tiny_patch4_window7_224"])
+def test_quick_weights_change_no_share(name: str) -> None:
+    """Weights from a pool, and those that the network draws itself."""
+    torch.manual_seed(0)
+    own = share_of(build(name, 2, with_size(name, {}, 30)), 30)
+    assert seen_share(name, {}, 30) == pytest.approx(own)
+
+
+def test_quick_weights_have_the_spread_that_was_asked_for() -> None:
+    torch.manual_seed(0)
+    drawn = [torch.empty(1000, 1200) for _ in range(4)]
+    with QuickWeights():
+        torch.nn.init.normal_(drawn[0], 1.0, 0.5)
+        torch.nn.init.trunc_normal_(drawn[1], std=0.02)
+        torch.nn.init.kaiming_uniform_(drawn[2], a=5**0.5)
+        drawn[3].uniform_(-1, 3)
+    for one, mean, low, high in zip(drawn, (1, 0, 0, 1), (0.49, 0.015, 0.0163, 1.14), (0.51, 0.021, 0.0170, 1.17)):
+        assert one.mean() == pytest.approx(mean, abs=0.01)
+        assert low < one.std() < high
+        assert len(one.unique(dim=0)) == 1000, "no two rows are alike"
 
 
 def test_a_recipe_of_such_a_size_is_refused_before_training(toy) -> None:

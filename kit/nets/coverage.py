@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from kit.errors import NetError
+from kit.nets.quick_weights import QuickWeights
 from kit.nets.registry import build, describe, takes, with_size
 
 LEAST = 0.9
@@ -49,13 +50,21 @@ def check_sees(name: str, args: Mapping[str, Any] | None, size: int) -> None:
 def _seen_share(name: str, args: str, size: int) -> float:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        net = build(name, 2, with_size(name, json.loads(args), size)).eval().requires_grad_(False)
-        _without_zeros(net)
-        seen = torch.zeros(size, size, dtype=torch.bool)
-        for _ in range(DRAWS):
-            seen |= _touched(net, size)
-            if seen.all():
-                break
+        given = with_size(name, json.loads(args), size)
+        with QuickWeights():
+            net = build(name, 2, given)
+        return share_of(net, size)
+
+
+def share_of(net: nn.Module, size: int) -> float:
+    """`seen_share` of a network that is built; weights that are zero are drawn."""
+    net.eval().requires_grad_(False)
+    _without_zeros(net)
+    seen = torch.zeros(size, size, dtype=torch.bool)
+    for _ in range(DRAWS):
+        seen |= _touched(net, size)
+        if seen.all():
+            break
     return float(seen.float().mean())
 
 

@@ -28,7 +28,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 CENTRED = (0.5, 0.5, 0.5)
 """Mean and standard deviation that map 0..1 to -1..1: what the kit's own networks are given."""
 
-NO_NETWORKS = ("coverage", "heads", "listing", "pretrained", "registry", "weights")
+NO_NETWORKS = ("coverage", "heads", "listing", "pretrained", "quick_weights", "registry", "weights")
 """Files and folders here that do not define a network."""
 
 
@@ -147,10 +147,10 @@ def with_size(name: str, args: Mapping[str, Any] | None, size: int) -> dict[str,
     given = dict(args or {})
     found = _fitting(name, given, size)
     if found is None:
-        build_on_meta(name, _completed(name, given, size))
+        build_on_meta(name, completed_args(name, given, size))
         least = min_size(name, args)
         if size >= least:
-            raise _no_matter_of_size(name, _completed(name, given, size), size)
+            raise _no_matter_of_size(name, completed_args(name, given, size), size)
         raise NetError(
             f"{name}: takes images of {least} px or more, but got size = {size}. "
             f"Set size = {least} or more in the recipe: images are resized to it"
@@ -176,14 +176,14 @@ def _no_matter_of_size(name: str, args: dict[str, Any], size: int) -> NetError:
 
 def _fitting(name: str, args: dict[str, Any], size: int) -> dict[str, Any] | None:
     """The first completion of `args` with which a forward pass at `size` works."""
-    candidates = [_completed(name, args, size)]
+    candidates = [completed_args(name, args, size)]
     if name.startswith("timm/"):
         # Some of timm's take a size without saying in their configuration that they need it.
         candidates.append({"img_size": size} | args)
     return next((given for given in candidates if takes(name, given, size)), None)
 
 
-def _completed(name: str, args: dict[str, Any], size: int) -> dict[str, Any]:
+def completed_args(name: str, args: dict[str, Any], size: int) -> dict[str, Any]:
     """`args` with what the network must be told to give plain logits for images of `size`."""
     return _told(name, args, size) | args
 
