@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # One orientation tag, five formats: Pillow 13.0.0 and OpenCV 5.0.0 each turn other files.
 #
-# Pillow turns a TIFF when it loads it and no other format; OpenCV's IMREAD_UNCHANGED turns TIFFs alone, IMREAD_COLOR JPEG, PNG, WebP and TIFF, neither AVIF.
+# Pillow turns a TIFF when it loads it and no other format; OpenCV's IMREAD_UNCHANGED turns TIFFs alone, IMREAD_COLOR all but AVIF.
 # So "Pillow never turns, IMREAD_COLOR always does" fails for one format each. With Pillow 10.0.0 `ImageOps.exif_transpose`, the usual remedy,
 # turns a TIFF that loading has already turned a second time; from 10.1.0 on it does not.
 # The kit: one decoder that turns each format once with every Pillow (kit/inference/decode.py).

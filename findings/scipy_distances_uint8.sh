@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SciPy 1.17.1: distances between uint8 vectors, as pixels are, wrap around in some functions of one module and not in others.
 #
-# `scipy.spatial.distance.euclidean`, `cityblock`, `chebyshev` and `cosine` of two uint8 rows are wrong without a warning (cosine may warn of a square
-# root, and gives 0: "the same image"); `sqeuclidean`, `correlation` and `cdist` with the same names are right, so the square of `euclidean` is not `sqeuclidean`.
+# `scipy.spatial.distance.euclidean`, `cityblock`, `chebyshev` and `cosine` of two uint8 rows are wrong without an error; cosine gives 0, which is
+# "the same image". `sqeuclidean`, `correlation` and `cdist` with the same names are right: the square of `euclidean` is not `sqeuclidean`.
 # The kit: converts pixels to float before any arithmetic.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # TensorFlow 2.17.0 (CPU): a convolution of an empty batch has the shape of its input, whatever the kernel and the stride.
 #
-# No images in should be no maps out, of the kernel's channels and the stride's size, as with one image and as in torch and numpy. Instead (0, 8, 8, 3)
-# comes out of `tf.nn.conv2d` with four channels and stride 2, and of a depthwise one: what follows (a dense layer, a concatenation) fails or is built for
-# the wrong size. Pooling of an empty batch is right.
+# No images in should be no maps out, of the kernel's channels and the stride's size, as with one image and as in torch. Instead (0, 8, 8, 3)
+# comes out of `tf.nn.conv2d` with four channels and stride 2, and of a depthwise one: what follows (a dense layer, a concatenation)
+# fails or is built for the wrong size. Pooling of an empty batch is right.
 # The kit: no batch without an image is run (kit/inference/model.py).
 set -euo pipefail
 folder=$(mktemp -d)
