@@ -2,7 +2,8 @@
 # TensorFlow 2.17.0: `tf.io.decode_image` sees other pixels than Pillow 13.0.0 in every JPEG, and the numbers of colours in a BMP with a palette.
 #
 # JPEG: `decode_jpeg` takes a fast, rougher inverse transform unless told dct_method="INTEGER_ACCURATE", with which it is equal to Pillow, bit
-# for bit; `decode_image` cannot be told. A palette BMP comes as one channel of indices, and with channels=3 as these indices three times: nearly black, no error. Palette
+# for bit; `decode_image` cannot be told. A palette BMP comes as one channel of indices, and with channels=3 as these indices three times:
+# nearly black, no error. Palette
 # PNGs are right. So a network trained on files read by one and run on files read by the other sees other images.
 # The kit: one decoder, Pillow's, from training to the platform (kit/inference/decode.py).
 set -euo pipefail
