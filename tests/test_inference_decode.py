@@ -131,6 +131,14 @@ def test_packed_planes_are_refused() -> None:
         read_pixels(tiff(values, 2, packed=True, planar=1), Counter())
 
 
+def test_a_tiff_that_pillow_does_not_know_is_named() -> None:
+    for channels in (2, 7):
+        with pytest.raises(Unreadable, match=f"must hold grey or RGB.*but has {channels} channels of 16 bits"):
+            read_pixels(tiff(np.zeros((4, 4, channels), np.uint16), 1), Counter())
+    with pytest.raises(Unreadable):
+        read_pixels(b"II*\0" + b"\x08\0\0\0" + b"\xff" * 8, Counter())
+
+
 def test_grey_whose_zero_is_white_is_turned_whatever_its_bits() -> None:
     values = np.arange(30, dtype=np.uint16).reshape(5, 6) * 140
     black, white = (batch(tiff(values, zero), size=6, resize="pad", range=(0, 4095)).images for zero in (1, 0))

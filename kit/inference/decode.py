@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 SUFFIXES = frozenset([
     *(".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
@@ -39,7 +39,7 @@ BICUBIC = getattr(Image, "Resampling", Image).BICUBIC
 RESIZE = ("squash", "crop", "pad")
 """squash: the whole image, aspect lost; crop: the largest central square; pad: black borders."""
 
-ORIENTATION, PHOTOMETRIC, BITS, PLANAR, EXTRA = 0x0112, 262, 258, 284, 338
+ORIENTATION, PHOTOMETRIC, BITS, PLANAR, EXTRA, SAMPLES, SAMPLE = 0x0112, 262, 258, 284, 338, 277, 339
 """Tags of EXIF and of TIFF."""
 
 SWAPPED = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
@@ -129,6 +129,8 @@ def read_pixels(data: bytes, counts: Counter[str]) -> Pixels:
     except Unreadable:
         raise
     except Exception as error:  # Pillow's plugins raise a dozen classes for a broken file
+        if isinstance(error, UnidentifiedImageError) and data[:4] in (b"II*\0", b"MM\0*"):
+            raise Unreadable(_what_tiff(data)) from error
         reason = str(error).partition(" <_io.")[0]  # an address in memory says nothing
         raise Unreadable(("%s: %s" % (type(error).__name__, reason)).splitlines()[0]) from error
 
@@ -144,6 +146,21 @@ def _upright(opened: Image.Image) -> Image.Image:
 def is_deep(pixels: np.ndarray) -> bool:
     """Whether pixels are of another type than uint8, and need a range."""
     return pixels.dtype != np.uint8
+
+
+def _what_tiff(data: bytes) -> str:
+    """What a TIFF holds that Pillow does not know."""
+    tags = TiffImagePlugin.ImageFileDirectory_v2(data[:8])
+    file = io.BytesIO(data)
+    file.seek(tags.next)
+    try:
+        tags.load(file)
+        bits, kind = tags.get(BITS, (1,)), tags.get(SAMPLE, (1,))[0]
+        kinds = {2: "signed", 3: "floats"}
+        held = "%d channels of %d bits (%s)" % (tags.get(SAMPLES, 1), max(bits), kinds.get(kind, "whole"))
+    except Exception:  # its tags are broken too
+        return "UnidentifiedImageError: a TIFF without readable tags"
+    return "a TIFF must hold grey or RGB(A) of 8 or 16 bits, or grey floats of 32, but has %s: convert it" % held
 
 
 def _counted(pixels: Pixels, counts: Counter[str]) -> Pixels:
