@@ -63,7 +63,7 @@ class QuickWeights(TorchFunctionMode):
         return self._uniform(x, -bound, bound)
 
     def _fill(self, x: Tensor, low: float, width: float) -> Tensor:
-        """The pool from a random place on, as often as it takes: asked again, other numbers come."""
+        """The pool from a random place on, as often as it takes; the next call starts elsewhere."""
         values, first = self.pool * width + low, int(torch.randint(POOL, ()))
         flat = x.view(-1) if x.is_contiguous() else torch.empty(x.numel())
         for start in range(0, x.numel(), POOL):
