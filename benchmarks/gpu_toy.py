@@ -19,9 +19,9 @@ from kit.data.prepared import Prepared, prepare
 from kit.inference.model import load_net, net_logits
 from kit.train.device import pick_device
 from kit.train.fit import Fit
-from kit.train.member import SPEC
 from kit.train.run import Trainer
 from kit.train.run_folder import RUN, scored_folds
+from kit.train.stored import SPEC
 from kit.workspace import Workspace
 
 RECIPE = """

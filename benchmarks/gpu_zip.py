@@ -22,7 +22,7 @@ from kit.data.prepared import prepare
 from kit.inference import model
 from kit.pipeline.plan import planned
 from kit.train.device import pick_device, settle
-from kit.train.member import SPEC
+from kit.train.stored import SPEC
 from kit.workspace import PROJECT, Workspace
 
 IMAGES = 3421

@@ -40,7 +40,7 @@ from kit.packaging.members import Member
 from kit.packaging.runtime_files import runtime_files
 from kit.pipeline.plan import planned
 from kit.rehearsal.environment import platform_python
-from kit.train.member import SPEC
+from kit.train.stored import SPEC
 from kit.workspace import Workspace
 
 PLATFORMS = {"onnx": "codabench-onnx", "tensorflow": "an2dl2024"}

@@ -28,7 +28,7 @@ from kit.config import load_contest
 from kit.data.prepared import prepare
 from kit.nets.weights.needs import check_weights
 from kit.pipeline.budget import find_recipe
-from kit.situation.situation import settled
+from kit.situation.settled import settled
 from kit.train.device import pinned
 from kit.train.fit import Fit
 from kit.train.images import resized

@@ -34,7 +34,8 @@ from kit.platforms.predict import predicted
 from kit.rehearsal.rehearse import check
 from kit.rehearsal.rehearse import rehearse as make_rehearsal
 from kit.rehearsal.result import Rehearsal
-from kit.situation.situation import find_situation, settled
+from kit.situation.settled import settled
+from kit.situation.situation import find_situation
 from kit.start.init import Started, start
 from kit.table import Grid
 from kit.train.names import check_names

@@ -47,7 +47,8 @@ STAGES = {
                        "kit sweep augmentation --contest mine --hours 8"),
     },
     "Comparison": {
-        "leaderboard": Entry("training", "Out-of-fold scores of all complete runs.", "kit leaderboard --contest mine"),
+        "leaderboard": Entry("leaderboard", "Out-of-fold scores of all complete runs.",
+                             "kit leaderboard --contest mine"),
         "compare": Entry("compare", "Recipes and techniques held against each other, in tables and a figure.",
                          "kit compare --contest mine --recipes residual_64,residual_se_64"),
         "adapt": Entry("adapt", "Try adaptation at prediction time on trained recipes, and decide.",

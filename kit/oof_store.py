@@ -15,9 +15,8 @@ from kit.config import ShiftConfig
 from kit.data.stale import Record
 from kit.errors import OofError
 from kit.shifts.battery import Battery
-from kit.train.scoring import OOF, VAULT_ROWS
 from kit.train.stored import MARKER as FOLD
-from kit.train.stored import check_files
+from kit.train.stored import OOF, VAULT_ROWS, check_files
 from kit.workspace import Workspace
 
 FOLDS = "folds.csv"

@@ -8,7 +8,8 @@ from kit.config import AugmentConfig
 from kit.inference.model import VIEWS
 from kit.shifts.battery import FAMILIES as BATTERY_FAMILIES
 from kit.train.augment import colour, degrade, geometry, policy
-from kit.train.augment.policy import PIXEL_OPERATORS, Operator, augment, trained_families
+from kit.train.augment.families import trained_families
+from kit.train.augment.policy import PIXEL_OPERATORS, Operator, augment
 
 PRESETS = ("none", "flips", "classic", "mild", "strong")
 every_operator = pytest.mark.parametrize("operator", PIXEL_OPERATORS, ids=lambda operator: operator.__name__)

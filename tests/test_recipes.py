@@ -4,7 +4,8 @@ import pytest
 
 from kit.config import list_names, load_recipe
 from kit.nets import registry
-from kit.train.policy import compose, policy_steps
+from kit.train.policy import compose
+from kit.train.presets import policy_steps
 
 NAMES = list_names("recipes")
 STUDIES = ("study0", "study1", "study2", "study3", "study4")

@@ -16,7 +16,8 @@ from kit.situation.expectation import expectation
 from kit.situation.probe import probe
 from kit.situation.recipes import default_recipes
 from kit.situation.resolve import resolved
-from kit.situation.situation import Situation, find_situation, settled, situation_path
+from kit.situation.settled import settled, situation_path
+from kit.situation.situation import Situation, find_situation
 from kit.situation.verdict import Allowed, allowed
 from kit.train.augment.policy import augment
 

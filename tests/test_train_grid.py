@@ -2,7 +2,8 @@ import numpy as np
 import torch
 
 from kit.train.grid import augmentation_grid
-from kit.train.policy import Policy, policy_steps
+from kit.train.policy import Policy
+from kit.train.presets import policy_steps
 
 
 def some_images(count=12, side=16):

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from kit.errors import ConfigError
-from kit.train.policy import Policy, compose, policy_steps
-from kit.train.presets import PRESETS
+from kit.train.policy import Policy, compose
+from kit.train.presets import PRESETS, policy_steps
 
 
 def batch(count=4, size=40):

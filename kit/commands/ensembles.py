@@ -32,8 +32,8 @@ from kit.pipeline.plan import planned
 from kit.pipeline.stages import blending
 from kit.pipeline.stages.expectation import named_shares, shares_expected
 from kit.pipeline.stages.recipes import split_names
-from kit.situation.situation import settled
-from kit.train.augment.policy import trained_families
+from kit.situation.settled import settled
+from kit.train.augment.families import trained_families
 from kit.workspace import Workspace
 
 

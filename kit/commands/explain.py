@@ -16,7 +16,7 @@ from kit.explain.sheet import write_sheet
 from kit.options import contest_option, json_option, make_console, make_echo, root_option
 from kit.report.album import surest_mistakes
 from kit.report.material import gather
-from kit.situation.situation import settled
+from kit.situation.settled import settled
 from kit.workspace import Workspace
 
 FIRST = 8

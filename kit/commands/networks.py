@@ -18,7 +18,8 @@ from kit.situation.resolve import resolve
 from kit.train.augment.policy import augment as apply_preset
 from kit.train.grid import augmentation_grid
 from kit.train.images import resized
-from kit.train.policy import Policy, policy_steps
+from kit.train.policy import Policy
+from kit.train.presets import policy_steps
 from kit.workspace import Workspace
 
 

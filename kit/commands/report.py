@@ -9,7 +9,7 @@ import click
 from kit.config import load_contest
 from kit.options import contest_option, make_console, root_option
 from kit.report.page import write_report
-from kit.situation.situation import settled
+from kit.situation.settled import settled
 from kit.workspace import Workspace
 
 

@@ -1,14 +1,11 @@
-"""kit train, kit leaderboard."""
+"""kit train."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from kit.api import leaderboard as make_leaderboard
-from kit.api import load_contest as open_contest
 from kit.cluster.threads import worker_count
 from kit.cluster.training import train_all
 from kit.config import load_contest
@@ -16,14 +13,10 @@ from kit.data.prepared import prepare
 from kit.errors import TrainError
 from kit.options import (
     cluster_option,
-    contest_option,
     contest_options,
-    json_option,
     launched,
     make_console,
     make_echo,
-    root_option,
-    wide_option,
     workers_option,
 )
 from kit.pipeline.budget import find_recipe
@@ -89,17 +82,3 @@ def _train_together(
 
 def _of_repeat(workspace: Workspace, repeat: int) -> Workspace:
     return Workspace(workspace.root / "repeats" / str(repeat)) if repeat else workspace
-
-
-@click.command()
-@contest_option
-@root_option
-@wide_option
-@json_option
-def leaderboard(contest: str, root: Path, as_json: bool) -> None:
-    """Out-of-fold scores of all complete runs of a contest, clean and shifted."""
-    found = make_leaderboard(open_contest(contest, root=root))
-    if as_json:
-        print(json.dumps(found.rows))
-        return
-    make_console().print(found.grid)

@@ -18,7 +18,7 @@ from kit.explain.overlay import overlay
 from kit.inference.model import load_net, preprocess
 from kit.oof_store import OofRun
 from kit.train.device import pick_device
-from kit.train.member import SPEC
+from kit.train.stored import SPEC
 
 MOST_MEMBERS = 2
 """Members that are shown beside an image, the heaviest of the blend first."""

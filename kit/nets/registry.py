@@ -235,9 +235,14 @@ def build_on_meta(name: str, args: Mapping[str, Any]) -> nn.Module:
 
 
 def takes(name: str, args: Mapping[str, Any], size: int, channels: int = 3) -> bool:
-    """Whether a forward pass at `size` works, tried without weights or arithmetic."""
+    """Whether a forward pass at `size` works, tried without weights or arithmetic; remembered."""
+    return _takes(name, json.dumps(dict(args), sort_keys=True), size, channels)
+
+
+@cache
+def _takes(name: str, args: str, size: int, channels: int) -> bool:
     try:
-        build_on_meta(name, args)(torch.empty(2, channels, size, size, device="meta"))
+        build_on_meta(name, json.loads(args))(torch.empty(2, channels, size, size, device="meta"))
     except (NetError, RuntimeError, AssertionError, ValueError):
         return False
     return True

@@ -10,14 +10,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kit.artefact import read_json, write_json
 from kit.config import ContestConfig, RecipeConfig
-from kit.data.prepared import Prepared
 from kit.errors import ArtefactError
-from kit.situation.situation import settled
+from kit.situation.settled import settled
 from kit.workspace import Workspace
+
+if TYPE_CHECKING:
+    from kit.data.prepared import Prepared
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.metrics import confusion_matrix
 
 from kit.ensemble.pool import Pool
 from kit.ensemble.scoring.scores import family_scores
@@ -32,6 +31,8 @@ def shifted_rows(proba: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.
 
 def confusion(proba: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Counts (C, C) int64 of true class, predicted class; proba (R, C), labels (R,)."""
+    from sklearn.metrics import confusion_matrix  # a second to import
+
     classes = np.arange(proba.shape[-1])
     return confusion_matrix(labels, proba.argmax(-1), labels=classes)
 

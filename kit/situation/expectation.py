@@ -9,17 +9,13 @@ import numpy as np
 from kit.config import ContestConfig
 from kit.data.sources.load import load_test
 from kit.shifts.reweight import told_apart
+from kit.situation.settled import has_test
 from kit.workspace import Workspace
 
 Expects = Literal["clean", "shifted"]
 
 LIKE_TRAINING = 0.6
 """Largest AUC with which a classifier may tell test images from training images that count as like them."""
-
-
-def has_test(contest: ContestConfig) -> bool:
-    """Whether the contest hands unlabelled test images out."""
-    return bool(contest.data.test) or contest.data.kind == "medmnist"
 
 
 def expectation(contest: ContestConfig, images: np.ndarray, workspace: Workspace) -> tuple[Expects, str]:

@@ -7,21 +7,18 @@ contest, reads it.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from kit.artefact import read_json, write_json
+from kit.artefact import write_json
 from kit.config import ContestConfig
 from kit.data.prepared import Prepared
 from kit.echo import Echo
 from kit.situation.changes import TESTED
-from kit.situation.expectation import Expects, expectation, has_test
+from kit.situation.expectation import Expects, expectation
 from kit.situation.probe import Evidence, Probe, probe
+from kit.situation.settled import key_of, read_kept, situation_path
 from kit.situation.verdict import Allowed, allowed, verdict
 from kit.workspace import Workspace
-
-VERSION = 1
-"""Of what is looked for; another one is found anew."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +35,8 @@ def find_situation(
     contest: ContestConfig, prepared: Prepared, workspace: Workspace, echo: Echo = lambda line: None
 ) -> Situation:
     """The contest's situation, found from its training rows where that was not done yet; `echo` gets it in lines."""
-    path, key = situation_path(workspace, contest), _key(contest) | {"data": prepared.data_digest}
-    kept = _kept(path)
+    path, key = situation_path(workspace, contest), key_of(contest) | {"data": prepared.data_digest}
+    kept = read_kept(path)
     if kept is None or kept["key"] != key:
         kept = {"key": key, "probe": asdict(probe(prepared.images, prepared.labels, contest.seed)), "told": None}
         write_json(path, kept)
@@ -50,25 +47,6 @@ def find_situation(
     for line in lines(found, prepared.class_names):
         echo(line)
     return found
-
-
-def settled(contest: ContestConfig, workspace: Workspace) -> ContestConfig:
-    """The contest with `expects` clean or shifted: as it says, as was found from its data, or the bet on clean.
-
-    It stays as it is where test images are to decide and nobody has looked at them yet.
-    """
-    if contest.expects != "auto":
-        return contest
-    kept, key = _kept(situation_path(workspace, contest)), _key(contest)
-    known = kept is not None and kept["told"] and key == {name: kept["key"].get(name) for name in key}
-    if known and kept is not None:
-        return contest.model_copy(update={"expects": kept["told"][0]})
-    return contest if has_test(contest) else contest.model_copy(update={"expects": "clean"})
-
-
-def situation_path(workspace: Workspace, contest: ContestConfig) -> Path:
-    """Where the situation of a contest lies."""
-    return workspace.oof(contest.name) / "situation.json"
 
 
 def lines(found: Situation, class_names: tuple[str, ...]) -> list[str]:
@@ -95,16 +73,6 @@ def _told(seen: Probe, class_names: tuple[str, ...]) -> str:
         told.append(f"{one.change} {verdict(one)} ({one.retained:.2f} +- {one.retained_se:.2f}{cost})")
     who = f"a simple classifier, {seen.accuracy:.2f} right on {seen.rows:,} rows"
     return f"{who}, keeps of that under {', '.join(told)}"
-
-
-def _key(contest: ContestConfig) -> dict[str, Any]:
-    """What a situation depends on beside the rows."""
-    return {"test": contest.data.test, "version": VERSION, "seed": contest.seed}
-
-
-def _kept(path: Path) -> dict[str, Any] | None:
-    kept = read_json(path, f"rm {path}, and the same command again") if path.exists() else None
-    return dict(kept) if isinstance(kept, dict) and {"key", "probe", "told"} <= kept.keys() else None
 
 
 def _situation(contest: ContestConfig, kept: dict[str, Any]) -> Situation:

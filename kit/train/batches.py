@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Generator, Tensor
@@ -16,10 +17,13 @@ from kit.train.augment.policy import augment
 from kit.train.device import sent
 from kit.train.mixing import cutout, mix_batch
 from kit.train.parallel import ALONE, Ranks
-from kit.train.policy import Policy, policy_steps
 from kit.train.precision import Precision
+from kit.train.presets import policy_steps
 from kit.train.resizing import resized_batch
 from kit.train.rows import Rows
+
+if TYPE_CHECKING:
+    from kit.train.policy import Policy
 
 AHEAD = 2**24
 """Pixels that a GPU augments at once: 1,820 images of 96 px. Launching a kernel costs the same for one and for many."""
@@ -63,7 +67,7 @@ class Batches:
         """Draws what only the device has to know."""
         self.host = self.generator if device.type == "cpu" else Generator().manual_seed(seed)
         """Draws what the host has to know."""
-        self.policy = Policy(policy_steps(config.policy), workers=os.cpu_count() or 1) if config.policy else None
+        self.policy = _policy(config)
         self.images = Rows(material.images, device, self.policy is None)
         self.labels = Rows(material.targets, device)
         self.made_up = None if material.embeddings is None else Rows(material.embeddings, device)
@@ -134,3 +138,12 @@ class Batches:
 
     def _normalised(self, x: Tensor) -> Tensor:
         return ((x - self.mean) / self.std).contiguous(memory_format=self.precision.memory_format)
+
+
+def _policy(config: AugmentConfig) -> Policy | None:
+    """What the recipe writes in albumentations' words, where it does."""
+    if not config.policy:
+        return None
+    from kit.train.policy import Policy  # takes a second to import, and few recipes have one
+
+    return Policy(policy_steps(config.policy), workers=os.cpu_count() or 1)

@@ -18,7 +18,7 @@ from kit.train import checkpoint
 from kit.train.checkpoint import CHECKPOINT
 from kit.train.device import pinned, usable_cores
 from kit.train.fit import LOWERED, Diverged, Fit
-from kit.train.member import SPEC, write_member
+from kit.train.member import write_member
 from kit.train.memory import with_batch_share
 from kit.train.precision import doubt_precision
 from kit.train.progress import FitDisplay
@@ -26,7 +26,7 @@ from kit.train.provenance import versions
 from kit.train.run_folder import RunFolder
 from kit.train.scoring import fold_scores, score_fold
 from kit.train.setup import Setup
-from kit.train.stored import MARKER, checked_spec, file_digests
+from kit.train.stored import MARKER, SPEC, checked_spec, file_digests
 
 LAYOUT = 2
 """Of what a checkpoint holds: a fit that another version of the kit began is begun again."""

@@ -15,8 +15,7 @@ from kit.errors import ConfigError, TrainError, did_you_mean
 from kit.inference.model import TINTS, VIEWS, WINDOWS
 from kit.nets.registry import describe, with_size
 from kit.nets.weights.needs import completed
-
-WEIGHTS, SPEC = "weights.safetensors", "member.json"
+from kit.train.stored import SPEC, WEIGHTS
 
 
 def member_spec(recipe: RecipeConfig, num_classes: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from kit.nets.coverage import check_sees
 from kit.nets.weights.needs import completed
 from kit.shifts.battery import Battery
 from kit.train.member import member_spec
-from kit.train.policy import compose, policy_steps
+from kit.train.presets import policy_steps
 from kit.train.resizing import check_growth
 
 
@@ -20,4 +20,7 @@ def check_names(contest: ContestConfig, recipe: RecipeConfig) -> None:
     spec = member_spec(recipe, len(contest.classes))
     check_sees(spec["net"]["name"], completed(recipe.net).args, recipe.size)
     check_growth(recipe)
-    compose(policy_steps(recipe.augment.policy))
+    if steps := policy_steps(recipe.augment.policy):
+        from kit.train.policy import compose  # albumentations takes a second to import
+
+        compose(steps)

@@ -17,7 +17,6 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
@@ -74,7 +73,11 @@ class Ranks:
 
     def network(self, net: nn.Module, device: torch.device) -> nn.Module:
         """The network, its BatchNorm seeing the batches of all GPUs; torch has that for GPUs alone."""
-        return convert_sync_batchnorm(net) if self.size > 1 and device.type == "cuda" else net
+        if self.size == 1 or device.type != "cuda":
+            return net
+        from timm.layers import convert_sync_batchnorm
+
+        return convert_sync_batchnorm(net)
 
     def even_out(self, net: nn.Module) -> None:
         """Gives BatchNorm's running statistics their mean over the processes; on GPUs they are the same already."""

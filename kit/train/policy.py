@@ -23,12 +23,11 @@ from torch import Generator, Tensor
 from torchvision.transforms import v2
 
 from kit.errors import ConfigError, did_you_mean
-from kit.train.presets import PRESETS
+from kit.train.presets import Step
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 import albumentations as A
 
-Step = Mapping[str, Any]
 CONTAINERS = ("OneOf", "SomeOf", "Sequential", "RandomOrder")
 PUBLISHED = {"RandAugment": v2.RandAugment, "TrivialAugmentWide": v2.TrivialAugmentWide, "AugMix": v2.AugMix}
 
@@ -83,18 +82,6 @@ def draw(composed: A.Compose, image: np.ndarray, seed: int) -> np.ndarray:
     # Not `set_random_seed`: it gives every step a generator of the same seed, and all of them act or none does.
     composed.set_random_state(np.random.default_rng(seed), random.Random(seed))
     return composed(image=image)["image"]
-
-
-def policy_steps(policy: str | Sequence[Step]) -> Sequence[Step]:
-    """The steps of a preset by name, or the list itself; ConfigError names the near preset."""
-    if not isinstance(policy, str):
-        return policy
-    if policy not in PRESETS:
-        raise ConfigError(
-            f"augment.policy must be a list of steps or one of {', '.join(PRESETS)}, but got {policy!r}."
-            f"{did_you_mean(policy, PRESETS)}"
-        )
-    return PRESETS[policy]
 
 
 def compose(steps: Sequence[Step], where: str = "augment.policy") -> A.Compose:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kit.errors import ConfigError, did_you_mean
+
+Step = Mapping[str, Any]
 Steps = tuple[dict[str, Any], ...]
 
 CLASSIC: Steps = (
@@ -103,3 +107,15 @@ PRESETS: dict[str, Steps] = {
     "strong": STRONG,
 }
 """RandAugment arXiv:1909.13719, TrivialAugment arXiv:2103.10158, AugMix arXiv:1912.02781."""
+
+
+def policy_steps(policy: str | Sequence[Step]) -> Sequence[Step]:
+    """The steps of a preset by name, or the list itself; ConfigError names the near preset."""
+    if not isinstance(policy, str):
+        return policy
+    if policy not in PRESETS:
+        raise ConfigError(
+            f"augment.policy must be a list of steps or one of {', '.join(PRESETS)}, but got {policy!r}."
+            f"{did_you_mean(policy, PRESETS)}"
+        )
+    return PRESETS[policy]

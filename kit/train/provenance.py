@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import platform
 import time
+from importlib import metadata
 from typing import Any
 
 import numpy as np
-import timm
 import torch
 from pydantic import ValidationError
 
@@ -39,7 +39,7 @@ def differences(made: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
 def versions() -> dict[str, Any]:
     """What made an artefact."""
     made_by = {"kit": kit.__version__, "python": platform.python_version(), "torch": torch.__version__}
-    return {"versions": made_by | {"timm": timm.__version__, "numpy": np.__version__}, "time": time.time()}
+    return {"versions": made_by | {"timm": metadata.version("timm"), "numpy": np.__version__}, "time": time.time()}
 
 
 def _filled(config: Any) -> Any:

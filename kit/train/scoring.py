@@ -14,8 +14,7 @@ from kit.echo import Echo
 from kit.inference.model import load_net, merge_views, net_logits
 from kit.metrics.registry import get_metric
 from kit.shifts.battery import Battery
-
-OOF, VAULT_ROWS = "oof.npz", "vault.npz"
+from kit.train.stored import OOF, VAULT_ROWS
 
 PIECE = 1000
 """Rows shifted and scored at a time: bounds memory, and lets the display move."""

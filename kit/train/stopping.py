@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor, nn
 
 from kit.config import StoppingConfig
@@ -24,6 +23,8 @@ def inner_split(
     labels and groups (N,) are those of all rows; classes keep their shares, groups stay whole. `share` is met to
     the nearest 1 / k.
     """
+    from sklearn.model_selection import StratifiedGroupKFold  # few recipes stop early, and it takes a second
+
     folds = StratifiedGroupKFold(max(2, round(1 / share)), shuffle=True, random_state=seed)
     train, watched = next(folds.split(rows, labels[rows], groups[rows]))
     return rows[train], rows[watched]

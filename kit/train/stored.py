@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from kit.artefact import check_digest, read_json, sha256_file
-from kit.train.member import SPEC, WEIGHTS
-from kit.train.scoring import OOF, VAULT_ROWS
 
 MARKER = "fold.json"
+WEIGHTS, SPEC = "weights.safetensors", "member.json"
+OOF, VAULT_ROWS = "oof.npz", "vault.npz"
 FILES = (WEIGHTS, SPEC, OOF, VAULT_ROWS)
 
 

@@ -31,7 +31,8 @@ from kit.platforms import ledger
 from kit.platforms.upload import check_report
 from kit.rehearsal.checks import passed
 from kit.rehearsal.rehearse import Rehearsal, report_path
-from kit.situation.situation import find_situation, settled
+from kit.situation.settled import settled
+from kit.situation.situation import find_situation
 from kit.sweep.hours import Hours
 from kit.sweep.stored import StoredSummary
 from kit.sweep.study import check_digests, mark

@@ -17,7 +17,7 @@ from kit.ensemble.blend import Blend
 from kit.ensemble.blend import blend as make_blend
 from kit.ensemble.compress.distill import is_student
 from kit.oof_store import RUN, OofRun, load_runs
-from kit.train.augment.policy import trained_families
+from kit.train.augment.families import trained_families
 from kit.workspace import Workspace
 
 Info = Mapping[str, Any]

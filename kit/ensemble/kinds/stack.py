@@ -7,14 +7,17 @@ kept of it are its coefficients, so that a submission needs neither scikit-learn
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 from kit.ensemble.kinds.combine import Combiner, centred_log
 from kit.ensemble.pool import Pool
 from kit.ensemble.scoring.ranking import affordable
 from kit.ensemble.scoring.scores import log_losses
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 STRENGTHS = (10.0, 100.0, 1000.0)
 """scikit-learn's C times the number of rows, strongest regularisation first; the folds choose."""
@@ -64,6 +67,8 @@ def thinned(
 
 def regression(x: np.ndarray, labels: np.ndarray, strength: float) -> LogisticRegression:
     """The regression on x (R, F) and labels (R,)."""
+    from sklearn.linear_model import LogisticRegression  # a second to import
+
     return LogisticRegression(C=strength / len(x), max_iter=1000).fit(x, labels)
 
 

@@ -14,7 +14,7 @@ from kit.ensemble.scoring.scores import Score
 from kit.metrics.registry import get_metric
 from kit.oof_store import OofRun
 from kit.table import Column, Grid
-from kit.train.augment.policy import trained_families
+from kit.train.augment.families import trained_families
 
 COLUMNS = (
     Column("recipe", number=False),

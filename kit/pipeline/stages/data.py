@@ -14,7 +14,8 @@ from kit.options import make_echo
 from kit.pipeline.clock import Clock
 from kit.pipeline.plan import Plan, plan_path, race_digest
 from kit.pipeline.planned import settle
-from kit.situation.situation import find_situation, settled
+from kit.situation.settled import settled
+from kit.situation.situation import find_situation
 from kit.workspace import Workspace
 
 

@@ -16,6 +16,7 @@ from torch import Generator, Tensor
 from kit.config import AugmentConfig
 from kit.inference.model import VIEWS
 from kit.train.augment import colour, degrade, geometry
+from kit.train.augment.families import PIXELS
 
 Operator = Callable[[Tensor, float, Generator], Tensor]
 
@@ -36,18 +37,12 @@ FAMILIES: dict[str, tuple[Operator, ...]] = {
     "compression": (degrade.block_compression,),
     "occlusion": (degrade.cutout, degrade.grid_mask, degrade.dust),
 }
+assert tuple(FAMILIES) == PIXELS
 PIXEL_OPERATORS: tuple[Operator, ...] = tuple(op for group in FAMILIES.values() for op in group)
 FAMILY_OF = ("geometry",) * len(geometry.NAMES) + tuple(name for name, group in FAMILIES.items() for _ in group)
 """The family of every operator, in the order in which they are drawn."""
 CLASSIC = torch.tensor([True, True, True, True, False])
 """The studies' augmentation: rotation over the circle, shear, zoom, shifts."""
-
-
-def trained_families(config: AugmentConfig) -> tuple[str, ...]:
-    """Families of shifts that training with `config` has seen, in the words of the shift battery."""
-    if config.preset == "strong":
-        return tuple(family for family in ("geometry", *FAMILIES) if family not in config.without)
-    return ("geometry",) if config.preset in ("classic", "mild") else ()
 
 
 def augment(x: Tensor, config: AugmentConfig, generator: Generator, host: Generator | None = None) -> Tensor:
