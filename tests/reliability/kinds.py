@@ -11,8 +11,8 @@ from kit.workspace import PROJECT
 WRITERS = {"write_bytes", "write_text", "write_json", "write_csv", "write_npz", "write_zip", "replacing", "open_memmap"}
 
 CHECKED = {
-    "run.json": ("train/run.py:complete",),
-    "fold.json": ("train/run.py:_train_fold", "train/run.py:_score_again"),
+    "run.json": ("train/run_folder.py:complete",),
+    "fold.json": ("train/fold.py:train", "train/fold.py:score_again"),
     "oof.npz, vault.npz": ("train/scoring.py:score_fold",),
     "weights.safetensors, member.json": ("train/member.py:write_member",),
     "checkpoint.pt": ("train/checkpoint.py:save",),
@@ -79,7 +79,7 @@ LISTED = {site for table in TABLES for sites in table.values() for site in sites
 
 
 def write_sites() -> set[str]:
-    """"train/run.py:complete" for every function of the kit that writes a file which stays."""
+    """"train/run_folder.py:complete" for every function of the kit that writes a file which stays."""
     found: set[str] = set()
     for path in sorted((PROJECT / "kit").rglob("*.py")):
         name = str(path.relative_to(PROJECT / "kit"))
