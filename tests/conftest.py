@@ -4,23 +4,43 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported; for the processes that tests start, too
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+import psutil
 import pytest
 
 from kit.artefact import read_json, sha256_file, write_json
 from kit.config import ContestConfig, RecipeConfig, load_contest, load_recipe
 from kit.data.prepared import Prepared, prepare
 from kit.ensemble.blend import Blend, blend
+from kit.lock import alone
 from kit.oof_store import load_runs
 from kit.train.stored import file_digests
 from kit.workspace import PROJECT, Workspace
 
+if TYPE_CHECKING:
+    from reliability.lives import Lives
+
 if (given := PROJECT.parent / "shared" / "weights").is_dir():
     os.environ.setdefault("KIT_WEIGHTS", str(given))
+
+GIB_A_WORKER = 3
+"""Memory that a process of `pytest -n auto` may come to."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Processes of `pytest -n auto`: one a core that may be used, as far as memory goes."""
+    memory = psutil.virtual_memory().available >> 30
+    return max(1, min(len(os.sched_getaffinity(0)), memory // GIB_A_WORKER))
+
 
 CLASSES = ("red", "green", "blue")
 SIDE, ROWS = 16, 60
@@ -135,32 +155,77 @@ def resealed(run: Path) -> None:
         write_json(run / "run.json", info | {"markers": markers})
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that `make` fills, once for all processes of a test run; not to be written to."""
+    base = factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    root = base / f"once-{name}"
+    with alone(base / f"once-{name}.lock"):
+        if not (root / "whole").exists():
+            shutil.rmtree(root, ignore_errors=True)
+            root.mkdir()
+            make(root)
+            (root / "whole").touch()
+    return root
+
+
+def copied(once: Path, root: Path) -> Toy:
+    """A copy of a toy contest that was made once."""
+    shutil.copytree(once, root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("whole"))
+    return Toy(root)
+
+
 @pytest.fixture
-def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
-    """The toy contest, untrained, in the current directory."""
+def untouched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
+    """The toy contest in the current directory, nothing done yet."""
     monkeypatch.chdir(tmp_path)
     return write_toy(tmp_path)
 
 
 @pytest.fixture(scope="session")
-def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Toy:
-    """The toy contest with both recipes trained; not to be written to."""
-    from kit.train.run import train_recipe
+def cleaned_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy contest, its rows cleaned and in folds, and the recipes' precision measured."""
+    return made_once(tmp_path_factory, "cleaned", _clean)
 
-    toy = write_toy(tmp_path_factory.mktemp("toy"))
+
+@pytest.fixture(scope="session")
+def trained_once(cleaned_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy contest with both recipes trained."""
+    return made_once(tmp_path_factory, "trained", lambda root: _train(copied(cleaned_once, root)))
+
+
+def _clean(root: Path) -> None:
+    from kit.train.device import pick_device
+    from kit.train.images import resized
+    from kit.train.setup import Setup
+
+    toy = write_toy(root)
     prepared = toy.prepared()
     for name in RECIPES:
-        train_recipe(toy.contest(), prepared, toy.recipe(name), toy.workspace, lambda line: None)
-    return toy
+        setup = Setup(toy.contest(), prepared, toy.recipe(name), toy.workspace, pick_device())
+        setup.precision(resized(prepared.images, SIDE))
+
+
+def _train(toy: Toy) -> None:
+    from kit.train.run import train_recipe
+
+    for name in RECIPES:
+        train_recipe(toy.contest(), toy.prepared(), toy.recipe(name), toy.workspace, lambda line: None)
 
 
 @pytest.fixture
-def trained(trained_once: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
+def toy(cleaned_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
+    """The toy contest, cleaned and untrained, in the current directory."""
+    monkeypatch.chdir(tmp_path)
+    return copied(cleaned_once, tmp_path)
+
+
+@pytest.fixture
+def trained(trained_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
     """A copy of the trained toy contest, in the current directory."""
-    root = tmp_path / "trained"
-    shutil.copytree(trained_once.root, root)
-    monkeypatch.chdir(root)
-    return Toy(root)
+    toy = copied(trained_once, tmp_path / "trained")
+    monkeypatch.chdir(toy.root)
+    return toy
 
 
 @pytest.fixture(scope="module")
@@ -168,9 +233,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The store of the contest in `submit_toy`: two recipes, whose networks differ in the size that they see."""
     from submit_toy import toy_prepared, write_store
 
-    made = Workspace(tmp_path_factory.mktemp("toy"))
-    write_store(made, toy_prepared())
-    return made
+    once = made_once(tmp_path_factory, "packed", lambda root: write_store(Workspace(root), toy_prepared()))
+    return Workspace(copied(once, tmp_path_factory.mktemp("toy")).root)
 
 
 @pytest.fixture(scope="module")
@@ -185,3 +249,49 @@ def small_calls() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kit.rehearsal.calls.MANY", 300)
         yield
+
+
+# ------------------------------------------------------------------------------- the harness of tests/reliability
+@pytest.fixture(scope="session")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lives]:
+    """A process that has imported the kit and forks for every command."""
+    from lives import lives
+
+    with lives(tmp_path_factory.mktemp("lives")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def two(process: Lives, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lives, Lives]]:
+    """Two of them, for commands at once."""
+    from lives import lives
+
+    with lives(tmp_path_factory.mktemp("other-lives")) as other:
+        yield process, other
+
+
+@pytest.fixture(scope="session")
+def trained_store(process: Lives, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store that `kit train` of both recipes leaves; not to be written to."""
+    from toy_store import write_store
+
+    def make(root: Path) -> None:
+        write_store(root / "store")
+        for recipe in RECIPES:
+            life = process.live(root / "store", "kit", "train", recipe, "--contest", "toy")
+            assert life.code == 0, life.output
+
+    return made_once(tmp_path_factory, "trained-store", make) / "store"
+
+
+@pytest.fixture(scope="session")
+def whole_store(process: Lives, trained_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store that an uninterrupted run leaves, with the speeds of `trained_store`; not to be written to."""
+    from toy_store import WHOLE, fresh
+
+    def make(root: Path) -> None:
+        fresh(root / "store", trained_store)
+        life = process.live(root / "store", *WHOLE)
+        assert life.code == 0, life.output
+
+    return made_once(tmp_path_factory, "whole-store", make) / "store"

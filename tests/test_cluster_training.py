@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,9 +36,10 @@ def quick(toy: Toy, name: str, **train: object) -> RecipeConfig:
     return recipe.model_copy(update={"train": recipe.train.model_copy(update={"epochs": 2, **train})})
 
 
-@pytest.fixture
-def one(tmp_path: Path) -> Iterator[LocalBackend]:
-    backend = LocalBackend((cpu_device(2),), tmp_path / "logs")
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBackend]:
+    """Two workers on this machine's cores: starting them takes longer than a fit."""
+    backend = LocalBackend((cpu_device(2),), tmp_path_factory.mktemp("logs"))
     yield backend
     backend.close()
 

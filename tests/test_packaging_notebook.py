@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from submit_toy import toy_contest, toy_platform, toy_prepared, write_store
+from submit_toy import toy_contest, toy_platform, toy_prepared
 
-from kit.ensemble.blend import blend
+from kit.ensemble.blend import Blend
 from kit.errors import PackagingError
-from kit.oof_store import load_runs
 from kit.packaging import archive
 from kit.packaging.notebook import ABOUT, CODE, notebook_files
 from kit.packaging.pack import Notebook, package
-from kit.rehearsal.rehearse import rehearse
-from kit.rehearsal.result import Rehearsal
+from kit.rehearsal.checks import Check
+from kit.rehearsal.interpreter import this_python
+from kit.rehearsal.notebook import try_notebook
+from kit.rehearsal.reference import make_reference
+from kit.rehearsal.rehearse import check, rehearse
 from kit.workspace import Workspace
 
 PACKAGES = dict.fromkeys(("torch", "timm", "numpy", "pandas", "pillow"), "")
@@ -31,32 +33,26 @@ def small_calls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A store with the packed zip of its blend."""
-    made = Workspace(tmp_path_factory.mktemp("toy"))
-    write_store(made, toy_prepared())
-    both = blend(load_runs(made, "toy"), "best2")
+def zipped(workspace: Workspace, both: Blend) -> Path:
+    """The packed zip of the blend."""
     named = Notebook("me/weights", "the-contest")
-    package(both, toy_contest(), made, PLATFORM, made.submissions / "toy.zip", notebook=named)
-    return made
+    path = workspace.submissions / "toy.zip"
+    return package(both, toy_contest(), workspace, PLATFORM, path, notebook=named).path
 
 
-def run(workspace: Workspace, path: Path) -> Rehearsal:
-    return rehearse(path, PLATFORM, contest=toy_contest(), prepared=toy_prepared(), workspace=workspace, level="run")
+def failures(checks: Sequence[Check]) -> list[str]:
+    return [check.name for check in checks if not check.passed]
 
 
-def failures(found: Rehearsal) -> list[str]:
-    return [check.name for check in found.checks if not check.passed]
-
-
-def test_the_zip_brings_its_notebook_which_predicts_the_contests_files(workspace: Workspace) -> None:
-    with zipfile.ZipFile(workspace.submissions / "toy.zip") as zipped:
-        about = json.loads(zipped.read(ABOUT))
-        assert {CODE, ABOUT} <= json.loads(zipped.read("manifest.json"))["files"].keys()
+def test_the_zip_brings_its_notebook_which_predicts_the_contests_files(workspace: Workspace, zipped: Path) -> None:
+    with zipfile.ZipFile(zipped) as archived:
+        about = json.loads(archived.read(ABOUT))
+        assert {CODE, ABOUT} <= json.loads(archived.read("manifest.json"))["files"].keys()
     assert (about["dataset_sources"], about["competition_sources"]) == (["me/weights"], ["the-contest"])
     assert not about["enable_internet"]
-    found = run(workspace, workspace.submissions / "toy.zip")
-    assert failures(found) == []
+    contest, prepared = toy_contest(), toy_prepared()
+    found = rehearse(zipped, PLATFORM, contest=contest, prepared=prepared, workspace=workspace, level="run")
+    assert failures(found.checks) == []
     figures = {check.name: check.figure for check in found.checks}
     assert figures["notebook: ids"] == "66 rows for 66 images"
     right = float(figures["notebook: predictions"].partition("%")[0])
@@ -92,15 +88,21 @@ def that_fails(files: dict[str, bytes]) -> None:
     ],
 )
 def test_a_broken_notebook_is_caught(
-    spoil: Callable[[dict[str, bytes]], None], name: str, words: str, workspace: Workspace, tmp_path: Path
+    spoil: Callable[[dict[str, bytes]], None], name: str, words: str, zipped: Path, tmp_path: Path
 ) -> None:
-    with zipfile.ZipFile(workspace.submissions / "toy.zip") as zipped:
-        files = {entry: zipped.read(entry) for entry in zipped.namelist()}
+    """By what is tried with a notebook alone; the rest of the rehearsal is that of any zip."""
+    with zipfile.ZipFile(zipped) as archived:
+        files = {entry: archived.read(entry) for entry in archived.namelist()}
     spoil(files)
-    archive.write_zip(tmp_path / "toy.zip", files)
-    found = run(workspace, tmp_path / "toy.zip")
+    path = tmp_path / "toy.zip"
+    archive.write_zip(path, files)
+    assert failures(check(path, PLATFORM).checks) == []
+    archive.unpack(path, tmp_path / "zip")
+    tried = make_reference(toy_prepared(), PLATFORM.rehearsal_rows)
+    contest, python = toy_contest(), this_python(PLATFORM)
+    found = try_notebook(tmp_path / "zip", tried, contest.classes, contest.metric, PLATFORM, python, tmp_path / "tried")
     assert failures(found) == [name]
-    assert words in next(check.wrong for check in found.checks if check.name == name)
+    assert words in next(one.wrong for one in found if one.name == name)
 
 
 @pytest.mark.parametrize(("dataset", "competition"), [("weights", "c"), ("me/weights", "")])

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import struct
 import sys
 import tomllib
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import CONTEST, RECIPES, Toy
+from conftest import CONTEST, RECIPES, Toy, copied
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from parsers import Parser, make_parsers, npy
@@ -48,9 +47,9 @@ NAMES = (
 
 
 @pytest.fixture(scope="module")
-def parsers(trained_once: Toy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Parser]]:
+def parsers(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Parser]]:
     root = tmp_path_factory.mktemp("fuzz") / "toy"
-    shutil.copytree(trained_once.root, root)
+    copied(trained_once, root)
     toy = Toy(root)
     made = root / "blend.json"
     blend(load_runs(toy.workspace, "toy"), "best2").to_json(made)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Toy, write_toy
+from conftest import Toy, copied, write_toy
 from full_store import (
     FOLD,
     RUN,
@@ -42,10 +42,10 @@ COMMAND = re.compile(r"(?i)\b(kit|rm|head|sed) |delete it|free space")
 
 
 @pytest.fixture(scope="module")
-def full_once(trained_once: Toy, tmp_path_factory: pytest.TempPathFactory) -> Toy:
+def full_once(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Toy:
     """The trained contest with a file of every kind; another contest's store beside it, trained likewise."""
     root = tmp_path_factory.mktemp("full") / "store"
-    shutil.copytree(trained_once.root, root)
+    copied(trained_once, root)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         make_full(Toy(root))

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from essence import differences, essence
 from kills import Chain
-from lives import Lives, lives
-from toy_store import BLEND, PACK, TRAIN, WHOLE, fresh, write_store
+from lives import Lives
+from toy_store import BLEND, PACK, TRAIN, WHOLE, fresh
 
 pytestmark = pytest.mark.timeout(1800)
 STRIDE = int(os.environ.get("KIT_FULL_STRIDE", "23"))
@@ -21,20 +21,9 @@ STRIDE = int(os.environ.get("KIT_FULL_STRIDE", "23"))
 
 
 @pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lives]:
-    with lives(tmp_path_factory.mktemp("lives")) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def trained(process: Lives, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(trained_store: Path) -> Path:
     """The store after `kit train` of both recipes."""
-    root = tmp_path_factory.mktemp("trained") / "store"
-    write_store(root)
-    for recipe in ("tiny", "mini"):
-        life = process.live(root, "kit", "train", recipe, "--contest", "toy")
-        assert life.code == 0, life.output
-    return root
+    return trained_store
 
 
 def count(process: Lives, root: Path, command: tuple[str, ...]) -> int:

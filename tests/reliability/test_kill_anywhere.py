@@ -6,14 +6,13 @@ import os
 import random
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from essence import essence
 from kills import Chain
-from lives import Lives, lives
-from toy_store import BLEND, PACK, SEARCH, TRAIN, TRIALS, TWO, WHOLE, finished_trials, fresh, write_store
+from lives import Lives
+from toy_store import BLEND, PACK, SEARCH, TRAIN, TRIALS, TWO, WHOLE, finished_trials, fresh
 
 SEEDS = range(*map(int, os.environ.get("KIT_CHAINS", "0:0").split(":")))
 """Chains of deaths in the long run: first and last + 1."""
@@ -22,19 +21,9 @@ STRIDE = 9
 
 
 @pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lives]:
-    with lives(tmp_path_factory.mktemp("lives")) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def whole(process: Lives, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(whole_store: Path) -> Path:
     """The store of an uninterrupted run."""
-    root = tmp_path_factory.mktemp("whole") / "store"
-    write_store(root)
-    life = process.live(root, *WHOLE)
-    assert life.code == 0, life.output
-    return root
+    return whole_store
 
 
 @pytest.fixture(scope="module")

@@ -4,35 +4,17 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
 from conftest import Toy
 from essence import differences, essence, strays
-from lives import Life, Lives, lives
+from lives import Life, Lives
 from sweep_toy import FakeMaker, open_toy, sweep_session, toy_sweep
-from toy_store import BLEND, PACK, TRAIN, fresh, write_store
+from toy_store import BLEND, PACK, TRAIN, fresh
 
 from kit.artefact import read_json, write_bytes
 from kit.lock import alone, left_over, temporary_folder
-
-
-@pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lives, Lives]]:
-    with lives(tmp_path_factory.mktemp("one")) as one, lives(tmp_path_factory.mktemp("other")) as other:
-        yield one, other
-
-
-@pytest.fixture(scope="module")
-def trained(two: tuple[Lives, Lives], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("trained") / "store"
-    write_store(root)
-    for recipe in ("tiny", "mini"):
-        life = two[0].live(root, "kit", "train", recipe, "--contest", "toy")
-        assert life.code == 0, life.output
-    return root
 
 
 def at_once(two: tuple[Lives, Lives], root: Path, *commands: tuple[str, ...]) -> list[Life]:
@@ -41,24 +23,24 @@ def at_once(two: tuple[Lives, Lives], root: Path, *commands: tuple[str, ...]) ->
 
 
 def test_two_runs_of_one_recipe_train_every_fold_once(
-    two: tuple[Lives, Lives], trained: Path, tmp_path: Path
+    two: tuple[Lives, Lives], trained_store: Path, tmp_path: Path
 ) -> None:
     root = tmp_path / "store"
-    fresh(root, trained)
+    fresh(root, trained_store)
     found = at_once(two, root, TRAIN, TRAIN)
     assert [life.code for life in found] == [0, 0], [life.output for life in found]
     output = "".join(life.output for life in found)
     for fold in (0, 1):
         assert output.count(f"tiny fold {fold}: 6 steps") == 1, output
-    wanted = {path: value for path, value in essence(trained).items() if "/mini/" not in path}
+    wanted = {path: value for path, value in essence(trained_store).items() if "/mini/" not in path}
     assert differences(essence(root), wanted) == []
     assert strays(root, two[0].scratch / "tmp") == []
 
 
-def test_a_report_and_a_blend_beside_training(two: tuple[Lives, Lives], trained: Path, tmp_path: Path) -> None:
+def test_a_report_and_a_blend_beside_training(two: tuple[Lives, Lives], trained_store: Path, tmp_path: Path) -> None:
     """Each sees complete runs alone."""
     root = tmp_path / "store"
-    shutil.copytree(trained, root)
+    shutil.copytree(trained_store, root)
     shutil.rmtree(root / "oof" / "toy" / "mini")
     train = ("kit", "train", "mini", "--contest", "toy")
     for beside in (("kit", "report", "--contest", "toy"), ("kit", "blend", "all", "--contest", "toy")):
@@ -68,14 +50,14 @@ def test_a_report_and_a_blend_beside_training(two: tuple[Lives, Lives], trained:
         assert other.code == 0, other.output
     blend = read_json(root / "oof" / "toy" / "blends" / "all.json")
     assert {member["recipe"] for member in blend["members"]} <= {"tiny", "mini"}
-    done = essence(trained)
+    done = essence(trained_store)
     now = essence(root)
     assert all(now[path] == value for path, value in done.items() if "/mini/" in path)
 
 
-def test_two_that_pack_the_same_zip(two: tuple[Lives, Lives], trained: Path, tmp_path: Path) -> None:
+def test_two_that_pack_the_same_zip(two: tuple[Lives, Lives], trained_store: Path, tmp_path: Path) -> None:
     root = tmp_path / "store"
-    shutil.copytree(trained, root)
+    shutil.copytree(trained_store, root)
     assert two[0].live(root, *BLEND).code == 0
     found = at_once(two, root, PACK, PACK)
     assert [life.code for life in found] == [0, 0], [life.output for life in found]
