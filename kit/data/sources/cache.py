@@ -84,7 +84,11 @@ def _fill(folder: Path, make: Make) -> ImageSet:
 
     def allocate(shape: tuple[int, ...]) -> np.ndarray:
         try:
-            return np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+            images = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+            if hasattr(os, "posix_fallocate"):  # else a full disk is a SIGBUS at a later write, which ends the process
+                with open(file, "r+b") as opened:
+                    os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
+            return images
         except OSError as error:
             raise DiskError(f"{file}: cannot be written ({error}). Free space and run again.") from error
 
