@@ -67,7 +67,8 @@ def enter_script(root: Path, mounts: Sequence[Mount], shm_mb: float, cwd: str, c
     lines += [_tmpfs(f"{root}/dev/shm", shm_mb)]
     # Read-only: root owns the switches of the kernel in /proc/sys, and writing there takes no capability.
     lines += [f"mount -t proc -o ro none {root}/proc || true"]
-    lines += [f"echo 'root:x:0:0::/root:/bin/sh' > {root}/etc/passwd", f"mount -o remount,ro {root}"]
+    # bind: the mount alone; for a plain user the file system's own options name a user that is unknown in here.
+    lines += [f"echo 'root:x:0:0::/root:/bin/sh' > {root}/etc/passwd", f"mount -o remount,bind,ro {root}"]
     settings = " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items())
     # Not exec: the first process of a namespace ignores the signals that it sends itself.
     entered = f"cd {shlex.quote(cwd)} && {UNPRIVILEGED} env -i {settings} {shlex.join(command)}; exit $?"
