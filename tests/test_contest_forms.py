@@ -215,6 +215,10 @@ def test_what_a_file_of_predictions_lacks_is_said_before_anything_is_trained(fol
 
     assert isinstance(found := refusal(), ConfigError)
     assert "names no test images" in str(found)
+    arguments = ("--contest", "form", "--platform", "kaggle-notebook")
+    assert isinstance(found := refusal(), ConfigError)
+    assert "kit package best5 --contest form --platform kaggle-notebook --dataset" in str(found)
+    arguments = ("--contest", "form", "--platform", "csv")
     data = 'kind = "folder"\npath = "train"\ntest = "test"\nsample = "sample.csv"'
     form.write(["cat", "dog"], data)
     assert isinstance(found := refusal(), ConfigError)

@@ -7,6 +7,8 @@ import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from submit_toy import toy_contest, toy_platform, toy_prepared
 
@@ -78,6 +80,10 @@ def that_fails(files: dict[str, bytes]) -> None:
     files[CODE] = files[CODE].replace(b"model = Model()", b"model = Modell()")
 
 
+def of_other_names(files: dict[str, bytes]) -> None:
+    files[CODE] = files[CODE].replace(b"match(ids, ", b"match([name + 'x' for name in ids], ")
+
+
 @pytest.mark.parametrize(
     ("spoil", "name", "words"),
     [
@@ -85,6 +91,7 @@ def that_fails(files: dict[str, bytes]) -> None:
         (of_another_order, "notebook: predictions", "other images"),
         (with_an_index, "notebook: columns", "index=False"),
         (that_fails, "notebook: runs", "Modell"),
+        (of_other_names, "notebook: runs", "no id of the sample has an image file"),
     ],
 )
 def test_a_broken_notebook_is_caught(
@@ -109,3 +116,14 @@ def test_a_broken_notebook_is_caught(
 def test_a_notebook_must_be_told_where_its_files_lie(dataset: str, competition: str) -> None:
     with pytest.raises(PackagingError, match="--dataset me/cells-weights --competition cells"):
         notebook_files(toy_contest(), PLATFORM, dataset, competition)
+
+
+def test_a_contest_whose_test_images_are_no_files_has_no_notebook(tmp_path: Path) -> None:
+    """It found no file for any id, and left every row with the class prior."""
+    np.save(tmp_path / "test.npy", np.zeros((3, 8, 8), np.uint8))
+    pd.DataFrame(np.zeros((3, 64), int), columns=[f"pixel{n}" for n in range(64)]).to_csv(tmp_path / "test.csv")
+    for name in ("test.npy", "test.csv"):
+        contest = toy_contest()
+        contest = contest.model_copy(update={"data": contest.data.model_copy(update={"test": str(tmp_path / name)})})
+        with pytest.raises(PackagingError, match="holds the images itself"):
+            notebook_files(contest, PLATFORM, "me/weights", "c")

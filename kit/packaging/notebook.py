@@ -8,6 +8,9 @@ from typing import Any
 
 from kit import inference
 from kit.config import ContestConfig, PlatformConfig
+from kit.data.sources.embedded_images import image_columns
+from kit.data.sources.load import form_of_test
+from kit.data.sources.table_file import read_table
 from kit.errors import PackagingError
 from kit.inference.columns import Spec
 from kit.packaging.form import make_form, submits
@@ -72,6 +75,8 @@ try:
     from model import Model
 
     model = Model()
+    if not rows:
+        raise ValueError("no id of the sample has an image file under %s" % TEST)
     batches = decode.read_batches([paths[row] for row in rows], read, images, rows_a_batch(images["size"]))
     predictions.fill(predict, rows, batches, {seconds!r})
 except Exception as error:
@@ -95,6 +100,7 @@ def notebook_files(
             f'a notebook finds its files by name: dataset must be "user/slug" and competition a slug, but got '
             f"{dataset!r} and {competition!r}. Give --dataset me/cells-weights --competition cells"
         )
+    _check_files(contest)
     user, slug = dataset.split("/")
     code = NOTEBOOK.format(
         submission=f"/kaggle/input/{slug}",
@@ -123,6 +129,19 @@ def notebook_files(
     jsons = {CODE: notebook, ABOUT: about}
     written = {name: (json.dumps(value, indent=1) + "\n").encode() for name, value in jsons.items()}
     return written | {name: (Path(inference.__path__[0]) / name).read_bytes() for name in SHIPPED}
+
+
+def _check_files(contest: ContestConfig) -> None:
+    """PackagingError where the test images are known to be no files: the notebook reads files alone."""
+    test = Path(contest.data.test).expanduser()
+    if not contest.data.test or not test.exists():
+        return
+    form = form_of_test(test)
+    if form in ("npz", "hdf5") or (form in ("csv", "parquet") and image_columns(read_table(test))):
+        raise PackagingError(
+            f"the notebook reads image files, but {test} holds the images itself. Submit a file of predictions: "
+            f"--platform kaggle-csv"
+        )
 
 
 def _spec(platform: PlatformConfig, contest: ContestConfig) -> Spec:

@@ -42,8 +42,15 @@ class PredictionFile:
 def wanted(contest: ContestConfig, platform: PlatformConfig, unmatched: Unmatched = "refuse") -> PredictionFile | None:
     """The file that `platform` takes; None where it takes code. What can be refused is, before anything is trained.
 
-    ConfigError where no test images are named; PackagingError where the sample is of another kind than the contest.
+    ConfigError where no test images are named, and for a notebook, which needs names that `kit package` alone takes;
+    PackagingError where the sample is of another kind than the contest.
     """
+    if platform.artefact == "notebook":
+        raise ConfigError(
+            f"{platform.name} takes a notebook, which must know its data set and contest by name. Train first, "
+            f"with --platform {HERE}; then kit package {contest.ensemble} --contest {contest.name} --platform "
+            f"{platform.name} --dataset me/weights --competition SLUG --out notebook.zip"
+        )
     if platform.artefact != "predictions":
         return None
     if not contest.data.test:
