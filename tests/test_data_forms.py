@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ from data_toy import CLASSES, contest, some_images
 from PIL import Image
 
 from kit.config import DataConfig
+from kit.data.sources import stream
 from kit.data.sources.decoding_record import DecodingRecord
 from kit.data.sources.load import load, load_test
-from kit.data.sources.stream import open_stream
+from kit.data.sources.stream import look_at_test, open_stream
 from kit.data.sources.table_file import read_table
 from kit.errors import DataError
 from kit.start.init import start
@@ -294,3 +296,22 @@ def test_test_images_of_tables_and_arrays_without_ids_are_numbered_and_others_na
         for name in ("bare.csv", "named.csv", "bare.npy", "named.npz", "folder")
     }
     assert found == {"bare.csv": True, "named.csv": False, "bare.npy": True, "named.npz": False, "folder": False}
+
+
+def test_a_look_at_many_test_images_decodes_some_of_them(tmp_path, monkeypatch):
+    """100,000 images of 224 px were decoded into 15 GB, to look at 3,000."""
+    for row, image in enumerate(IMAGES):
+        save(tmp_path / "test" / f"{row:02d}.png", image)
+    (tmp_path / "test" / "99.png").write_bytes(b"no image")
+    pd.DataFrame({"id": [f"{row:02d}" for row in range(12)]}).to_csv(tmp_path / "test.csv", index=False)
+    np.save(tmp_path / "test.npy", IMAGES)
+    given, workspace = contest(kind="folder"), Workspace(tmp_path / "work")
+    assert len(look_at_test(given, tmp_path / "test", workspace)) == 12, "all, where they are few"
+    shutil.rmtree(workspace.cache)
+    monkeypatch.setattr(stream, "LOOKED_AT", 5)
+    for name, most in (("test", 5), ("test.csv", 5), ("test.npy", 12)):
+        seen = look_at_test(given, tmp_path / name, workspace)
+        assert most - 1 <= len(seen) <= most
+        rows = [int(one.removesuffix(".png")) for one in seen.ids]
+        np.testing.assert_array_equal(seen.images, IMAGES[rows])
+        assert workspace.cache.exists() == (name == "test.npy")

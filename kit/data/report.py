@@ -16,7 +16,7 @@ from kit.data.adversarial import Adversarial, compare
 from kit.data.cleaning.contact_sheet import COLUMNS, Block, write_sheet
 from kit.data.prepared import cleaned
 from kit.data.sources.imageset import ImageSet
-from kit.data.sources.load import load_test
+from kit.data.sources.stream import look_at_test
 from kit.echo import Echo
 from kit.workspace import Workspace
 
@@ -151,7 +151,7 @@ def _test_images(contest: ContestConfig, test: Path | None, data: Path | None, w
         if contest.data.kind != "medmnist":
             return None
         test = data
-    return load_test(contest, test, workspace)
+    return look_at_test(contest, test, workspace)
 
 
 def _class_counts(image_set: ImageSet, keep: np.ndarray) -> tuple[ClassCount, ...]:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from kit.config import ContestConfig
-from kit.data.sources.load import load_test
+from kit.data.sources.stream import look_at_test
 from kit.shifts.reweight import told_apart
 from kit.situation.settled import has_test
 from kit.workspace import Workspace
@@ -27,7 +27,7 @@ def expectation(contest: ContestConfig, images: np.ndarray, workspace: Workspace
             "expects clean: A BET, as there are no test images and the contest does not say. Training and views suit a "
             'hidden test like the training data; both scores are shown. Set expects = "shifted" if it will differ'
         )
-    auc = told_apart(images, load_test(contest, None, workspace).images, contest.seed)
+    auc = told_apart(images, look_at_test(contest, None, workspace).images, contest.seed)
     expects: Expects = "clean" if auc <= LIKE_TRAINING else "shifted"
     like = "like" if expects == "clean" else "unlike"
     return expects, f"expects {expects}: test images look {like} training images (told apart with AUC {auc:.2f})"

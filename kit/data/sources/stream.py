@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from kit.data.sources.table_file import read_table
 from kit.data.sources.tables import read_ids
 from kit.inference.decode import Batch, Unreadable, read_batches
 from kit.workspace import Workspace
+
+LOOKED_AT = 4000
+"""Test images, at most, that are held against the training images."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,46 @@ def open_stream(contest: ContestConfig, path: Path, workspace: Workspace, record
     return ImageStream(image_set.ids, _slices(image_set), image_set.notes, numbered)
 
 
+def look_at_test(contest: ContestConfig, path: Path | None, workspace: Workspace) -> ImageSet:
+    """The test images as `load_test` has them, but no more than `LOOKED_AT`, drawn evenly, where they are files.
+
+    A look needs no more, and 100,000 images of 224 px would be decoded into 15 GB.
+    """
+    place = Path(path if path is not None else contest.data.test).expanduser()
+    if not str(place.name) or form_of_test(place) not in ("folder", "zip", "csv", "parquet") or not place.exists():
+        return load_test(contest, path, workspace)
+    record = DecodingRecord.read(workspace, contest)
+    files = _files_of(contest, place)
+    if files is None or len(files[0]) <= LOOKED_AT:
+        return load_test(contest, path, workspace)
+    ids, reader = files
+    rows = np.sort(np.random.default_rng(contest.seed).permutation(len(ids))[:LOOKED_AT])
+    batches = list(reader(rows, record)(LOOKED_AT))
+    images, sizes = (np.concatenate([getattr(batch, name) for batch in batches]) for name in ("images", "sizes"))
+    lost = [row for batch in batches for row in batch.lost]
+    kept = np.setdiff1d(np.arange(len(rows)), lost)
+    note = f"{len(kept):,} of {len(ids):,} test images are looked at"
+    return ImageSet(ids[rows][kept], images[kept], None, tuple(contest.classes), (note,), sizes=sizes[kept])
+
+
 Batches = Callable[[int], Iterator[Batch]]
+Picked = Callable[[np.ndarray, DecodingRecord], Batches]
 
 
-def _reader(files: Files, names: list[str] | list[str | None], record: DecodingRecord) -> Batches:
+def _files_of(contest: ContestConfig, path: Path) -> tuple[np.ndarray, Picked] | None:
+    """Ids (N,) of test images that are files, and how some rows of them are read; None where a table holds them."""
+    names: Sequence[str | None]
+    if form_of_test(path) in ("folder", "zip"):
+        files = open_files(path)
+        ids, names = np.array(files.names), files.names
+    elif image_columns(read_table(path)):
+        return None
+    else:
+        ids, names, files, _ = read_ids(path, contest.data)
+    return ids, lambda rows, record: _reader(files, [names[row] for row in rows.tolist()], record)
+
+
+def _reader(files: Files, names: Sequence[str | None], record: DecodingRecord) -> Batches:
     def read(name: str | None) -> bytes:
         if name is None:
             raise Unreadable("no image has this id")

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from kit.config import ContestConfig
 from kit.data.prepared import Prepared
-from kit.data.sources.load import load_test
+from kit.data.sources.stream import look_at_test
 from kit.ensemble.blend import Blend
 from kit.ensemble.scoring.belief import Belief, prior, updated
 from kit.ensemble.scoring.shares import shares_in_test
@@ -33,7 +33,7 @@ def shares_expected(
         return None
     if not (test or contest.data.test):
         return named_shares(contest)
-    seen = load_test(contest, test, workspace)
+    seen = look_at_test(contest, test, workspace)
     shares, line = shares_in_test(Battery.from_config(contest.shift), np.asarray(prepared.images), seen.images)
     make_echo(console)(line)
     return shares
