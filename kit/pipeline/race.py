@@ -23,6 +23,7 @@ from kit.lock import alone
 from kit.pipeline.curves import Point
 from kit.shifts.battery import Battery
 from kit.train.device import pinned
+from kit.train.head_start import ROWS as HEAD_ROWS
 from kit.train.images import resized, steps_per_epoch
 from kit.train.material import fold_rows
 from kit.train.progress import FitDisplay
@@ -99,12 +100,12 @@ class HeatJob:
             started = time.perf_counter()
             fit = replace(trainer, recipe=short).new_fit(self.fit.fold, images)
             whole = time.perf_counter() - started - building
-            beginning = max(0.0, whole - fit.matching)  # a head may start from all rows' features
+            beginning = max(0.0, whole - fit.matching)  # a head may start from the features of rows
             net = fit.run(lambda state: None, FitDisplay(recipe.name, 1, 0, None, lambda line: None))
             scores = _scored(trainer, net, some)
         seen = fit.step * batch
-        every = len(prepared.split(self.fit.fold).train) / max(1, len(fit_rows))
-        load = building + resizing * len(prepared.ids) + fit.matching + beginning * every
+        every, here = (min(rows, HEAD_ROWS) for rows in (len(prepared.split(self.fit.fold).train), len(fit_rows)))
+        load = building + resizing * len(prepared.ids) + fit.matching + beginning * every / max(1, here)
         image, precision = fit.seconds / seen, fit.precision.name
         return Heat(seen, image=image, load=load, precision=precision, drawn=len(fit_rows), **scores)
 

@@ -8,7 +8,7 @@ times that of the others. So weak networks beside strong ones are worth nothing,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -78,6 +78,13 @@ class Allocation:
     score: float
     seconds: float
     """That training will take."""
+    hedged: bool = False
+    """Whether two architectures take part, each good by itself."""
+
+    @property
+    def worth(self) -> float:
+        """What plans are compared by."""
+        return self.score + (HEDGE if self.hedged else 0.0)
 
 
 def blend_score(scores: Sequence[float], families: Sequence[str], room: Room) -> float:
@@ -112,7 +119,7 @@ def best(candidates: Sequence[Candidate], rooms: Sequence[Room]) -> Allocation |
     Recipes come one by one, whichever adds most, while one adds WORTH.
     """
     found = [allocation for room in rooms if (allocation := _best_in(candidates, room)) is not None]
-    return max(found, key=lambda allocation: allocation.score, default=None)
+    return max(found, key=lambda allocation: allocation.worth, default=None)
 
 
 def _best_in(candidates: Sequence[Candidate], room: Room) -> Allocation | None:
@@ -121,16 +128,19 @@ def _best_in(candidates: Sequence[Candidate], room: Room) -> Allocation | None:
     close = [] if room.begun else _close(candidates, room)
     while len(chosen) < len(candidates):
         tried = [(one, shared([*chosen, one], room)) for one in candidates if one not in chosen]
-        better = [(one, allocation) for one, allocation in tried if allocation is not None]
+        better = [(one, replace(with_it, hedged=_hedged([*chosen, one], close))) for one, with_it in tried if with_it]
         if not better:
             break
-        hedges = [one.name for one in close if len(chosen) == 1 and one.family != chosen[0].family]
-        worth = [allocation.score - (-HEDGE if one.name in hedges else WORTH) for one, allocation in better]
-        one, allocation = better[int(np.argmax(worth))]
-        if made is not None and max(worth) < made.score:
+        one, allocation = max(better, key=lambda pair: pair[1].worth)
+        first_hedge = allocation.hedged and made is not None and not made.hedged
+        if made is not None and allocation.worth < made.worth + (0.0 if first_hedge else WORTH):
             break
         chosen, made = [*chosen, one], allocation
     return made
+
+
+def _hedged(chosen: Sequence[Candidate], close: Sequence[Candidate]) -> bool:
+    return len({one.family for one in chosen if one in close}) > 1
 
 
 def _close(candidates: Sequence[Candidate], room: Room) -> list[Candidate]:
