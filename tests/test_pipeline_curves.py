@@ -70,7 +70,7 @@ def test_how_a_recipe_starts() -> None:
 def test_flips_learn_fastest_and_stay_behind_under_shifts() -> None:
     """The practice contest: 0.44 with flips, 0.65 with strong operators, at the end of their schedules."""
     flips = Curve("scratch, narrow", 8, 1100, (Point(1600, 0.43, 240),))
-    strong = Curve("scratch", 8, 1100, (Point(1600, 0.25, 240),))
+    strong = Curve("scratch, shifted", 8, 1100, (Point(1600, 0.25, 240),))
     assert flips.score(2000) > strong.score(2000)
     assert strong.score(40_000) > flips.score(40_000)
 
