@@ -57,6 +57,12 @@ def test_a_recipe_of_such_a_size_is_refused_before_training(toy) -> None:
     check_names(toy.contest(), recipe.model_copy(update={"size": 32}))
 
 
+@pytest.mark.parametrize("name", ["timm/gcvit_xxtiny", "timm/maxvit_tiny_rw_224"])
+def test_windows_that_divide_by_zero_refuse_the_size(name: str) -> None:
+    with pytest.raises(NetError, match="28"):
+        seen_share(name, {}, 28)
+
+
 def test_the_listing_shows_the_share() -> None:
     assert net_row("timm/vit_tiny_patch16_224", {}, 28)["seen at 28"] == "33%"
     assert "seen at 28" not in net_row("kit/residual", {})

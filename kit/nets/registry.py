@@ -77,7 +77,7 @@ def build(name: str, num_classes: int, args: Mapping[str, Any] | None = None) ->
         if family == "torchvision":
             return torchvision.models.get_model(rest, weights=None, num_classes=num_classes, **given)
         return OWN[name].build(num_classes, **given)
-    except (TypeError, ValueError, AssertionError, RuntimeError) as error:
+    except (TypeError, ValueError, AssertionError, RuntimeError, ArithmeticError) as error:
         raise NetError(f"{name}: cannot be built with args {given!r} ({error})") from error
 
 
@@ -168,7 +168,7 @@ def _no_matter_of_size(name: str, args: dict[str, Any], size: int) -> NetError:
         )
     try:
         build_on_meta(name, args)(torch.empty(2, 3, size, size, device="meta"))
-    except (NetError, RuntimeError, AssertionError, ValueError) as error:
+    except (NetError, RuntimeError, AssertionError, ValueError, ArithmeticError) as error:
         reason = " ".join(str(error).split())[:300]
         return NetError(f"{name}: cannot run on images (3, {size}, {size}) with args {args}: {reason}. Fix [net] args")
     return NetError(f"{name}: takes size = {size} only with other args than {args}. Fix [net] args")
@@ -243,6 +243,6 @@ def takes(name: str, args: Mapping[str, Any], size: int, channels: int = 3) -> b
 def _takes(name: str, args: str, size: int, channels: int) -> bool:
     try:
         build_on_meta(name, json.loads(args))(torch.empty(2, channels, size, size, device="meta"))
-    except (NetError, RuntimeError, AssertionError, ValueError):
+    except (NetError, RuntimeError, AssertionError, ValueError, ArithmeticError):
         return False
     return True
