@@ -55,7 +55,8 @@ def system_mounts() -> list[Mount]:
 
 def enter_script(root: Path, mounts: Sequence[Mount], shm_mb: float, cwd: str, command: Sequence[str]) -> str:
     """Shell commands that build the new root in the empty folder `root`, go there and run `command`."""
-    lines = ["set -e", "mount --make-rprivate /", _tmpfs(root, 16)]
+    # A plain user's PATH lacks the folder of chroot.
+    lines = ["set -e", "export PATH=$PATH:/usr/sbin:/sbin", "mount --make-rprivate /", _tmpfs(root, 16)]
     # Before the folders: a virtual environment may itself lie under /tmp.
     lines += [f"mkdir -p {root}/tmp {root}/root {root}/proc {root}/etc"]
     lines += [_tmpfs(f"{root}/tmp", TMP_MB), _tmpfs(f"{root}/root", HOME_MB)]
