@@ -33,7 +33,7 @@ from kit.pipeline.value import (
     training_seconds,
 )
 from kit.shifts.battery import Battery
-from kit.train.run import scored_folds
+from kit.train.run_folder import scored_folds
 
 FOLDS = (3, 4, 5)
 """Numbers of folds that a plan may choose, up to the contest's own."""
