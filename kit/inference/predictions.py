@@ -11,7 +11,7 @@ from typing import Any, Callable, Iterator, List, Optional, Sequence
 
 import numpy as np
 
-BATCH_BYTES = 48 << 20
+BATCH_BYTES = 24 << 20
 """Of the images that are held at once."""
 
 
