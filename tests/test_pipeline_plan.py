@@ -31,7 +31,7 @@ def test_every_command_keeps_to_the_folds_of_a_plan(toy: Toy) -> None:
 @pytest.mark.parametrize("content", ["{", "[1]", '{"minutes": 1}', '{"key": [], "epochs": {}}'])
 def test_a_broken_plan_is_named_with_what_to_do(content: str, toy: Toy) -> None:
     path = plan_path(toy.workspace, toy.contest())
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content)
     with pytest.raises(ArtefactError, match=rf"{path}: (missing or corrupt|not a plan) .*the same command again"):
         Plan.read(toy.workspace, toy.contest())

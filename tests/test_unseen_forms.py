@@ -335,5 +335,7 @@ def test_what_a_sample_asks_for_and_the_data_lack(here):
     pd.DataFrame({"id": ["1", "2"], "label": ["dog", "zeppelin"]}).to_csv("sample.csv", index=False)
     assert "labels that no training image has (zeppelin)" in init("data", sample=Path("sample.csv"))[1]
     pd.DataFrame({"id": ["1", "2"], "label": ["0.5", "0.5"]}).to_csv("sample.csv", index=False)
-    said = init("data", sample=Path("sample.csv"))[1]
-    assert 'metric = "roc_auc" or "log_loss". It is that of the second class, \'dog\'' in said
+    contest, said = init("data", sample=Path("sample.csv"))
+    assert contest.metric == "roc_auc"
+    assert "metric = 'roc_auc' is assumed" in said
+    assert "that of the second class, 'dog'" in said
