@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 from kit.pipeline.curves import Curve, Point
 from kit.pipeline.value import (
     AGREE,
-    HEDGE,
     Candidate,
     Room,
     best,
@@ -194,18 +192,3 @@ def test_expected_scores_are_those_of_the_curves() -> None:
     alone = Room(100, 1, 1, 12_000, 8, "shifted")
     assert expected([one], np.array([3.0]), alone) == pytest.approx(one.curve.score(36_000, 12_000), abs=1e-3)
     assert AGREE["shifted"].others > AGREE["clean"].others
-
-
-def test_a_second_architecture_is_a_hedge_where_it_comes_near_the_first() -> None:
-    """Races are wrong by more than a few thousandths about one recipe, rarely about two."""
-    near = [candidate(name, "pretrained", 100, BLOOD, (Point(5000, 0.8, 300),), family=name) for name in "ab"]
-    room = replace(BLOOD, seconds=900)
-    made, alone = best(near, [room]), best(near[:1], [room])
-    assert made is not None
-    assert alone is not None
-    assert set(made.epochs) == {"a", "b"}
-    assert made.score > alone.score - HEDGE
-    weak = candidate("weak", "scratch", 100, BLOOD, (Point(5000, 0.3, 300),), family="weak")
-    kept = best([near[0], weak], [room])
-    assert kept is not None
-    assert set(kept.epochs) == {"a"}, "a weak one is none"

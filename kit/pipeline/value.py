@@ -8,7 +8,7 @@ times that of the others. So weak networks beside strong ones are worth nothing,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,9 +17,6 @@ from kit.pipeline.curves import Curve
 
 WORTH = 0.002
 """Expected score that a further recipe must add."""
-HEDGE, CLOSE = 0.003, 0.03
-"""Expected score that a second architecture may cost, and how near it must come alone: a race is wrong by more than
-that about either of the two."""
 PARTS = 24
 """Parts into which the time is cut that is given out."""
 LEAST_EPOCHS = 0.3
@@ -78,13 +75,6 @@ class Allocation:
     score: float
     seconds: float
     """That training will take."""
-    hedged: bool = False
-    """Whether two architectures take part, each good by itself."""
-
-    @property
-    def worth(self) -> float:
-        """What plans are compared by."""
-        return self.score + (HEDGE if self.hedged else 0.0)
 
 
 def blend_score(scores: Sequence[float], families: Sequence[str], room: Room) -> float:
@@ -119,35 +109,22 @@ def best(candidates: Sequence[Candidate], rooms: Sequence[Room]) -> Allocation |
     Recipes come one by one, whichever adds most, while one adds WORTH.
     """
     found = [allocation for room in rooms if (allocation := _best_in(candidates, room)) is not None]
-    return max(found, key=lambda allocation: allocation.worth, default=None)
+    return max(found, key=lambda allocation: allocation.score, default=None)
 
 
 def _best_in(candidates: Sequence[Candidate], room: Room) -> Allocation | None:
     chosen: list[Candidate] = []
     made: Allocation | None = _nothing_more(room) if room.begun else None
-    close = [] if room.begun else _close(candidates, room)
     while len(chosen) < len(candidates):
         tried = [(one, shared([*chosen, one], room)) for one in candidates if one not in chosen]
-        better = [(one, replace(with_it, hedged=_hedged([*chosen, one], close))) for one, with_it in tried if with_it]
+        better = [(one, allocation) for one, allocation in tried if allocation is not None]
         if not better:
             break
-        one, allocation = max(better, key=lambda pair: pair[1].worth)
-        first_hedge = allocation.hedged and made is not None and not made.hedged
-        if made is not None and allocation.worth < made.worth + (0.0 if first_hedge else WORTH):
+        one, allocation = max(better, key=lambda pair: pair[1].score)
+        if made is not None and allocation.score < made.score + WORTH:
             break
         chosen, made = [*chosen, one], allocation
     return made
-
-
-def _hedged(chosen: Sequence[Candidate], close: Sequence[Candidate]) -> bool:
-    return len({one.family for one in chosen if one in close}) > 1
-
-
-def _close(candidates: Sequence[Candidate], room: Room) -> list[Candidate]:
-    """Those which alone come near the best."""
-    alone = [shared([one], room) for one in candidates]
-    scores = [0.0 if made is None else made.score for made in alone]
-    return [one for one, score in zip(candidates, scores) if score >= max(scores) - CLOSE]
 
 
 def _nothing_more(room: Room) -> Allocation:
