@@ -6,8 +6,8 @@ The error of a network that was trained on n images, its schedule annealed to th
 
 guess is the error of guessing (of a fitted head, where the network begins with one), half the images after which the
 way to the floor is half gone. What a recipe's floor and half may be is known beforehand (`PRIORS`, by how it starts)
-and from every score seen: those of the race, and those of finished runs in the
-store. `Curve.score` is the mean over all pairs, each as likely as its scores.
+and from every score seen: those of the race, and those of finished runs in the store. `Curve.score` is the mean over
+all pairs, each as likely as its scores.
 """
 
 from __future__ import annotations
@@ -90,14 +90,21 @@ class Point:
 
 def kind_of(recipe: RecipeConfig, expects: str = "clean") -> str:
     """How the recipe starts, what is expected, and whether its augmentation is too narrow for it: a key of PRIORS."""
-    tune = recipe.finetune
-    kind = "probed" if tune.head == "probe" else "pretrained"  # whose head begins at the end of a regression
-    kind = "frozen" if tune.frozen == 1 or tune.blocks == 0 else kind
-    kind = kind if recipe.net.pretrained else "scratch"
+    start = _start(recipe)
     if expects == "clean":
-        return kind
+        return start
     broad = recipe.augment.preset in BROAD or bool(recipe.augment.policy)
-    return f"{kind}, shifted" if broad else f"{kind}, narrow"
+    return f"{start}, shifted" if broad else f"{start}, narrow"
+
+
+def _start(recipe: RecipeConfig) -> str:
+    """One of STARTS; probed: the head begins at the end of a regression."""
+    tune = recipe.finetune
+    if not recipe.net.pretrained:
+        return "scratch"
+    if tune.frozen == 1 or tune.blocks == 0:
+        return "frozen"
+    return "probed" if tune.head == "probe" else "pretrained"
 
 
 @dataclass(frozen=True)

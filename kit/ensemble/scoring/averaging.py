@@ -74,7 +74,8 @@ def averaging_gain(
 
     proba: (N, J, C) nested predictions; weights: (N, J) of mean 1, of its images; on_vault: (n, J) of the vault's.
     """
-    promised = recorded_gain(combiner, pool, _right(proba, pool.labels, weights))
+    right = _mean(get_metric("accuracy").row_values(pool.labels, proba), weights)[0]
+    promised = recorded_gain(combiner, pool, right)
     single, whole = vault.single(combiner), vault.averaged(combiner, vault.folds)
     metric = get_metric(pool.metric)
     each = np.stack([metric.row_values(vault.labels, one) for one in single])
@@ -117,12 +118,6 @@ def recorded_gain(combiner: Combiner, pool: Pool, score: float) -> float:
     factor = fold_factor(recipes, len(np.unique(pool.folds)), AGREE[pool.expects])
     promised = accuracy(factor * margin(score, pool.num_classes), pool.num_classes) - score
     return min(max(promised, 0.0), MOST_FIXED * (1 - score))
-
-
-def _right(proba: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
-    """Share of right predictions (N, J, C) under weights (N, J); 0 where nothing weighs."""
-    hits = proba.argmax(-1) == labels[:, None]
-    return float((weights * hits).sum() / max(weights.sum(), 1e-12))
 
 
 def fewer_folds(gain: Gain, folds: int) -> Gain:
