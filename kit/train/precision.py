@@ -6,8 +6,9 @@ candidate's shortest steps disagree. A measurement that was disturbed holds for 
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from kit.artefact import read_json, sha256_bytes, write_json
+from kit.train.depthwise import quick_depthwise
 from kit.train.device import has_bf16, machine_name, settle
 from kit.train.memory import ran_out
 
@@ -39,6 +41,9 @@ DOUBT = 1.5
 HOLDS = 3600.0
 """Seconds for which a disturbed measurement is gone by, so that the folds of one run are trained alike."""
 
+STEPS = "depthwise gradients in bfloat16"
+"""What distinguishes the steps that are measured here from those of earlier versions, whose choices no longer hold."""
+
 Candidate = tuple[bool, bool]
 
 
@@ -54,9 +59,12 @@ class Precision:
     def memory_format(self) -> torch.memory_format:
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
-    def autocast(self, device: torch.device) -> torch.autocast:
+    @contextlib.contextmanager
+    def autocast(self, device: torch.device) -> Iterator[None]:
         """Context in which forward passes run."""
-        return torch.autocast(device.type, torch.bfloat16, enabled=self.bf16)
+        quick = self.bf16 and device.type == "cpu"
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16), quick_depthwise(quick):
+            yield
 
     @property
     def name(self) -> str:
@@ -123,7 +131,7 @@ def doubt_precision(cache: Path, key: str, device: torch.device, seen: float) ->
 
 
 def _path(cache: Path, key: str, device: torch.device) -> Path:
-    return cache / "precision" / f"{sha256_bytes(f'{key}|{machine_name(device)}'.encode())[:16]}.json"
+    return cache / "precision" / f"{sha256_bytes(f'{key}|{machine_name(device)}|{STEPS}'.encode())[:16]}.json"
 
 
 def _known(path: Path) -> dict[str, Any] | None:
