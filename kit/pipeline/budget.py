@@ -125,7 +125,7 @@ class Budget:
             curve=Curve(kind_of(recipe, self.expects), len(self.prepared.class_names), rows, points),
             image=last.image * self.slower,
             load=last.load * self.slower,
-            scoring=self.scored_rows * (last.scored * (1 + cells) + last.shift * cells) * self.slower,
+            scoring=self.scored_rows * (last.scored + last.shift * cells) * self.slower,
             after=rehearsed * last.scored * self.slower / max(1.0, 0.7 * self.places),
         )
 

@@ -50,7 +50,7 @@ class Heat:
     scored: float
     """Seconds for one image as it is scored, with all views."""
     shift: float
-    """Seconds to shift one image."""
+    """Seconds to shift one image and to score it."""
     load: float
     """Seconds of a fit beside its steps and its scoring."""
     precision: str
@@ -102,7 +102,8 @@ class HeatJob:
             whole = time.perf_counter() - started - building
             beginning = max(0.0, whole - fit.matching)  # a head may start from the features of rows
             net = fit.run(lambda state: None, FitDisplay(recipe.name, 1, 0, None, lambda line: None))
-            scores = _scored(trainer, net, some)
+            half = fit.precision.bf16 and trainer.device.type == "cpu"
+            scores = _scored(trainer, net, some, half)
         seen = fit.step * batch
         every, here = (min(rows, HEAD_ROWS) for rows in (len(prepared.split(self.fit.fold).train), len(fit_rows)))
         load = building + resizing * len(prepared.ids) + fit.matching + beginning * every / max(1, here)
@@ -110,8 +111,8 @@ class HeatJob:
         return Heat(seen, image=image, load=load, precision=precision, drawn=len(fit_rows), **scores)
 
 
-def _scored(trainer: Trainer, net: Any, some: Prepared) -> dict[str, Any]:
-    """Scores on the held-out rows of `some`, and seconds for one image and one shift."""
+def _scored(trainer: Trainer, net: Any, some: Prepared, half: bool) -> dict[str, Any]:
+    """Scores on the held-out rows of `some`, and seconds for one image and one shift; half: see kit.train.scoring."""
     held = np.flatnonzero(some.folds >= 0)
     images, ids, labels = np.array(some.images[held]), some.ids[held], some.labels[held]
     spec = trainer.spec()
@@ -124,8 +125,8 @@ def _scored(trainer: Trainer, net: Any, some: Prepared) -> dict[str, Any]:
         return {"rows": len(held), "clean": clean, "shifted": None, "scored": scored, "shift": 0.0}
     started = time.perf_counter()
     images = Battery.from_config(trainer.contest.shift).apply(images, ids, drawn[:, 0])
+    shifted = _right(net_logits(net, images, spec, half=half), labels)
     shift = (time.perf_counter() - started) / len(held)
-    shifted = _right(net_logits(net, images, spec), labels)
     return {"rows": len(held), "clean": clean, "shifted": shifted, "scored": scored, "shift": shift}
 
 

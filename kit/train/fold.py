@@ -20,7 +20,7 @@ from kit.train.device import pinned, usable_cores
 from kit.train.fit import LOWERED, Diverged, Fit
 from kit.train.member import write_member
 from kit.train.memory import with_batch_share
-from kit.train.precision import doubt_precision
+from kit.train.precision import BF16, doubt_precision
 from kit.train.progress import FitDisplay
 from kit.train.provenance import versions
 from kit.train.run_folder import RunFolder
@@ -57,8 +57,9 @@ class Fold:
         """The network stays; the battery is another than the one that it was scored under."""
         checked_spec(self.path, self.run.rerun(self.number))
         display = FitDisplay(self.title, 1, 1, self.bars, self.echo)
-        result = self._score(display) | file_digests(self.path)
-        write_json(self.path / MARKER, read_json(self.path / MARKER) | self.run.identity() | result | versions())
+        marker = read_json(self.path / MARKER)
+        result = self._score(display, str(marker.get("precision", ""))) | file_digests(self.path)
+        write_json(self.path / MARKER, marker | self.run.identity() | result | versions())
         display.close(f"scored again, because the shifts changed; {_scores(result)}")
 
     def train(self, images: torch.Tensor) -> None:
@@ -81,7 +82,7 @@ class Fold:
             if not self.setup.ranks.first:
                 return
             write_member(self.path, net, self.setup.spec())
-            result = self._score(display)
+            result = self._score(display, fit.precision.name)
         result |= {"parameters": sum(p.numel() for p in net.parameters())}
         result |= self._figures(fit) | {"seconds": before + time.perf_counter() - started, "fold": self.number}
         write_json(self.path / MARKER, self.run.identity() | result | file_digests(self.path) | versions())
@@ -147,12 +148,16 @@ class Fold:
         if doubt := doubt_precision(cache, key, setup.device, fit.passed_per_second):
             self.echo(f"{recipe.name}: {doubt}")
 
-    def _score(self, display: FitDisplay) -> dict[str, Any]:
-        """Writes the fold's out-of-fold rows, and those of the vault; the scores of the former."""
+    def _score(self, display: FitDisplay, precision: str) -> dict[str, Any]:
+        """Writes the fold's out-of-fold rows, and those of the vault; the scores of the former.
+
+        precision: the name of the one that it was trained in.
+        """
         contest, prepared = self.setup.contest, self.setup.prepared
         battery = Battery.from_config(contest.shift)
         spec = read_json(self.path / SPEC)  # as it was trained: weights that were found then may lie elsewhere now
-        arrays = score_fold(self.path, spec, prepared, self.number, battery, self.setup.device, display.note)
+        half = self.setup.device.type == "cpu" and precision.startswith(BF16)
+        arrays = score_fold(self.path, spec, prepared, self.number, battery, self.setup.device, display.note, half)
         return {
             **fold_scores(arrays, contest.metric),
             "rows": len(arrays["ids"]),

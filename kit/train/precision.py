@@ -30,6 +30,8 @@ FEWEST, MOST = 3, 15
 """Rounds that are measured."""
 LONG = 10.0
 """Seconds after which two rounds that agree are enough; twice as many end the measurement."""
+BF16 = "bf16"
+"""How names of such a precision begin."""
 PART = 16
 """Images of a batch that are enough to tell the candidates apart on a CPU: steps of large networks take seconds."""
 AGREE = 1.1
@@ -68,7 +70,7 @@ class Precision:
 
     @property
     def name(self) -> str:
-        return f"{'bf16' if self.bf16 else 'fp32'}, {'channels_last' if self.channels_last else 'contiguous'}"
+        return f"{BF16 if self.bf16 else 'fp32'}, {'channels_last' if self.channels_last else 'contiguous'}"
 
 
 @dataclass(frozen=True)
