@@ -79,3 +79,14 @@ def test_a_clean_battery_leaves_shifted_scores_empty(trained: Toy) -> None:
     found = scored(trained, np.arange(5), Battery.from_config(ShiftConfig(battery="clean")))
     assert found["shifted"].shape == (5, 0, 2, 3)
     assert found["cells"].shape == (5, 0)
+
+
+def test_in_half_only_shifted_rows_differ_and_hardly(trained: Toy) -> None:
+    folder, spec = member(trained)
+    rows = np.arange(60)
+    whole = scored(trained, rows)
+    half = score_rows(folder, spec, trained.prepared(), rows, BATTERY, CPU, lambda text: None, half=True)
+    for name in ("ids", "labels", "cells", "logits"):
+        np.testing.assert_array_equal(half[name], whole[name])
+    assert not np.array_equal(half["shifted"], whole["shifted"])
+    np.testing.assert_allclose(half["shifted"], whole["shifted"], atol=0.05 * np.abs(whole["shifted"]).max())
