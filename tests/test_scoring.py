@@ -9,7 +9,7 @@ import torch
 from conftest import Toy
 
 from kit.config import ShiftConfig
-from kit.inference.model import load_net, net_logits
+from kit.inference.model import load_runner
 from kit.shifts.battery import Battery
 from kit.train import scoring
 from kit.train.scoring import score_rows
@@ -44,12 +44,12 @@ def test_scores_come_from_the_code_that_the_submission_ships(trained: Toy) -> No
     prepared, rows = trained.prepared(), np.arange(10, 20)
     found = scored(trained, rows)
     folder, spec = member(trained)
-    net = load_net(spec, str(folder))
-    np.testing.assert_array_equal(found["logits"], net_logits(net, prepared.images[rows], spec))
+    run = load_runner(spec, str(folder), "timm")
+    np.testing.assert_array_equal(found["logits"], run(prepared.images[rows], spec))
     for column in range(3):
         cells = found["cells"][:, column]
         images = BATTERY.apply(prepared.images[rows], prepared.ids[rows], cells)
-        np.testing.assert_array_equal(found["shifted"][:, column], net_logits(net, images, spec))
+        np.testing.assert_array_equal(found["shifted"][:, column], run(images, spec))
 
 
 def test_a_row_sees_the_same_shifts_whatever_fold_it_is_scored_in(trained: Toy) -> None:

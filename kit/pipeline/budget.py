@@ -21,7 +21,7 @@ from kit.echo import Echo
 from kit.pipeline.clock import Clock
 from kit.pipeline.curves import Curve, Point, joined, kind_of
 from kit.pipeline.race import Heat
-from kit.pipeline.rehearsed import LEAST_ROWS, least_images
+from kit.pipeline.rehearsed import LEAST_ROWS, images_sent
 from kit.pipeline.value import (
     LEAST_EPOCHS,
     Allocation,
@@ -114,7 +114,7 @@ class Budget:
         """The recipe as the plan sees it."""
         heats = self.heats[recipe.name]
         last = heats[-1]
-        rehearsed = LEAST_ROWS + least_images(self.contest.data.kind == "practice") + self.predicted
+        rehearsed = images_sent(LEAST_ROWS, self.contest.data.kind == "practice") + self.predicted
         rows = max(1, self.rows * (self.folds - 1) // self.folds) if self.folds > 1 else self.rows
         points = joined([heat.point(self.expects) for heat in heats], self.known.get(recipe.name, ()))
         cells = self.cells

@@ -8,16 +8,15 @@ from kit.packaging.packed import PackedZip
 from kit.pipeline.clock import STAGES, Clock
 from kit.pipeline.plan import Plan
 from kit.pipeline.prediction_file import images_to_predict
-from kit.rehearsal.calls import MANY, MANY_SECONDS, SOME
+from kit.rehearsal.calls import MANY, MANY_SECONDS, images_of_calls
 from kit.rehearsal.reference import MEMBER_ROWS
 from kit.train.device import usable_cores
 from kit.workspace import Workspace
 
-FORMS = 14
-"""Calls with SOME images each."""
 HIDDEN = 1_000
 """Images of the practice contest's hidden test."""
-LEAST_ROWS = 200
+LEAST_ROWS, STEP = 200, 20
+"""Fewest rows, and the steps in which they are cut."""
 
 
 def within(
@@ -45,15 +44,15 @@ def within(
 
 def fitting(images: float, wanted: int, practice: bool = False) -> tuple[int, float]:
     """Rows, and the images of the largest call, of a rehearsal that may send `images` through all networks."""
-    spare = images - least_images(practice)
-    rows = int(min(wanted, max(min(LEAST_ROWS, wanted), spare)))
-    left = spare - rows
+    fewest = min(LEAST_ROWS, wanted)
+    rows = next((rows for rows in range(wanted, fewest, -STEP) if images_sent(rows, practice) <= images), fewest)
+    left = images - images_sent(rows, practice)
     return rows, left if left >= MANY else 0.0
 
 
-def least_images(practice: bool) -> int:
-    """Images that a rehearsal sends through all networks beside its rows and its largest call."""
-    return FORMS * SOME + MEMBER_ROWS + (HIDDEN if practice else 0)
+def images_sent(rows: int, practice: bool) -> int:
+    """Images that a rehearsal of `rows` sends through all networks, its largest call left out."""
+    return images_of_calls(rows) + MEMBER_ROWS + (HIDDEN if practice else 0)
 
 
 def seconds_an_image(contest: ContestConfig, packed: PackedZip, workspace: Workspace) -> float:

@@ -13,10 +13,15 @@ from kit.config import PlatformConfig
 from kit.rehearsal.reference import Reference
 from kit.rehearsal.sandbox import SUBMISSION
 
-SOME = 96
-"""Rows of the calls that are made in many forms."""
+SOME, FEWEST_OF_SOME, SHARE_OF_SOME = 96, 32, 4
+"""Rows of the calls that are made in many forms: most, fewest, and one in so many of the rehearsal's rows."""
+HINTS = 24
+"""Rows of calls that only tell why predictions are wrong."""
+DARK, BRIGHT = 32, 8
 
 BLENDED = 16
+SINGLE = 1 + 1 + 7 + 4
+"""Images of the first call, of those with 1 and 7, and of the constant ones."""
 
 MANY, MANY_SECONDS = 5000, 150.0
 """Images of the largest call, and the seconds beyond which it is left out."""
@@ -46,12 +51,23 @@ class Calls:
         return self.some[:BLENDED]
 
 
+def rows_of_some(rows: int) -> int:
+    """How many of a rehearsal's `rows` are predicted in many forms."""
+    return min(rows, SOME, max(FEWEST_OF_SOME, rows // SHARE_OF_SOME))
+
+
+def images_of_calls(rows: int) -> int:
+    """Images that all networks predict in the calls of a rehearsal of `rows`, the largest call left out."""
+    forms = 7 * rows_of_some(rows)  # see `_forms`
+    return rows + forms + 2 * HINTS + 2 * DARK + BRIGHT + BLENDED + SINGLE
+
+
 def write_calls(
     reference: Reference, platform: PlatformConfig, folder: Path, many_seconds: float = MANY_SECONDS
 ) -> Calls:
     """Write the driver's plan and its inputs into `folder`, seen as /app/input_data."""
     rng = np.random.default_rng(1)
-    count = min(SOME, len(reference.images))
+    count = rows_of_some(len(reference.images))
     some = np.sort(rng.permutation(len(reference.images))[:count])
     calls = Calls(reference, some, rng.permutation(count), MANY, many_seconds)
     jobs = [
@@ -124,13 +140,13 @@ def _brightness(calls: Calls, folder: Path) -> list[dict[str, Any]]:
     when the predictions are wrong, whether the scale is the reason.
     """
     some = calls.reference.images[calls.some]
-    dark = some[:32] // 128
+    dark = some[:DARK] // 128
     constant = np.repeat(np.array([0, 1, 128, 255], dtype=np.uint8), some[0].size).reshape(4, *some.shape[1:])
-    scaled = some.astype(np.float32)
+    scaled = some[:HINTS].astype(np.float32)
     return [
         _job(folder, "constant", constant),
         _job(folder, "dark", dark),
-        _job(folder, "dark_and_bright", np.concatenate([dark, some[:8]])),
+        _job(folder, "dark_and_bright", np.concatenate([dark, some[:BRIGHT]])),
         _job(folder, "divided", scaled / 255),
         _job(folder, "multiplied", scaled * 255),
     ]

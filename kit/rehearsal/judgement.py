@@ -10,7 +10,7 @@ import numpy as np
 
 from kit.config import PlatformConfig
 from kit.inference.model import contribution, finish, merge_views, softmax
-from kit.rehearsal.calls import Calls
+from kit.rehearsal.calls import HINTS, Calls
 from kit.rehearsal.checks import Check, failed, judge, passed
 from kit.rehearsal.predicted import LABELS_AGREE, Predictions
 
@@ -168,7 +168,7 @@ def _predicted(predictions: Predictions, name: str, title: str, rows: int) -> Ch
 
 
 def _why_at_chance(predictions: Predictions, calls: Calls, bar: float) -> str:
-    truth = calls.reference.labels[calls.some]
+    truth = calls.reference.labels[calls.some[:HINTS]]
     for name in ("multiplied", "divided"):
         labels = predictions.array(name)
         if labels is not None and labels.shape == truth.shape and (labels == truth).mean() > bar:

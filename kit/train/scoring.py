@@ -17,7 +17,7 @@ import torch
 from kit.artefact import write_npz
 from kit.data.prepared import Prepared
 from kit.echo import Echo
-from kit.inference.model import load_net, merge_views, net_logits
+from kit.inference.model import load_net, merge_views, net_logits, quickened
 from kit.metrics.registry import get_metric
 from kit.shifts.battery import Battery
 from kit.train.stored import OOF, VAULT_ROWS
@@ -66,6 +66,7 @@ def score_rows(
     half: whether shifted rows are predicted in bfloat16.
     """
     net = load_net(spec, str(folder)).to(device)
+    net = quickened(net, spec["size"]) if device.type == "cpu" else net
     cells = battery.draw(prepared.ids)[rows]
     clean, shifted = [], []
     for start in range(0, len(rows), PIECE):
