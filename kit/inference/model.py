@@ -373,6 +373,12 @@ def rows_a_batch(size: int, pixels: int = PIXELS_A_BATCH) -> int:
     return max(1, min(256, pixels // size**2))
 
 
+def rows_at_once(size: int, device: str, half: bool = False) -> int:
+    """The same on a device of that type; numbers of half the length leave room for twice as many."""
+    pixels = PIXELS_A_BATCH if device == "cpu" else PIXELS_A_GPU_BATCH
+    return rows_a_batch(size, 2 * pixels if half else pixels)
+
+
 def net_logits(
     net: torch.nn.Module, X: Any, spec: Dict[str, Any], batch_size: Optional[int] = None, half: bool = False
 ) -> np.ndarray:
@@ -385,8 +391,7 @@ def net_logits(
     import torch
 
     device = next(net.parameters()).device
-    pixels = PIXELS_A_BATCH if device.type == "cpu" else PIXELS_A_GPU_BATCH
-    batch_size = batch_size or rows_a_batch(spec["size"], 2 * pixels if half else pixels)
+    batch_size = batch_size or rows_at_once(spec["size"], device.type, half)
     workers = at_once(len(X)) if device.type == "cpu" else 1
     batch_size = min(batch_size, -(-len(X) // workers) or 1)
 

@@ -13,12 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from kit.errors import TrainError
+from kit.inference.model import rows_at_once
 from kit.nets.heads import head_layers, pooled_features
 from kit.train.balance import smote
 from kit.train.batches import Batches, Material
-
-PIECE = 256
-"""Images that are embedded at once."""
 
 
 def with_embeddings(material: Material, net: nn.Module, batches: Batches, seed: int) -> Material:
@@ -46,7 +44,8 @@ def embed(net: nn.Module, batches: Batches, rows: Tensor) -> Tensor:
     """(n, D) float32 on the CPU: what the head is given for the images of `rows` (n,)."""
     was_training = net.training
     net.eval()
-    parts = [pooled_features(net, batches.plain(part)).float().cpu() for part in rows.split(PIECE)]
+    piece = rows_at_once(batches.size, batches.device.type)
+    parts = [pooled_features(net, batches.plain(part)).float().cpu() for part in rows.split(piece)]
     net.train(was_training)
     return torch.cat(parts)
 

@@ -27,7 +27,9 @@ def start_head(net: nn.Module, batches: Batches, recipe: RecipeConfig) -> None:
     material = batches.material
     rows = material.rows[material.rows < len(material.images)]
     rows = rows[some(material.targets[rows].argmax(1), recipe.train.seed)]
-    features, targets = embed(net, batches, rows), material.targets[rows]
+    with batches.precision.autocast(batches.device):  # a beginning: the digits of bfloat16 are enough
+        features = embed(net, batches, rows)
+    targets = material.targets[rows]
     if material.class_weights is not None:
         targets = targets * material.class_weights
     weight, bias = logistic(features, targets)

@@ -14,31 +14,36 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from kit.inference.model import rows_at_once
 from kit.train.batches import Batches
 
-IMAGES, PIECE = 256, 64
-"""Augmented images from which the statistics are taken, and how many are seen at once."""
+IMAGES = 256
+"""Augmented images from which the statistics are taken."""
 
 
 def drawn(batches: Batches, seed: int) -> Iterator[Tensor]:
-    """IMAGES of the training images, augmented, in pieces (n, 3, S, S)."""
+    """IMAGES of the training images, augmented, in pieces (n, 3, S, S) that a CPU's caches hold."""
     rows = batches.material.rows[batches.material.rows < len(batches.material.images)]
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
-    return (batches.view(part) for part in rows[order[:IMAGES]].split(PIECE))
+    piece = rows_at_once(batches.size, batches.device.type)
+    return (batches.view(part) for part in rows[order[:IMAGES]].split(piece))
 
 
 class _Moments:
-    """Sums of what one layer is given, by channel, in float64."""
+    """Sums of what one layer is given, by channel, in float64; within a piece, float32 is exact enough."""
 
     def __init__(self) -> None:
         self.count, self.sum, self.squares = 0, torch.zeros(()), torch.zeros(())
 
     def see(self, module: nn.Module, given: tuple[Tensor, ...]) -> None:
         """Adds a layer's input (N, C, ...)."""
-        x = given[0].detach().cpu().double().transpose(0, 1).flatten(1)  # Apple's chips have no float64
-        self.count += x.shape[1]
-        self.sum = self.sum + x.sum(1)
-        self.squares = self.squares + x.square().sum(1)
+        x = given[0].detach().float()
+        around = [axis for axis in range(x.ndim) if axis != 1]
+        var, mean = (one.cpu().double() for one in torch.var_mean(x, around, correction=0))  # Apple's: no float64
+        count = x.numel() // x.shape[1]
+        self.count += count
+        self.sum = self.sum + count * mean
+        self.squares = self.squares + count * (var + mean.square())
 
     @property
     def mean(self) -> Tensor:
