@@ -15,7 +15,7 @@ import numpy as np
 
 from kit.ensemble.kinds.combine import Combiner
 from kit.ensemble.pool import Pool
-from kit.ensemble.scoring.averaging import Gain, assumed_gain, averaging_gain, fewer_folds
+from kit.ensemble.scoring.averaging import Gain, fewer_folds, gain_under
 from kit.ensemble.scoring.scores import families, numbered, operators, row_se
 from kit.metrics.registry import get_metric
 
@@ -98,15 +98,16 @@ def expected_score(
 
 def _gain(combiner: Combiner, pool: Pool, seen: np.ndarray, shifted: bool, score: float) -> Gain | None:
     """What averaging the folds adds to `score` on the images `seen` (N, J, C); None where it is not known."""
-    vault = pool.vault
-    if vault is None:
-        return assumed_gain(combiner, pool, score)
-    images = np.zeros(vault.proba.shape[2:4])
-    cells = pool.cell_weights(vault.cells) if shifted else None
-    images[:, slice(1, None) if shifted else slice(0, 1)] = 1.0 if cells is None else cells
+
+    def on_vault(cells: np.ndarray) -> np.ndarray:
+        images = np.zeros((len(cells), 1 + cells.shape[1]))
+        known = pool.cell_weights(cells) if shifted else None
+        images[:, slice(1, None) if shifted else slice(0, 1)] = 1.0 if known is None else known
+        return images
+
     known = pool.weights() if shifted else None
     weights = np.ones(seen.shape[:2]) if known is None else known
-    return averaging_gain(combiner, pool, vault, seen, weights, images)
+    return gain_under(combiner, pool, seen, weights, on_vault, score)
 
 
 def with_folds(expected: Expected, folds: int) -> Expected:
