@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,14 +16,26 @@ from kit.ensemble.blend import Blend, blend
 from kit.ensemble.kinds.combine import equal
 from kit.ensemble.pool import Pool
 from kit.ensemble.scoring.belief import prior, updated
-from kit.ensemble.scoring.scenarios import DAMAGE, scenario_scores
+from kit.ensemble.scoring.evidence import Evidence, cell_weights
+from kit.ensemble.scoring.expected import Expected
+from kit.ensemble.scoring.laboratory import (
+    LOSS,
+    MIXTURE,
+    USUAL,
+    above_chance,
+    operator_slopes,
+    together,
+)
+from kit.ensemble.scoring.scenarios import not_above, scenario_scores
 from kit.ensemble.scoring.shares import with_shares
 from kit.ensemble.tables import scenario_lines, scenario_rows
 from kit.errors import ConfigError, DataError
+from kit.metrics.registry import get_metric
 from kit.packaging.packed import PackedZip
 from kit.pipeline.stages.expectation import named_shares
 from kit.platforms.ledger import append, record_zip, remote_promises
 from kit.shifts.battery import Battery
+from kit.shifts.mixture import PARTS, drawn_parts
 from kit.shifts.scenarios import (
     CLAIMS,
     FOREIGN,
@@ -32,6 +45,7 @@ from kit.shifts.scenarios import (
     resemblance,
     scenario_shares,
 )
+from kit.shifts.strengths import RANGES, STRENGTHS
 from kit.workspace import Workspace
 
 BATTERY = Battery.from_config(ShiftConfig())
@@ -73,13 +87,29 @@ def test_shares_of_cells_tell_which_scenario_they_are(truth: str) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------- the scores
-def world(seed: int, rows: int = 3000) -> tuple[Pool, np.ndarray, dict[str, float]]:
-    """A predictor whose log-odds above chance fall by slope times damage, a slope an operator; its true scores."""
+def world(seed: int, rows: int = 3000, share: float = 0.7) -> tuple[Pool, np.ndarray, dict[str, float]]:
+    """A predictor whose log-odds above chance fall by slope times loss, a slope an operator; its true scores.
+
+    share: what several operators at once take off, of their sum.
+    """
     rng = np.random.default_rng(seed)
     names = BATTERY.names
     slope = {name.partition("@")[0]: rng.uniform(0.5, 3.0) for name in names}
-    odds = np.array([2.5 - slope[name.partition("@")[0]] * DAMAGE[int(name[-1]) - 1] for name in names])
-    chance = 0.5 + 0.5 / (1 + np.exp(-odds))
+
+    def of_mixture(operator: str, strength: float) -> float:
+        falls = [
+            sum(slope[one] * _loss(one, part * strength) for one, part in drawn_parts(PARTS[operator], rng))
+            for _ in range(60)
+        ]
+        return float(np.mean(0.5 + 0.5 / (1 + np.exp(share * np.array(falls) - 2.5))))
+
+    def of_cell(name: str) -> float:
+        operator, _, severity = name.partition("@")
+        if operator in PARTS:
+            return of_mixture(operator, STRENGTHS[operator][int(severity) - 1])
+        return float(0.5 + 0.5 / (1 + np.exp(slope[operator] * LOSS[int(severity) - 1] - 2.5)))
+
+    chance = np.array([of_cell(name) for name in names])
     ids = np.array([f"{row:05d}" for row in range(rows)])
     cells, labels = BATTERY.draw(ids), rng.integers(2, size=rows)
     clean = 0.5 + 0.5 / (1 + np.exp(-2.5))
@@ -90,14 +120,41 @@ def world(seed: int, rows: int = 3000) -> tuple[Pool, np.ndarray, dict[str, floa
     pool = Pool(("net",), proba[None].astype(np.float32), labels, alone, cells, names)
     place = dict(zip(names, chance)) | {UNTOUCHED: clean}
     truth = {
-        name: sum(share * place[cell] for cell, share in scenario_shares(name, names).items())
+        name: sum(part * place[cell] for cell, part in scenario_shares(name, names).items())
         for name in ("clean", "natural", "contest")
     }
     labs = []
     for _ in range(400):
-        fall = [slope[rng.choice(kinds)] * DAMAGE[rng.choice(FOREIGN) - 1] for kinds in LABORATORY.values()]
-        labs.append(0.5 + 0.5 / (1 + np.exp(sum(fall) - 2.5)))
+        fall = [slope[rng.choice(kinds)] * LOSS[rng.choice(FOREIGN) - 1] for kinds in LABORATORY.values()]
+        labs.append(0.5 + 0.5 / (1 + np.exp(share * sum(fall) - 2.5)))
     return pool, proba, truth | {"laboratory": float(rng.choice(labs))}
+
+
+def _loss(operator: str, part: float) -> float:
+    """Loss at a part of the operator's range."""
+    none, limit = RANGES[operator]
+    return float(np.interp(none + (limit - none) * part, [none, *STRENGTHS[operator]], [0.0, *LOSS]))
+
+
+def told(pool: Pool, proba: np.ndarray) -> tuple[float, float]:
+    """What mixtures tell of several changes at once."""
+    right = (proba.argmax(-1) == pool.labels[:, None]).astype(np.float64)
+    known = Evidence(proba, pool, equal("mean", (0,)), 1000, right, None)
+    start = above_chance(float(right[:, 0].mean()), 0.5)
+    return together(known, right, operator_slopes(known, right, start, 0.5), start, 0.5)
+
+
+@pytest.mark.parametrize("share", [0.45, 0.9])
+def test_mixtures_tell_what_four_changes_do_together(share: float) -> None:
+    found, error = np.mean([told(*world(seed, share=share)[:2]) for seed in range(4)], axis=0)
+    assert np.exp(found) == pytest.approx(share, rel=0.2)
+    assert 0.02 < error < 0.2
+
+
+def test_without_mixtures_what_is_usual_is_taken() -> None:
+    pool, proba, _ = world(0, 300)
+    names = tuple(name.replace(MIXTURE, "mixture.two") for name in pool.cell_names)
+    assert told(replace(pool, cell_names=names), proba)[0] == pytest.approx(USUAL, abs=0.02)
 
 
 def test_each_scenario_is_expected_where_it_is() -> None:
@@ -129,16 +186,81 @@ def test_a_laboratory_is_least_known_and_clean_best() -> None:
     pool, proba, _ = world(0)
     found = scenario_scores(proba, pool, equal("mean", (0,)), 2000)
     widths = {name: one.high - one.low for name, one in found.items()}
-    assert widths["clean"] < widths["natural"] < widths["contest"]
+    assert widths["clean"] < min(widths["natural"], widths["contest"])
     assert widths["laboratory"] == max(widths.values())
 
 
 def test_what_test_images_told_moves_no_scenario() -> None:
     pool, proba, _ = world(0)
-    told = with_shares(pool, {"blur.motion@3": 0.5, UNTOUCHED: 0.5})
+    shared = with_shares(pool, {"blur.motion@3": 0.5, UNTOUCHED: 0.5})
     more = np.concatenate([proba, proba[:, :1]], axis=1)
-    plain, other = (scenario_scores(one, of, equal("mean", (0,)), 2000) for one, of in ((proba, pool), (more, told)))
+    plain, other = (scenario_scores(one, of, equal("mean", (0,)), 2000) for one, of in ((proba, pool), (more, shared)))
     assert plain == other
+
+
+# ---------------------------------------------------------------------------------- no shift is expected to help
+def ranked(seed: int, rows: int = 160, positive: float = 0.3, harm: float = 0.0) -> Pool:
+    """Two classes told apart by one number; shifted images are told apart less well by `harm`."""
+    rng = np.random.default_rng(seed)
+    labels = (np.arange(rows) < positive * rows).astype(np.int64)
+    cells = BATTERY.draw(np.array([f"{row:05d}" for row in range(rows)]))
+    seen = labels[:, None] * np.where(np.arange(5) > 0, 1.2 - harm, 1.2) + rng.normal(size=(rows, 5))
+    one = 1 / (1 + np.exp(-seen))
+    proba = np.stack([1 - one, one], axis=-1).astype(np.float32)
+    return Pool(("net",), proba[None], labels, np.zeros(rows, int), cells, BATTERY.names, metric="roc_auc")
+
+
+def test_natural_is_the_metric_of_its_own_images() -> None:
+    for seed in range(6):
+        pool = ranked(seed, rows=400, harm=0.6)
+        weights = cell_weights(scenario_shares("natural", pool.cell_names), pool.cell_names, pool.cells)[:, 1:]
+        found = scenario_scores(pool.proba[0], pool, equal("mean", (0,)), 500)
+        images = pool.proba[0, :, 1:], np.repeat(pool.proba[0, :, :1], 4, axis=1)
+        shifted, same = (get_metric("roc_auc").score(pool.labels, one, weights / weights.mean()) for one in images)
+        assert not found["natural"].note
+        assert found["natural"].point == pytest.approx(found["clean"].point + shifted - same)
+
+
+def test_few_rows_never_promise_more_of_shifted_images_than_they_show_beyond_chance() -> None:
+    notes = []
+    for seed in range(20):
+        pool = ranked(seed)
+        found = scenario_scores(pool.proba[0], pool, equal("mean", (0,)), 500)
+        for name in ("natural", "contest"):
+            notes.append(found[name].note)
+            surely = 0.0 if not found[name].note else max(_shown(found[name].note), 0.0)
+            assert found[name].point <= found["clean"].point + surely + 1e-9
+            assert found[name].low < found[name].point <= found[name].high
+    assert any(notes), "unharmed images, so that some lie above"
+    assert not all(notes)
+
+
+def _shown(note: str) -> float:
+    """What a note says lies beyond the standard error."""
+    gap, error = (float(part) for part in note.removeprefix("its images score ").partition(" beside")[0].split(" ± "))
+    return gap - error + 1e-3
+
+
+def test_a_class_without_natural_images_has_no_natural_auc() -> None:
+    pool = ranked(0)
+    mixture = next(place for place, name in enumerate(pool.cell_names) if name.startswith(MIXTURE))
+    pool = replace(pool, cells=np.where(pool.labels[:, None] == 1, mixture, pool.cells))
+    found = scenario_scores(pool.proba[0], pool, equal("mean", (0,)), 500)
+    assert "natural" not in found
+    assert {"clean", "contest"} <= set(found)
+
+
+@pytest.mark.parametrize(("metric", "sign"), [("accuracy", 1), ("log_loss", -1)])
+def test_a_shifted_score_is_lowered_to_the_clean_one(metric: str, sign: int) -> None:
+    clean = Expected(0.6, 0.55, 0.65, "clean")
+    better = Expected(0.6 + sign * 0.1, 0.6 + sign * 0.1 - 0.05, 0.6 + sign * 0.1 + 0.05, "natural", local=0.5)
+    chance = not_above(better, clean, (sign * 0.1, 0.2), metric)
+    assert (chance.point, chance.low, chance.high) == pytest.approx((0.6, 0.55, 0.65))
+    assert "of which more than that error counts" in chance.note
+    shown = not_above(better, clean, (sign * 0.1, 0.02), metric)
+    assert shown.point == pytest.approx(0.6 + sign * 0.08)
+    worse = Expected(0.6 - sign * 0.1, 0.4, 0.7, "natural")
+    assert not_above(worse, clean, (-sign * 0.1, 0.02), metric) is worse
 
 
 def test_the_table_says_all_four_and_what_was_achieved(tmp_path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -214,6 +214,11 @@ def describe(name: str, found: Nested, pool: Pool, digests: dict[str, str], requ
         combiner = with_prior(combiner, pool.labels, request.hidden_prior)
         weights = row_weights(pool.labels, request.hidden_prior)
         proba = corrected(proba, pool.labels, request.hidden_prior)
+    scenarios = scenario_scores(proba, pool, combiner, request.hidden_rows, weights)
+    if pool.shares:  # a mixture that is none of the scenarios
+        expected = expected_score(proba, pool, request.hidden_rows, weights, combiner=combiner)
+    else:
+        expected = replace(scenarios["clean" if pool.expects == "clean" else "contest"], expects=pool.expects)
     return Blend(
         name=name,
         kind=found.kind.name,
@@ -224,10 +229,10 @@ def describe(name: str, found: Nested, pool: Pool, digests: dict[str, str], requ
         nested=found.nested,
         resubstitution=found.resubstitution,
         equal=bar.nested,
-        expected=expected_score(proba, pool, request.hidden_rows, weights, combiner=combiner),
+        expected=expected,
         digests=digests,
         options=request.options(),
-        scenarios=scenario_scores(proba, pool, combiner, request.hidden_rows, weights),
+        scenarios=scenarios,
     )
 
 

@@ -69,6 +69,7 @@ def scenario_rows(blend: Blend, achieved: Mapping[str, float] | None = None) -> 
         row |= {"high": found.high, "averaging": None if gain is None else gain.gain}
         row |= {"vault": gain and gain.averaged, "vault_se": gain and gain.averaged_se}
         row |= {"achieved": achieved.get(name)} if achieved else {}
+        row |= {"note": found.note} if found.note else {}
         rows.append(row | {"belief": None if blend.belief is None else blend.belief.shares.get(name)})
     return rows
 
@@ -81,6 +82,7 @@ def scenario_lines(rows: Sequence[Row]) -> list[str]:
         parts += [f"achieved {row['achieved']:.3f}"] if row.get("achieved") is not None else []
         parts += [f"vault {row['vault']:.3f} ± {row['vault_se']:.3f}"] if row["vault"] is not None else []
         parts += [f"likely {row['belief']:.0%}"] if row["belief"] is not None else []
+        parts += [row["note"]] if row.get("note") else []
         lines.append("; ".join([*parts, row["hidden test"]]))
     return ["if the hidden test is", *lines] if lines else []
 
