@@ -11,7 +11,8 @@ import pytest
 
 from kit.config import PlatformConfig, load_platform
 from kit.errors import PackagingError
-from kit.packaging.form import make_form, read_sample
+from kit.inference.columns import spelled
+from kit.packaging.form import make_form, read_predictions, read_sample
 from kit.packaging.rows import match_rows
 from kit.platforms.predictions import write_predictions
 
@@ -180,3 +181,47 @@ def test_images_without_names_are_the_samples_rows_in_order_where_its_ids_are_no
 def test_images_without_names_need_a_row_each(ids: list[str]) -> None:
     with pytest.raises(PackagingError, match="no names, so the sample must have a row for each, but there are 3"):
         match_rows(np.arange(3).astype(str), np.array(ids), numbered=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "classes", "expected"),
+    [
+        (["0"], ("1", "2", "3"), ["1", "2", "3"]),  # a filler, and training labels from 1
+        (["0", "1", "2"], ("10", "20", "30"), ["0", "1", "2"]),
+        (["2"], ("1", "2", "3"), ["1", "2", "3"]),
+        (["1"], ("001", "002"), ["1", "2"]),
+        ([], ("4", "5"), ["4", "5"]),
+        ([], ("cat", "dog"), ["0", "1"]),
+        (["0"], ("cat", "dog"), ["0", "1"]),
+        (["dog"], ("cat", "dog"), ["cat", "dog"]),
+        (["Shih Tzu"], ("shih-tzu", "boston_bull"), ["Shih Tzu", "boston_bull"]),
+        (["?"], ("cat", "dog"), ["cat", "dog"]),
+        (["0.0"], ("0", "1"), ["0", "1"]),
+        (["2 1"], ("1", "2"), ["1", "2"]),
+    ],
+)
+def test_labels_are_spelled_as_the_training_labels_or_the_samples(
+    values: list[str], classes: tuple[str, ...], expected: list[str]
+) -> None:
+    assert spelled(values, classes) == expected
+
+
+def test_a_column_of_a_class_without_a_training_image_stays_0(tmp_path: Path) -> None:
+    sample = pd.DataFrame({"id": ["a", "b"], "UNK": "0.25", "dog": "0.25", "cat": "0.25", "extra 1": "0.25"})
+    proba = np.array([[0.9, 0.1], [0.2, 0.8]])
+    ids = np.array(["a", "b"])
+    write_predictions(ids, proba, ("cat", "dog"), CSV, tmp_path / "out.csv", sample, metric="log_loss")
+    table = pd.read_csv(tmp_path / "out.csv", dtype={"id": str})
+    assert table.columns.tolist() == sample.columns.tolist()
+    np.testing.assert_allclose(table[["cat", "dog"]].to_numpy(), proba)
+    assert (table[["UNK", "extra 1"]] == 0).all(axis=None)
+    form = make_form(CSV, ("cat", "dog"), "log_loss", sample)
+    again, wrong = read_predictions(form, pd.read_csv(tmp_path / "out.csv", dtype=str))
+    assert not wrong
+    np.testing.assert_allclose(again, proba)
+
+
+def test_ids_may_have_lost_their_zeros() -> None:
+    rows = match_rows(np.array(["test/0001.png", "test/0012.png"]), np.array(["12", "1"]))
+    assert rows.whole
+    assert rows.place.tolist() == [1, 0]

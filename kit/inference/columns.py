@@ -9,7 +9,8 @@ column holds ("label", "probability" or "ranked"), "many": what columns of class
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Sequence
+import unicodedata
+from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 
@@ -17,22 +18,24 @@ Spec = Dict[str, Any]
 
 
 def bare(name: str) -> str:
-    """A name without case, spaces and signs."""
-    return re.sub(r"[^a-z0-9]", "", name.casefold())
+    """A name without case, spaces, signs and accents."""
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKD", name).casefold())
 
 
 def class_of_columns(columns: Sequence[str], classes: Sequence[str]) -> List[int]:
-    """The class of each column, by name, spelled otherwise or by number; ValueError for other columns."""
+    """The class of each column, by name, spelled otherwise or by number; -1 for a column of a class that is not there,
+    where all that are have one. ValueError for other columns.
+    """
     every = list(range(len(classes)))
     for spelled in (str, bare):
         places = {spelled(name): place for place, name in enumerate(classes)}
         found = [places.get(spelled(column), -1) for column in columns]
-        if len(places) == len(classes) and sorted(found) == every:
+        if len(places) == len(classes) and sorted(place for place in found if place >= 0) == every:
             return found
     ends = [re.search(r"\d+$", column) for column in columns]
     numbers = [int(end.group()) for end in ends if end]
     for first in (0, 1):
-        if sorted(number - first for number in numbers) == every:
+        if len(numbers) == len(columns) and sorted(number - first for number in numbers) == every:
             return [number - first for number in numbers]
     missing = [name for name in classes if name not in columns]
     more = [name for name in columns if name not in classes]
@@ -45,9 +48,34 @@ def class_of_columns(columns: Sequence[str], classes: Sequence[str]) -> List[int
 
 
 def spelled(values: Sequence[str], classes: Sequence[str]) -> List[str]:
-    """Each class as the sample's labels are spelled: by name where one of `values` holds a name, else by number."""
+    """Each class as the sample's labels are spelled.
+
+    By name where `values` are names. Numbers are the classes' names where these are numbers too, as the training
+    labels are, unless several of them can only be places from 0; else they are places.
+    """
     words = {word for value in values for word in [value, *value.split(" ")]}
-    return list(classes) if words & set(classes) else [str(number) for number in range(len(classes))]
+    if words & set(classes):
+        return list(classes)
+    places = [str(number) for number in range(len(classes))]
+    named, shown = _numbers(classes), _numbers(sorted(set(values)))
+    if named is not None:
+        if shown and set(shown) <= set(named):
+            return [str(number) for number in named]
+        return places if shown and len(shown) > 1 and set(shown) <= set(range(len(classes))) else list(classes)
+    if shown is not None:
+        return places
+    known = {bare(word): word for word in sorted(words)}
+    return [known.get(bare(name), name) for name in classes]
+
+
+def _numbers(names: Sequence[str]) -> Optional[List[int]]:
+    """Whole numbers in any spelling, 1, 01 or 1.0; None where one is none, or two are alike."""
+    found = []
+    for name in names:
+        if not re.match(r"-?\d+(\.0*)?$", name):
+            return None
+        found.append(int(name.partition(".")[0]))
+    return found if len(set(found)) == len(found) else None
 
 
 def filled(columns: Sequence[str], predictions: np.ndarray, spec: Spec) -> Dict[str, List[Any]]:
@@ -66,4 +94,5 @@ def filled(columns: Sequence[str], predictions: np.ndarray, spec: Spec) -> Dict[
         return {name: (labels == label).astype(np.int64).tolist() for name, label in zip(columns, places)}
     # In float64, to the last digit: scoring programs warn of, or refuse, rows whose sum is 1 in float32 alone.
     whole = predictions.astype(np.float64) / predictions.astype(np.float64).sum(axis=1, keepdims=True)
+    whole = np.concatenate([whole, np.zeros((len(whole), 1))], axis=1)  # the last, -1, for a class that is not there
     return {name: whole[:, label].tolist() for name, label in zip(columns, places)}

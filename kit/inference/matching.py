@@ -5,8 +5,15 @@ Imports the standard library alone, because it travels in the zip of a notebook.
 
 from __future__ import annotations
 
+import itertools
 import os
-from typing import Any, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Set
+
+Tables = List[Dict[str, List[str]]]
+"""Image names by what an id may call them, the surest first."""
+
+PARTS = ("train", "test", "val")
+"""How folders begin that tell images of one name apart: they are never left aside."""
 
 
 class Ambiguous(ValueError):
@@ -32,19 +39,70 @@ def image_files(folder: str, suffixes: Iterable[str]) -> List[str]:
 def match(ids: Iterable[Any], names: Iterable[str], folder: str = "") -> List[Optional[str]]:
     """For each id its image: by path, by file name, and by both without suffix; None where there is none.
 
-    An id may begin with the name of the `folder` that holds the images. Ambiguous where an id fits several.
+    An id may begin with the name of the `folder` that holds the images. Where no id leads to an image, they may have
+    been written elsewhere: folders that all ids begin with, and an ending that all have and no image has, are left
+    aside. Ambiguous where an id fits several.
     """
+    names = list(names)
+    tables = _tables(names)
+    plain = [_plain(one) for one in ids]
+    found = _found(plain, tables, folder)
+    if not all(found):
+        numbered = _by_number(plain, names)
+        found = [name or numbered.get(one) for one, name in zip(plain, found)]
+    if any(found) or not plain:
+        return found
+    for shorter in _shorter(plain, {os.path.splitext(name)[1].lower() for name in names}):
+        found = _found(shorter, tables, folder)
+        if any(found):
+            return found
+    return found
+
+
+def _by_number(ids: List[str], names: List[str]) -> Dict[str, str]:
+    """Images by the ids that are their numbers without leading zeros, as a table saved anew has them: 12, 00012.jpg.
+
+    None where an id or an image is called otherwise, or two images have one number.
+    """
+    bare = [os.path.splitext(os.path.basename(name))[0] for name in names]
+    if not all(one.isdecimal() for one in [*ids, *bare]) or len({int(one) for one in bare}) < len(bare):
+        return {}
+    return {str(int(one)): name for one, name in zip(bare, names)}
+
+
+def _plain(one: Any) -> str:
+    path = str(one).replace("\\", "/")
+    return path[2:] if path.startswith("./") else path
+
+
+def _shorter(ids: List[str], endings: Set[str]) -> Iterator[List[str]]:
+    """The ids without what all have in common: ever more folders, then an ending that no image has."""
+    parts = [one.split("/") for one in ids]
+    levels = zip(*(some[:-1] for some in parts))
+    shared = [level[0] for level in itertools.takewhile(lambda level: len(set(level)) == 1, levels)]
+    common = next((at for at, part in enumerate(shared) if part.lower().startswith(PARTS)), len(shared))
+    ending = {os.path.splitext(one)[1].lower() for one in ids}
+    cut = len(ending) == 1 and not ending & {"", *endings}
+    for without in (lambda one: one, lambda one: os.path.splitext(one)[0])[: 2 if cut else 1]:
+        for depth in range(common + 1):
+            yield [without("/".join(some[depth:])) for some in parts]
+
+
+def _tables(names: List[str]) -> Tables:
+    """Names by path, by file name, and by both without suffix."""
     tables = [{}, {}, {}, {}]  # type: List[Dict[str, List[str]]]
     for name in names:
         bare = os.path.splitext(name)[0]
         for table, key in zip(tables, (name, os.path.basename(name), bare, os.path.basename(bare))):
             table.setdefault(key, []).append(name)
+    return tables
+
+
+def _found(ids: Iterable[str], tables: Tables, folder: str) -> List[Optional[str]]:
     found = []
     for one in ids:
-        plain = str(one).replace("\\", "/")
-        plain = plain[2:] if plain.startswith("./") else plain
-        inner = plain[len(folder) + 1 :] if folder and plain.startswith(folder + "/") else plain
-        found.append(_find(plain, tables) or _find(inner, tables))
+        inner = one[len(folder) + 1 :] if folder and one.startswith(folder + "/") else one
+        found.append(_find(one, tables) or _find(inner, tables))
     return found
 
 

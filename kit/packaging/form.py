@@ -35,7 +35,8 @@ class Form:
     """What a file of predictions holds.
 
     header: all columns in order. class_names: the contest's; names: their spelling as labels. classes: the class of
-    each column beside the ids, where there is one a class. k: labels an image of a ranked form.
+    each column beside the ids, where there is one a class, -1 for one that no training image has. k: labels an image of
+    a ranked form.
     """
 
     header: tuple[str, ...]
@@ -162,7 +163,7 @@ def read_predictions(form: Form, table: pd.DataFrame) -> tuple[np.ndarray | None
         return None, f"{table[form.columns[column]].iloc[row]!r} is no number"
     if form.holds == "probability":
         return np.concatenate([1 - values, values], axis=1), ""
-    ordered = values[:, np.argsort(form.classes)]
+    ordered = values[:, [form.classes.index(place) for place in range(len(form.class_names))]]
     if form.holds == "probabilities":
         return ordered, ""
     if not (np.isin(ordered, (0, 1)).all() and (ordered.sum(axis=1) == 1).all()):

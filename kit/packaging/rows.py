@@ -20,8 +20,11 @@ AS_IDS: tuple[Callable[[str], str], ...] = (
     lambda name: re.sub(r"\.[A-Za-z0-9]+$", "", name),
     lambda name: name.rpartition("/")[2],
     lambda name: re.sub(r"\.[A-Za-z0-9]+$", "", name.rpartition("/")[2]),
+    lambda name: re.sub(r"\.[A-Za-z0-9]+$", "", name.rpartition("/")[2]).lstrip("0") or "0",
 )
-"""How a file's name may stand in a sample: as it is, without its ending, without its folder, without both."""
+"""How a file's name may stand in a sample: as it is, without its ending, without its folder, without both, and without
+leading zeros too.
+"""
 
 SHOWN = 5
 

@@ -58,13 +58,16 @@ def read_sample(path: Path, classes: tuple[str, ...]) -> Asked:
     if len(columns) < 2 or not len(table):
         raise DataError(
             f"{path}: a sample needs an id column, a label column and rows, but has {len(columns)} columns and "
-            f"{len(table):,} rows. Give --sample the contest's sample submission"
+            f"{len(table):,} rows. Give --sample the contest's sample submission, with commas between"
         )
     base, doubts = load_platform(BASE), []
     fractions = _fractions(table[columns[1:]])
     if len(columns) > 2:
         try:
-            class_of_columns(columns[1:], classes)
+            places = class_of_columns(columns[1:], classes)
+            never = [name for name, place in zip(columns[1:], places) if place < 0]
+            if never:
+                doubts.append(f"No training image shows {shown(never)}, of which the sample has columns: they stay 0.")
         except ValueError as error:
             doubts.append(f"{error}.")
         doubts += [] if fractions else [A_COLUMN_A_CLASS]
@@ -79,7 +82,8 @@ def read_sample(path: Path, classes: tuple[str, ...]) -> Asked:
     numbers = all(value.replace(".0", "").isdigit() for value in values)
     if len(columns) == 2 and form == "index" and not metric and not numbers:
         doubts.append(f"The sample's labels (such as {table[columns[1]].iloc[0]!r}) are neither classes nor numbers.")
-    doubts += _unknown_labels(values, classes) if form == "name" else []
+    named = form == "name" or (len(columns) == 2 and not metric and len(values) > 1 and bool(values & set(classes)))
+    doubts += _unknown_labels(values, classes) if named else []
     if len(columns) == 2 and len(classes) == 2 and form == "index" and any("." in value for value in values):
         may = "is" if metric else "may be"
         then = "" if metric else 'then set metric = "roc_auc" or "log_loss". '
