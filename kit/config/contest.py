@@ -38,6 +38,9 @@ class DataConfig(Section):
     """npz: key of the labels; csv: column of the labels; npy: the file of the labels, beside the images."""
     label_pattern: str = ""
     """folder, zip: regular expression whose first group, found in a file's name, is its label: "^([a-z]+)\\."."""
+    group_pattern: str = ""
+    """folder, zip: regular expression whose first group, found in a file's name or else in its path, is its patient or
+    slide: images of one value stay in one fold."""
     id_column: str = ""
     group_column: str = ""
     """csv: column, npz: key; rows of one value (patient, slide) stay in one fold."""
@@ -65,15 +68,15 @@ class DataConfig(Section):
         return self.images if isinstance(self.images, str) else next(iter(self.images), "")
 
     @model_validator(mode="after")
-    def _pattern_with_a_group(self) -> DataConfig:
-        if not self.label_pattern:
-            return self
-        try:
-            groups = re.compile(self.label_pattern).groups
-        except re.error as error:
-            raise ValueError(f"label_pattern must be a regular expression ({error}): {self.label_pattern!r}") from None
-        if not groups:
-            raise ValueError(f"label_pattern must have a group, the label, in brackets, but got {self.label_pattern!r}")
+    def _patterns_with_a_group(self) -> DataConfig:
+        for key in ("label_pattern", "group_pattern"):
+            pattern = getattr(self, key)
+            try:
+                groups = re.compile(pattern).groups
+            except re.error as error:
+                raise ValueError(f"{key} must be a regular expression ({error}): {pattern!r}") from None
+            if pattern and not groups:
+                raise ValueError(f"{key} must have a group, what it looks for, in brackets, but got {pattern!r}")
         return self
 
 

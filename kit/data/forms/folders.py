@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -12,15 +13,14 @@ from PIL import Image, UnidentifiedImageError
 
 from kit.data.forms.form import Form, Opener, names_of
 from kit.data.forms.groups import groups_in_names
+from kit.data.forms.levels import PARTS, class_pattern, look_inside
 from kit.data.forms.spellings import one_spelling
-from kit.data.sources.file_names import labels_in_names
-from kit.data.sources.files import Files, open_files, open_several
-from kit.data.sources.folders import class_folders
-from kit.data.sources.places import TEST, TRAIN, VALIDATION
+from kit.data.sources.columns import shown
+from kit.data.sources.file_names import found_by, labels_in_names
+from kit.data.sources.files import Files, is_hidden, open_files, open_several
+from kit.data.sources.folders import class_depth, class_folders
+from kit.data.sources.labels import plain
 from kit.errors import DataError
-
-PARTS = frozenset(name.casefold() for name in (*TRAIN, *VALIDATION, *TEST))
-"""Names of folders that hold parts of a data set, not classes."""
 
 
 def look_at_files(path: Path) -> Form:
@@ -64,7 +64,11 @@ def _refuse_parts(folders: np.ndarray, path: Path) -> None:
 
 def _by_folder(kind: str, path: Path, files: Files, names: list[str], inside: list[str]) -> Form:
     """Labels by the class folders of the paths `inside`."""
-    folders = class_folders(inside)
+    label_pattern, group_pattern = class_pattern(inside, str(path))
+    if label_pattern:
+        folders = found_by(inside, label_pattern, "label_pattern", path)
+    else:
+        folders = np.array([unicodedata.normalize("NFC", folder) for folder in class_folders(inside)])
     loose = [name for name, folder in zip(names, folders) if not folder]
     if loose:
         raise DataError(
@@ -74,12 +78,34 @@ def _by_folder(kind: str, path: Path, files: Files, names: list[str], inside: li
     values, said = one_spelling(folders)
     classes, labels = names_of(values)
     if len(classes) < 2:
-        raise DataError(f"{path}: two or more classes need a folder each, but all images lie in {classes[0]!r}")
+        table = " Where a table in it has the labels, unpack it, and give --data that table" if path.is_file() else ""
+        raise DataError(f"{path}: two or more classes need a folder each, but all images lie in {classes[0]!r}.{table}")
     found = Form(kind, str(path), classes, labels, opener(files, names), doubts=said)
     if files.others:
         found.doubts.append(f"Other files are left out: {files.others}.")
-    groups_in_names(names, found)
+    if label_pattern:
+        outer = class_folders(inside)
+        found.data |= {"label_pattern": label_pattern, "group_pattern": group_pattern}
+        found.doubts.append(
+            f"Folders such as {str(outer[0])!r} hold folders of the same names: these are taken for the classes, and "
+            f"images of one of the {len(np.unique(outer)):,} stay in one fold."
+        )
+        return found
+    look_inside(inside, found)
+    if "group_pattern" not in found.data:
+        groups_in_names(names, found)
+    if inside is names:
+        found.doubts += _empty_folders(path, inside, found.classes)
     return found
+
+
+def _empty_folders(path: Path, inside: list[str], classes: tuple[str, ...]) -> list[str]:
+    """A doubt about folders beside the class folders that hold no image."""
+    around = path.joinpath(*PurePosixPath(inside[0]).parts[: class_depth(inside)])
+    there = [one.name for one in around.iterdir() if one.is_dir()] if around.is_dir() else []
+    known = set(map(plain, classes))
+    empty = sorted(name for name in there if plain(name) not in known and not is_hidden(name))
+    return [f"Folders without an image are no classes: {shown(empty)}."] if empty else []
 
 
 def _in_names(kind: str, path: Path, files: Files, names: list[str]) -> Form | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 
@@ -12,6 +13,9 @@ from kit.data.sources.group_names import names_groups, names_splits
 
 LEAST_SHARE = 0.5
 """Share of the rows that must share their value with another, for the values to be groups."""
+
+HEAD = r"^(.+?)([_-]+[A-Za-z]*\d+)?(?:\.[^.]*)?$"
+"""What finds a file's name without its last number: patient12 of patient12_003.png."""
 
 
 def group_key(columns: Mapping[str, np.ndarray], found: Form) -> None:
@@ -39,13 +43,12 @@ def repeats(values: np.ndarray) -> bool:
 
 def groups_in_names(names: Sequence[str], found: Form) -> None:
     """A doubt where file names begin alike, as `patient12_003.png` does: they may be images of one patient."""
-    stems = [re.split(r"[/\\]", name)[-1].rpartition(".")[0] or name for name in names]
-    parts = [re.match(r"^(.*?[A-Za-z0-9])[_-]+[A-Za-z]*\d+$", stem) for stem in stems]
-    heads = np.array([part[1] if part else stem for part, stem in zip(parts, stems)])
+    parts = [re.match(HEAD, re.split(r"[/\\]", name)[-1]) for name in names]
+    heads = np.array([part[1] if part else "" for part in parts])
     count = len(np.unique(heads))
-    numbered = sum(part is not None for part in parts) >= LEAST_SHARE * len(names)
+    numbered = sum(bool(part and part[2]) for part in parts) >= LEAST_SHARE * len(names)
     if numbered and count > 2 * len(found.classes) and repeats(heads):
         found.doubts.append(
             f"File names begin alike in {count:,} groups (such as {heads[0]!r}). If a group is one patient or one "
-            f"scene, write a CSV with that column and set group_column: else scores are too high."
+            f"scene, set group_pattern = {json.dumps(HEAD)} in [data]: else scores are too high."
         )

@@ -11,18 +11,23 @@ from kit.data.forms.arrays import look_at_array, look_at_medmnist, look_at_npz, 
 from kit.data.forms.folders import look_at_files, look_at_splits
 from kit.data.forms.form import Form
 from kit.data.forms.practice import look_at_practice
-from kit.data.forms.tables import look_at_table
+from kit.data.forms.tables import NamesNoImage, look_at_table
 from kit.data.sources.columns import refuse_several
 from kit.data.sources.files import is_image
 from kit.data.sources.idx import idx_files, is_idx
 from kit.data.sources.places import TABLES, TEST, TRAIN, VALIDATION, folders_in, kind_of
 from kit.data.sources.table_file import shards
+from kit.data.sources.unread import way_out
 from kit.errors import DataError
 
 FORMS = (
     "a folder or zip with one folder a class or labels in file names, a CSV or parquet with or beside its images, an "
-    "npz, an npy with its labels, HDF5"
+    "npz, an npy with its labels, HDF5, a JSON of images and labels, arrow"
 )
+SUFFIXES = ("csv", "tsv", "parquet", "arrow", "jsonl")
+"""Of tables."""
+JSON = re.compile(r"(?i)train|label|annotation|metadata")
+"""Names of JSON files that may be the table, where there is no other."""
 LEAST = 2
 """Images of a class, on the average, from which values are taken for labels."""
 
@@ -59,7 +64,8 @@ def _look(path: Path) -> Form:
         return look_at_table(path)
     if kind == "zip":
         return look_at_files(path)
-    raise DataError(f"{path}: --data must be {FORMS}, but this is a {path.suffix.lower() or 'file without a suffix'}")
+    this = path.suffix.lower() or "file without a suffix"
+    raise DataError(f"{path}: --data must be {FORMS}, but this is a {this}{way_out([path.suffix])}")
 
 
 def _look_in(folder: Path) -> Form:
@@ -68,12 +74,17 @@ def _look_in(folder: Path) -> Form:
     tables = [folder / name for name in TABLES if (folder / name).is_file()]
     others = _tables_in(folder)
     if tables or len(others) == 1:
-        return look_at_table((tables or others)[0])
+        return _table_or_folders((tables or others)[0], folder)
     train = folders_in(folder, TRAIN)[:1]
+    tests = [folder / name for name in folders_in(folder, TEST)]
+    if train and len(inside := _tables_in(folder / train[0])) == 1 and not _image_folders(folder / train[0]):
+        found = look_at_table(inside[0])
+        found.test = next((str(one) for test in tests for one in [*_tables_in(test), test]), "")
+        return found
     if train:
         validation = folders_in(folder, VALIDATION)[:1]
         found = look_at_splits(folder, [*train, *validation]) if validation else look_at_files(folder / train[0])
-        found.test = next((str(folder / name) for name in folders_in(folder, TEST)), "")
+        found.test = next(map(str, tests), "")
         return found
     if (idx := idx_files(folder)) is not None:
         return look_at_array(idx)
@@ -83,7 +94,31 @@ def _look_in(folder: Path) -> Form:
     if len(others) > 1:
         listed = ", ".join(path.name for path in others)
         raise DataError(f"{folder}: which of {listed} holds the labels is not clear. Give --data that CSV")
+    if (folder / "data").is_dir() and len(_tables_in(folder / "data")) == 1:  # as the hub lays its data sets out
+        return _look(folder / "data")
     return look_at_files(folder)
+
+
+def _table_or_folders(table: Path, folder: Path) -> Form:
+    """The table's form; where it names none of the images, and these lie in class folders, theirs."""
+    try:
+        found = look_at_table(table)
+        if len(found) >= LEAST * len(found.classes) or len(_image_folders(folder)) < 2:
+            return found
+        why = f"it has {len(found):,} rows, with {len(found.classes):,} different labels"
+    except NamesNoImage as error:
+        if len(_image_folders(folder)) < 2:
+            raise
+        why = str(error)
+    found = look_at_files(folder)
+    found.doubts.append(f"{table.name} is left aside, and the folders are taken for the classes: {why}.")
+    return found
+
+
+def _image_folders(folder: Path) -> list[Path]:
+    """The folders in it with images of their own, at any depth."""
+    inner = [one for one in folder.iterdir() if one.is_dir()]
+    return [one for one in inner if any(is_image(path.name) for path in one.rglob("*"))]
 
 
 def _look_at_list(path: Path) -> Form:
@@ -107,7 +142,8 @@ def _only_folder(folder: Path) -> Path:
 
 def _tables_in(folder: Path) -> list[Path]:
     """The tables that may hold the labels: those called so where there are several, without samples and test rows."""
-    tables = sorted(path for suffix in ("csv", "tsv", "parquet") for path in folder.glob(f"*.{suffix}"))
+    tables = sorted(path for suffix in SUFFIXES for path in folder.glob(f"*.{suffix}"))
+    tables = tables or sorted(path for path in folder.glob("*.json") if JSON.search(path.name))
     tables = [path for path in tables if "submission" not in path.name.lower() and path == shards(path)[0]]
     named = [path for path in tables if "train" in path.name.lower() or "label" in path.name.lower()]
     training = [path for path in tables if not re.match(r"(.*[_-])?test([._-]|$)", path.name.lower())]

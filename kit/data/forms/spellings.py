@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from kit.data.sources.labels import plain
 
 TYPOS = 0.2
 """Share of the images of a name, in all its spellings, up to which the rarer spellings are typos."""
+
+
+def whole_numbers(values: np.ndarray) -> np.ndarray:
+    """Labels (N,) str with 1.0 and 2.0 as 1 and 2, where all are whole numbers, as tables with gaps write them."""
+    unique, inverse = np.unique(values.astype(str), return_inverse=True)
+    if not all(re.fullmatch(r"-?\d+(\.0*)?", one) for one in unique):
+        return values
+    return np.array([one.partition(".")[0] for one in unique])[inverse.reshape(-1)]
 
 
 def one_spelling(values: np.ndarray) -> tuple[np.ndarray, list[str]]:

@@ -14,10 +14,18 @@ from kit.data.forms.embedded import opener_of_columns
 from kit.data.forms.folders import opener
 from kit.data.forms.form import Form, names_of
 from kit.data.forms.groups import group_key
-from kit.data.forms.spellings import one_spelling
-from kit.data.sources.columns import LABEL_COLUMNS, choose_id, choose_label, label_columns, refuse_other_tasks
+from kit.data.forms.spellings import one_spelling, whole_numbers
+from kit.data.sources.columns import (
+    LABEL_COLUMNS,
+    choose_id,
+    choose_label,
+    label_columns,
+    refuse_marks,
+    refuse_other_tasks,
+    refuse_shares,
+)
 from kit.data.sources.embedded_images import image_columns
-from kit.data.sources.files import open_files
+from kit.data.sources.files import Files, open_files
 from kit.data.sources.places import TEST, TRAIN, folders_in, kind_of
 from kit.data.sources.table_file import read_table, text
 from kit.data.sources.tables import match_files, paths
@@ -25,6 +33,13 @@ from kit.errors import DataError
 
 ROW = "\0row"
 """Column of the numbers of the table's rows, under a name that no table has."""
+
+NONE = frozenset(["-1", "nan", "na", "n/a", "null", "none", "?", "unlabeled", "unlabelled", "missing"])
+"""Labels that may stand for none."""
+
+
+class NamesNoImage(DataError):
+    """A table that names none of the images beside it."""
 
 
 def look_at_table(path: Path) -> Form:
@@ -45,8 +60,8 @@ def _inside(table: pd.DataFrame, columns: list[str], path: Path) -> Form:
     found.open_image = lambda row: open_image(int(numbers[row]))
     found.facts.insert(0, "; ".join([f"{len(table):,} rows that hold their images in {_few(columns)}", *notes]) + ".")
     _find_groups(rows, found)
-    tests = path.with_name(re.sub("train", "test", path.name))
-    found.test = str(tests) if tests != path and tests.is_file() else ""
+    tests = sorted(path.parent.glob(re.sub(r"-of-\d{5}.*(?=\.)", "-of-*", path.name).replace("train", "test")))
+    found.test = next((str(one) for one in tests if "train" in path.name), "")
     return found
 
 
@@ -66,7 +81,7 @@ def _beside(table: pd.DataFrame, path: Path) -> Form:
     names = np.array(match_files(table[id_column].to_numpy().astype(str), files, place.stem), dtype=object)
     there = np.array([name is not None for name in names])
     if not there.any():
-        raise DataError(
+        raise NamesNoImage(
             f"{path}: ids must name image files, but none of {len(table):,} does (column {id_column!r}, such as "
             f"{table[id_column].iloc[0]!r}; files in {place}, such as {files.names[0]!r}). Give --data the right CSV"
         )
@@ -77,7 +92,9 @@ def _beside(table: pd.DataFrame, path: Path) -> Form:
     found.data["id_column"] = id_column
     if inner:
         found.data["images"] = place.relative_to(path.parent).as_posix()
-    unused = sorted(set(files.names) - set(names[there].tolist()))
+    tests = path.with_name(path.name.replace("train", "test"))
+    of_test = _named_by(tests, files, id_column, place) if tests != path else []
+    unused = sorted(set(files.names) - set(names[there].tolist()) - set(of_test))
     if unused:
         found.doubts.append(f"{len(unused):,} images have no row and are left out (such as {unused[0]}).")
     if not there.all():
@@ -86,9 +103,21 @@ def _beside(table: pd.DataFrame, path: Path) -> Form:
     _find_groups(rows.drop(columns=id_column), found)
     beside = place.parent if inner else path.parent
     found.test = next((str(beside / name) for name in folders_in(beside, TEST)), "")
+    if not found.test and of_test:
+        found.test = str(tests)
     if found.test:
         found.facts.append(f"Test images are those in {found.test}.")
     return found
+
+
+def _named_by(path: Path, files: Files, id_column: str, place: Path) -> list[str]:
+    """The image files that a table of test images names."""
+    if not path.is_file():
+        return []
+    table = read_table(path)
+    if id_column not in table.columns:
+        return []
+    return [name for name in match_files(text(table[id_column]), files, place.stem) if name is not None]
 
 
 def _training_folder(names: Sequence[str]) -> str:
@@ -120,15 +149,28 @@ def _labelled(path: Path, rows: pd.DataFrame, id_column: str) -> tuple[Form, pd.
     one_hot = [name for name in others if rows[name].isin(["0", "1", "0.0", "1.0"]).all()]
     values = rows[one_hot].astype(float).to_numpy() if len(one_hot) > 1 else np.zeros((len(rows), 0))
     if len(one_hot) > 1 and (values.sum(axis=1) == 1).all():
-        found = Form(kind, str(path), tuple(one_hot), values.argmax(axis=1).astype(np.int64), _no_image)
-        found.facts.append(f"The classes are the columns {', '.join(one_hot)}, with a single 1 a row.")
+        shown_by = values.sum(axis=0) > 0
+        classes = tuple(name for name, some in zip(one_hot, shown_by) if some)
+        labels = values[:, shown_by].argmax(axis=1).astype(np.int64)
+        found = Form(kind, str(path), classes, labels, _no_image)
+        found.facts.append(f"The classes are the columns {', '.join(classes)}, with a single 1 a row.")
+        if not shown_by.all():
+            never = [name for name, some in zip(one_hot, shown_by) if not some]
+            found.doubts.append(f"No row has a 1 in {', '.join(never)}: no image shows it, and it is never predicted.")
         return found, rows
     candidates = label_columns(rows[others], id_column)
+    if not candidates or candidates[0].lower() not in LABEL_COLUMNS:
+        refuse_shares(rows, others, path)
+        refuse_marks(rows, candidates, path)
     column = candidates.pop(0) if candidates else choose_label(rows[others], "", id_column, path, [])
     empty = rows[column] == ""
     rows = rows[~empty].reset_index(drop=True)
-    values, said = one_spelling(rows[column].to_numpy().astype(str))
+    values, said = one_spelling(whole_numbers(rows[column].to_numpy().astype(str)))
     classes, labels = names_of(values)
+    none = [name for name in classes if name.casefold() in NONE]
+    if none:
+        count = np.sum(labels == classes.index(none[0]))
+        said.append(f"{count:,} rows have the label {none[0]!r}: if it means none, take them out of the table.")
     found = Form(kind, str(path), classes, labels, _no_image, {"labels": column}, doubts=said)
     if column.lower() not in LABEL_COLUMNS:
         more = f" Other columns with few values: {', '.join(candidates)}." if candidates else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,9 @@ LABEL_KEYS = ("labels", "label", "y_train", "train_labels", "y", "targets", "tar
 TEST = re.compile(r"(?i)(^|[/_.-])(test|testing)([/_.-]|$)")
 """Names of arrays that belong to the hidden test: x_test, test_images, test/images."""
 
+FEWEST_PIXELS = 64
+"""Columns of an array from which its rows may be images."""
+
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -28,6 +32,14 @@ def of_test(name: str) -> bool:
 def a_value_an_image(shape: tuple[int, ...]) -> bool:
     """Whether an array has a value or a row an image, further dimensions of one aside: (N,), (N, C), (N, 1, 1, 1)."""
     return len([size for size in shape[1:] if size != 1]) <= 1
+
+
+def is_flat(array: np.ndarray) -> bool:
+    """Whether an array may hold a square image a row, grey or RGB, as flat pixels."""
+    if array.ndim != 2 or array.dtype.kind not in "uif" or array.shape[1] < FEWEST_PIXELS:
+        return False
+    count = array.shape[1]
+    return any(math.isqrt(count // channels) ** 2 * channels == count for channels in (1, 3))
 
 
 def _deep(array: np.ndarray) -> bool:
@@ -48,6 +60,7 @@ def choose_images(arrays: Arrays, wanted: str, path: Path, notes: list[str], tes
     if (found := _wanted(arrays, wanted, path)) is not None:
         return found
     deep = [name for name, array in arrays.items() if _deep(array)]
+    deep = deep or [name for name, array in arrays.items() if is_flat(array)]
     of_the_test = [name for name in deep if of_test(name)]
     fitting = of_the_test if test and of_the_test else [name for name in deep if test or name not in of_the_test]
     named = _usual(fitting, IMAGE_KEYS) or (fitting if len(fitting) == 1 or (test and of_the_test) else [])
@@ -99,7 +112,7 @@ def _told(found: list[str], what: str, arrays: Arrays, path: Path, notes: list[s
         shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "nothing"
         raise DataError(
             f"{path}: which array holds the {what} cannot be guessed from {shapes}. Name it {what}, or set [data] "
-            f'{what} = "KEY" in the contest file.'
+            f'{what} = "KEY" in the contest file; where it lies in another file, put both into one.'
         )
     if found[0] != what:
         notes.append(f"{what} taken from the key {found[0]!r}")

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from kit.array_file import BROKEN, load_arrays
-from kit.data.sources.array_keys import choose_images, choose_labels, missing
+from kit.data.sources.array_keys import choose_images, choose_labels, is_flat, missing
 from kit.data.sources.decoding import PIECE, conversions, scaling
+from kit.data.sources.embedded_images import shaped
 from kit.data.sources.hdf5 import is_hdf5, read_hdf5
 from kit.data.sources.idx import is_idx, labels_beside, read_idx
 from kit.data.sources.imageset import ImageSet
@@ -32,7 +33,7 @@ def read_npz(request: Request) -> ImageSet:
     config = request.config
     wanted = config.image_key if request.labelled else ""
     image_key = choose_images(arrays, wanted, request.path, notes, test=not request.labelled)
-    images = arrays[image_key]
+    images = as_images(arrays[image_key], request.path, notes)
     ids = np.array([f"{row:0{len(str(max(len(images) - 1, 1)))}d}" for row in range(len(images))])
     if not request.labelled:
         given = arrays.get("ids", np.arange(len(images)))
@@ -44,6 +45,15 @@ def read_npz(request: Request) -> ImageSet:
     label_key = choose_labels(arrays, config.labels, image_key, request.path, notes)
     labels = _labels(arrays[label_key], images, request)
     return replace(from_arrays(request, [images], ids, labels, splits, notes), groups=groups)
+
+
+def as_images(array: np.ndarray, path: Path, notes: list[str]) -> np.ndarray:
+    """An array of images (N, H, W, ...), made of flat pixels (N, P) where it holds such; DataError for any other."""
+    if array.ndim >= 3:
+        return array
+    if not is_flat(array):
+        raise DataError(f"{path}: images must be an array of shape (N, H, W) or more, but got {array.shape}. Fix it.")
+    return shaped(array, path, notes)
 
 
 def read_medmnist(request: Request) -> ImageSet:

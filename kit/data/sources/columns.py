@@ -19,10 +19,18 @@ ID_COLUMNS = (
     *("imageid", "image id", "img_id", "imgid", "file_id", "fileid", "filepath", "file_path", "image_path", "img_path"),
     *("uid", "uuid", "id_code"),
 )
-LABEL_COLUMNS = ("label", "labels", "class", "target", "category", "diagnosis", "y", "digit", "species", "class_name")
+LABEL_COLUMNS = (
+    *("label", "labels", "class", "target", "category", "diagnosis", "y", "digit", "species", "class_name"),
+    *("classname", "label_name", "category_name", "breed", "dx", "emotion", "classid", "class_id", "label_id"),
+    *("labelid", "category_id", "categoryid", "targets", "y_true", "ground_truth"),
+)
+LIKE_LABELS = re.compile(r"(?i)label|class|categ|target|species|breed|diagnos|disease|grade|type|emotion|truth")
+"""Columns that are called so come before others."""
 MOST_CLASSES = 1000
 """A column with more values holds no labels, unless it is called so."""
 BOXES = frozenset(["bbox", "xmin", "ymin", "xmax", "ymax", "x_min", "y_min", "x_max", "y_max", "predictionstring"])
+MARKS = frozenset(["0", "1", "-1", "0.0", "1.0", "-1.0", "True", "False", "true", "false", "TRUE", "FALSE"])
+"""Values of columns that say whether something is there."""
 MASKS = frozenset(["encodedpixels", "rle", "rle_mask", "segmentation", "annotation"])
 
 
@@ -89,7 +97,8 @@ def choose_label(table: pd.DataFrame, wanted: str, id_column: str, path: Path, n
 
 
 def label_columns(table: pd.DataFrame, id_column: str) -> list[str]:
-    """Columns that may hold the labels: those of usual names, then those of few values that are not called as groups.
+    """Columns that may hold the labels: those of usual names, then those of few values that are not called as groups,
+    of which names and words come before numbers.
 
     Few: at least two, at most one for every two rows.
     """
@@ -97,7 +106,35 @@ def label_columns(table: pd.DataFrame, id_column: str) -> list[str]:
     usual = [others[name] for name in LABEL_COLUMNS if name in others]
     most = max(2, min(MOST_CLASSES, len(table) // 2))
     few = [name for name in others.values() if not looks_like_group(name) and 2 <= table[name].nunique() <= most]
+    few.sort(key=lambda name: (not LIKE_LABELS.search(name), _numbers(table[str(name)])))
     return list(dict.fromkeys([*usual, *few]))
+
+
+def _numbers(column: pd.Series) -> bool:
+    return bool(pd.to_numeric(column, errors="coerce").notna().all())
+
+
+def refuse_shares(table: pd.DataFrame, columns: Sequence[str], path: Path) -> None:
+    """DataError where some of the columns are shares of classes that add up to 1."""
+    values = table[list(columns)].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+    inside = ((values >= 0) & (values <= 1)).all(axis=0)
+    shares = values[:, inside]
+    names = [name for name, fits in zip(columns, inside) if fits]
+    if len(names) > 1 and (np.abs(shares.sum(axis=1) - 1) < 0.02).all() and ((shares > 0) & (shares < 1)).any():
+        raise DataError(
+            f"{path}: images must have one label, but {shown(names)} are shares that add up to 1 (soft labels). Write "
+            f"a column with the name of the largest, and give that table"
+        )
+
+
+def refuse_marks(table: pd.DataFrame, columns: Sequence[str], path: Path) -> None:
+    """DataError where all columns that may be labels are marks, several or none a row."""
+    marks = [name for name in columns if set(table[name]) <= MARKS and table[name].nunique() > 1]
+    if len(marks) > 1 and len(marks) == len(columns):
+        raise DataError(
+            f"{path}: this is multi-label: {shown(marks)} are marks of their own, several or none a row, and the kit "
+            f"predicts one label an image. If one of them is the label, give a table of that column and the ids alone"
+        )
 
 
 def refuse_other_tasks(table: pd.DataFrame, path: Path) -> None:

@@ -80,14 +80,14 @@ def pixels_of(table: pd.DataFrame, columns: Sequence[str], path: Path, notes: li
         if values.dtype.kind not in "iufb":
             bad = [name for name in columns if table[name].dtype.kind not in "iufb"]
             raise DataError(f"{path}: pixels must be numbers, but column {bad[0]!r} holds others. Fix the table.")
-        return _shaped(values, path, notes)
+        return shaped(values, path, notes)
     column = table[columns[0]]
     try:
         rows = [np.array(one.split(), np.float64) if isinstance(one, str) else _nested(one) for one in column]
         values = np.stack(rows)
     except (ValueError, TypeError) as error:
         raise DataError(f"{path}: images must have one shape, but column {columns[0]!r} has not ({error}).") from error
-    return values if values.ndim > 2 else _shaped(values, path, notes)
+    return values if values.ndim > 2 else shaped(values, path, notes)
 
 
 def _nested(value: object) -> np.ndarray:
@@ -96,7 +96,7 @@ def _nested(value: object) -> np.ndarray:
     return np.stack([_nested(one) for one in array]) if array.dtype == object else array
 
 
-def _shaped(values: np.ndarray, path: Path, notes: list[str]) -> np.ndarray:
+def shaped(values: np.ndarray, path: Path, notes: list[str]) -> np.ndarray:
     """Flat pixels (N, P) as square images, grey or of three channels, whose order the images tell."""
     count = values.shape[1]
     side = round(count**0.5)

@@ -34,16 +34,23 @@ def labels_in_names(names: Sequence[str]) -> tuple[str, np.ndarray] | None:
 
 
 def by_pattern(names: Sequence[str], pattern: str, classes: tuple[str, ...], path: Path) -> np.ndarray:
-    """Labels (N,) int64 by the first group of a pattern, looked for in the file's name, then in its path."""
+    """Labels (N,) int64 by the first group of [data] label_pattern."""
+    return to_indices(found_by(names, pattern, "label_pattern", path), classes)
+
+
+def found_by(names: Sequence[str], pattern: str, key: str, path: Path) -> np.ndarray:
+    """(N,) str: the first group of a pattern, looked for in the file's name, then in its path; DataError names `key`
+    where it does not fit.
+    """
     compiled = re.compile(pattern)
     matches = [compiled.search(PurePosixPath(name).name) or compiled.search(name) for name in names]
     silent = [name for name, match in zip(names, matches) if match is None or not match.group(1)]
     if silent:
         raise DataError(
-            f"{path}: [data] label_pattern must fit every file name, but {len(silent):,} of {len(names):,} do "
+            f"{path}: [data] {key} must fit every file name, but {len(silent):,} of {len(names):,} do "
             f"not ({shown(silent, 5)}). Fix {pattern!r}."
         )
-    return to_indices(np.array([match.group(1) for match in matches if match]), classes)
+    return np.array([match.group(1) for match in matches if match])
 
 
 def by_class_name(names: Sequence[str], classes: tuple[str, ...]) -> np.ndarray | None:

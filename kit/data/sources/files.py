@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from kit.data.sources.companions import companions
+from kit.data.sources.unread import way_out
 from kit.errors import DataError
 from kit.inference.decode import SUFFIXES, Unreadable
 
@@ -95,10 +97,15 @@ def image_paths(folder: Path) -> Iterator[tuple[str, Path]]:
             yield name, path
 
 
-def other_files(names: Iterable[str]) -> str:
-    """What files that are no images are, in words: "3 .txt, 1 .db"; empty for none."""
+def other_files(names: Iterable[str], beside: Sequence[str] = ()) -> str:
+    """What is left aside, in words: "3 .txt, 1 .db" of files that are no images, and masks `beside` the images; empty
+    for nothing.
+    """
     kinds = Counter(PurePosixPath(name).suffix.lower() or "without a suffix" for name in names if not is_hidden(name))
-    return ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(5))
+    parts = [f"{count:,} {kind}" for kind, count in kinds.most_common(5)]
+    if beside:
+        parts.insert(0, f"{len(beside):,} masks or thumbnails of other images (such as {beside[0]})")
+    return ", ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -113,8 +120,11 @@ class FolderFiles:
     def open(cls, folder: Path) -> FolderFiles:
         """All image files under `folder`."""
         every = dict(sorted(_all_files(folder)))
-        paths = {name: path for name, path in every.items() if is_image(name, lambda path=path: _head(path))}  # type: ignore[misc]
-        return cls(paths, other_files(every.keys() - paths.keys()))
+        found = [name for name, path in every.items() if is_image(name, lambda path=path: _head(path))]  # type: ignore[misc]
+        beside = companions(found)
+        aside = set(beside)
+        paths = {name: every[name] for name in found if name not in aside}
+        return cls(paths, other_files(every.keys() - set(found), beside))
 
     @property
     def names(self) -> list[str]:
@@ -152,7 +162,9 @@ class ZipFiles:
                 members[printable(member.filename)] = member
             else:
                 others.append(member.filename)
-        return cls(archive, dict(sorted(members.items())), other_files(others))
+        beside = companions(sorted(members))
+        kept = {name: members[name] for name in sorted(members.keys() - set(beside))}
+        return cls(archive, kept, other_files(others, beside))
 
     @property
     def names(self) -> list[str]:
@@ -224,7 +236,8 @@ def open_files(path: Path) -> Files:
     if not files.names:
         but = f", but {files.others}" if files.others else ""
         raise DataError(
-            f"{path}: holds no image ({', '.join(sorted(SUFFIXES))}){but}. Give the folder or zip that holds them; "
-            f"convert other kinds, such as DICOM, to PNG first."
+            f"{path}: holds no image ({', '.join(sorted(SUFFIXES))}){but}"
+            f"{way_out(files.others.replace(',', ' ').split())}. Give "
+            f"the folder or zip that holds the images."
         )
     return files

@@ -9,7 +9,7 @@ import numpy as np
 
 from kit.data.sources.columns import shown
 from kit.data.sources.decoding import decode_all
-from kit.data.sources.file_names import by_class_name, by_pattern
+from kit.data.sources.file_names import by_class_name, by_pattern, found_by
 from kit.data.sources.files import open_files, open_several
 from kit.data.sources.imageset import ImageSet
 from kit.data.sources.labels import plain
@@ -31,6 +31,8 @@ def read_folder(request: Request) -> ImageSet:
     inside = [name.partition("/")[2] for name in names] if len(parts) > 1 else names
     notes = [f"other files are left out: {files.others}"] if files.others else []
     labels = _labels(inside, request, notes) if request.labelled else None
+    pattern = request.config.group_pattern if request.labelled else ""
+    groups = found_by(inside, pattern, "group_pattern", request.path) if pattern else None
     decoded = decode_all(files, names, request.spec, request.on_error, request.allocate)
     return ImageSet(
         ids=np.array(names)[decoded.rows],
@@ -41,6 +43,7 @@ def read_folder(request: Request) -> ImageSet:
         sizes=decoded.sizes,
         bounds=decoded.bounds,
         splits=np.array([name.partition("/")[0] for name in names])[decoded.rows] if len(parts) > 1 else None,
+        groups=None if groups is None else groups[decoded.rows],
     )
 
 
@@ -63,6 +66,13 @@ def _known(request: Request) -> dict[str, int]:
 
 def class_folders(names: Sequence[str], classes: Sequence[str] = ()) -> np.ndarray:
     """(N,) str: the first folder of each name that is below the folders common to all; "" where there is none."""
+    depth = class_depth(names, classes)
+    parts = [PurePosixPath(name).parts[:-1] for name in names]
+    return np.array([part[depth] if len(part) > depth else "" for part in parts])
+
+
+def class_depth(names: Sequence[str], classes: Sequence[str] = ()) -> int:
+    """How many folders lie around all class folders."""
     known = {name.casefold() for name in classes}
     parts = [PurePosixPath(name).parts[:-1] for name in names]
     depth = 0
@@ -70,7 +80,7 @@ def class_folders(names: Sequence[str], classes: Sequence[str] = ()) -> np.ndarr
         if parts[0][depth].casefold() in known:
             break
         depth += 1
-    return np.array([part[depth] if len(part) > depth else "" for part in parts])
+    return depth
 
 
 def _by_folder(folders: np.ndarray, request: Request) -> np.ndarray:

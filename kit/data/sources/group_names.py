@@ -8,7 +8,9 @@ GROUP = re.compile(
     r"(?i)(^|[_ -])(patient|subject|person|participant|case|slide|specimen|lesion|animal|group|donor|scan|study|"
     r"series|session|video|site|hospital|camera|location)s?([_ -]?(id|no|nr|number|name|key))?$"
 )
-SPLIT = re.compile(r"(?i)^(fold|split|set|partition|subset)s?$")
+SPLIT = re.compile(
+    r"(?i)^((data|dataset|train_test)[_ -]?)?(fold|split|set|partition|subset|usage|phase)s?$|^is_(train|test|val)\w*$"
+)
 
 
 def names_groups(name: str) -> bool:

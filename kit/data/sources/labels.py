@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import numpy as np
 
 from kit.errors import DataError, did_you_mean
@@ -97,8 +99,10 @@ def _from_names(names: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
 
 
 def plain(name: str) -> str:
-    """A class name without case, and with single spaces inside alone: what names are compared by that are not equal."""
-    return " ".join(str(name).split()).casefold()
+    """A class name without case, with single spaces inside alone and accents in one spelling: what names are compared
+    by that are not equal.
+    """
+    return unicodedata.normalize("NFC", " ".join(str(name).split()).casefold())
 
 
 def _shown(classes: tuple[str, ...]) -> str:

@@ -51,7 +51,7 @@ def load(contest: ContestConfig, path: Path | None, workspace: Workspace) -> Ima
     """
     kind = contest.data.kind
     place = Path(path if path is not None else contest.data.path).expanduser()
-    if kind != "practice" and str(place) == ".":
+    if kind != "practice" and path is None and not contest.data.path:
         raise DataError(
             f"{contest.name}: the place of the data is missing. Give --data PATH or set [data] path in its file."
         )

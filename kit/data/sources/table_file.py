@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kit.data.sources.json_table import SUFFIXES as SUFFIXES_OF_JSON
+from kit.data.sources.json_table import read_json
 from kit.errors import DataError
 from kit.inference.decode import SUFFIXES
 
@@ -19,8 +21,8 @@ PIXEL = re.compile(
 )
 """Names of columns that hold one pixel each: pixel0, px_12, pix_3_4, r1c2, 28x28, 5."""
 
-SHARD = re.compile(r"(?P<name>.+)-\d{5}-of-(?P<count>\d{5})\.(parquet|pq)")
-"""Names of the files that make up one table."""
+SHARD = re.compile(r"(?P<name>.+)-\d{5}-of-(?P<count>\d{5})(-[0-9a-f]+)?\.(parquet|pq|arrow)")
+"""Names of the files that make up one table; some have a digest of their own."""
 
 FEWEST_PIXELS = 16
 """So many columns of such names are an image."""
@@ -33,8 +35,10 @@ def read_table(path: Path) -> pd.DataFrame:
     of these. Missing values are "". Columns of a table without a header, whose first line names an image file, are
     called "column 1" and so on.
     """
-    if path.suffix.lower() in (".parquet", ".pq"):
+    if path.suffix.lower() in (".parquet", ".pq", ".arrow"):
         return _read_parquet(path)
+    if path.suffix.lower() in SUFFIXES_OF_JSON:
+        return read_json(path)
     header, delimiter = _header(path)
     bare = _no_header(header, path)
     if pixel_columns(header) and not bare:
@@ -124,11 +128,11 @@ def _read_pixels(path: Path, header: list[str], delimiter: str) -> pd.DataFrame:
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     try:
-        from pyarrow import ArrowException, parquet
+        from pyarrow import ArrowException
     except ImportError as error:
         raise DataError(f'{path}: reading parquet needs pyarrow. Run: pip install "submission-kit[parquet]"') from error
     try:
-        parts = [_frame(parquet.read_table(one)) for one in shards(path)]
+        parts = [_frame(_read_arrow(one)) for one in shards(path)]
         table: pd.DataFrame = pd.concat(parts, ignore_index=True)
     except (ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path}: not a readable parquet file ({error}). Download it again.") from error
@@ -139,6 +143,20 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         if name not in numbers and not holds_images(table[name]):
             table[name] = _as_text(table[name])
     return table
+
+
+def _read_arrow(path: Path) -> Any:
+    """The pyarrow table of a parquet file, or of an Arrow file or stream, as `datasets` saves it."""
+    from pyarrow import ArrowInvalid, ipc, memory_map, parquet
+
+    if path.suffix.lower() != ".arrow":
+        return parquet.read_table(path)
+    with memory_map(str(path)) as file:
+        try:
+            return ipc.open_stream(file).read_all()
+        except ArrowInvalid:
+            file.seek(0)
+            return ipc.open_file(file).read_all()
 
 
 def _frame(table: Any) -> pd.DataFrame:
@@ -153,11 +171,20 @@ def shards(path: Path) -> list[Path]:
     if not match:
         return [path]
     count = int(match["count"])
-    every = [path.with_name(f"{match['name']}-{number:05d}-of-{count:05d}{path.suffix}") for number in range(count)]
-    absent = [one.name for one in every if not one.is_file()]
+    every, absent = [], []
+    for number in range(count):
+        name = f"{match['name']}-{number:05d}-of-{count:05d}"
+        found = [one for one in sorted(path.parent.glob(f"*{path.suffix}")) if _is_shard(one, name)]
+        every += found[:1]
+        absent += [] if found else [name + path.suffix]
     if absent:
         raise DataError(f"{path}: is one of {count} files of a table, but {absent[0]} is not there. Download it too.")
     return every
+
+
+def _is_shard(path: Path, name: str) -> bool:
+    """Whether a file is the one called `name`, a digest aside."""
+    return re.fullmatch(re.escape(name) + r"(-[0-9a-f]+)?", path.stem) is not None
 
 
 def holds_images(column: pd.Series) -> bool:

@@ -1,0 +1,99 @@
+"""Which level of folders holds the classes, and which one patients: 8863/benign/1.png, cat/patient_3/1.png."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from kit.data.forms.form import Form
+from kit.data.forms.groups import repeats
+from kit.data.sources.columns import shown
+from kit.data.sources.folders import class_depth
+from kit.data.sources.places import TEST, TRAIN, VALIDATION
+from kit.errors import DataError
+
+PARTS = frozenset(name.casefold() for name in (*TRAIN, *VALIDATION, *TEST))
+"""Names of folders that hold parts of a data set, not classes."""
+CALLED = re.compile(
+    r"(?i)^(patient|subject|person|participant|case|slide|specimen|animal|donor|scan|study|series|session|video|fold|pt|p|s)"
+    r"[ _-]*[a-z]*[ _-]*\d+[a-z]?$"
+)
+"""Folders called as patients, slides and folds are: patient_12, P012."""
+NUMBERED = re.compile(r"(?i)^[a-z]{0,3}[ _-]*\d+[a-z]?$")
+"""Folders that may be: 8863, ab12."""
+FEWEST = 3
+"""Patients of each class from which folds can keep them whole."""
+
+
+def class_pattern(names: Sequence[str], path: str) -> tuple[str, str]:
+    """label_pattern and group_pattern where the classes lie in folders of patients; two empty ones elsewhere.
+
+    DataError where folders that are called as no patients hold the same many folders: either may be the classes.
+    """
+    depth = class_depth(names)
+    pairs = _pairs(names, depth)
+    outer, inner = (sorted({pair[place] for pair in pairs}) for place in (0, 1))
+    if "" in inner or len(outer) < 2 or len(inner) < 2 or {name.casefold() for name in inner} & PARTS:
+        return "", ""
+    shared = len(set(pairs)) / (len(outer) * len(inner))
+    if all(map(CALLED.match, inner)):
+        return "", ""
+    if shared >= 0.5 and _individuals(outer, len(inner)):
+        return _pattern(depth + 1), _pattern(depth)
+    if shared >= 0.9 and len(inner) > len(outer) and not all(map(NUMBERED.match, inner)):
+        raise DataError(
+            f"{path}: which folders are the classes is not clear: {shown(outer, 4)} each hold {shown(inner, 4)}. Give "
+            f"--data one of them, such as {path}/{outer[0]}, where they hold the same images in other forms; else give "
+            f"the folders inside names that differ"
+        )
+    return "", ""
+
+
+def look_inside(names: Sequence[str], found: Form) -> None:
+    """What the folders in the class folders may be: patients become group_pattern, classes of their own a doubt."""
+    depth = class_depth(names)
+    inner = np.array([pair[1] for pair in _pairs(names, depth)])
+    named = inner[inner != ""]
+    if len(named) < len(inner) / 2 or len(np.unique(named)) < 2:
+        return
+    called, several = all(map(CALLED.match, named)), (inner != "").all() and repeats(inner)
+    if several and (called or (all(map(NUMBERED.match, named)) and len(np.unique(named)) > len(found.classes))):
+        enough = min(len(np.unique(inner[found.labels == label])) for label in range(len(found.classes))) >= FEWEST
+        pattern = _pattern(depth + 1)
+        if called and enough:
+            found.data["group_pattern"] = pattern
+            found.facts.append(f"Folders in the class folders, such as {str(named[0])!r}, each stay in one fold.")
+        else:
+            found.doubts.append(
+                f"If folders in the class folders, such as {str(named[0])!r}, are one patient or scene each, set "
+                f"group_pattern = {json.dumps(pattern)} in [data]: else scores are too high."
+            )
+    elif not {name.casefold() for name in named} <= PARTS:
+        found.doubts.append(
+            f"The class folders hold folders, such as {shown(sorted(set(named)), 3)}. If these are the classes, name "
+            f"them in `classes`, and set label_pattern = {json.dumps(_pattern(depth + 1))} in [data]."
+        )
+
+
+def _pairs(names: Sequence[str], depth: int) -> list[tuple[str, str]]:
+    """Of each image its class folder and the one inside, "" where there is none."""
+    folders = [(*PurePosixPath(name).parts[:-1], "", "")[depth : depth + 2] for name in names]
+    return [(pair[0], pair[1]) for pair in folders]
+
+
+def _individuals(names: Sequence[str], classes: int) -> bool:
+    """Whether folders are called as patients are, or are numbered, not from 0 or 1 on, and far more than classes."""
+    if all(map(CALLED.match, names)):
+        return True
+    numbers = sorted(int(re.sub(r"\D", "", name) or -1) for name in names)
+    counted = numbers in (list(range(len(names))), list(range(1, len(names) + 1)))
+    return all(map(NUMBERED.match, names)) and not counted and len(names) > 2 * classes
+
+
+def _pattern(depth: int) -> str:
+    """What finds the folder at that depth in a path."""
+    return rf"^(?:[^/]+/){{{depth}}}([^/]+)/" if depth else "^([^/]+)/"
