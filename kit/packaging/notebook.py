@@ -24,6 +24,7 @@ MARGIN = 0.85
 NOTEBOOK = """import glob
 import json
 import os
+import re
 import sys
 import time
 
@@ -38,8 +39,9 @@ import decode
 import matching
 from predictions import Predictions, rows_a_batch
 
-found = glob.glob(os.path.join(TEST, "**", "sample_submission.csv"), recursive=True)
-sample = pd.read_csv(found[0], dtype=str, keep_default_na=False)
+found = sorted(glob.glob(os.path.join(TEST, "**", "*.csv"), recursive=True), key=len)
+named = [path for path in found if re.search("(?i)sample.*submi|submi.*sample", os.path.basename(path))]
+sample = pd.read_csv(named[0], dtype=str, keep_default_na=False)
 with open(os.path.join(SUBMISSION, "manifest.json"), encoding="utf-8") as file:
     images = json.load(file)["images"]
 id_column = {id_column!r} if {id_column!r} in sample.columns else sample.columns[0]
@@ -54,12 +56,11 @@ predictions = Predictions(ids, images["prior"])
 def write(proba):
     for name, values in columns.filled(others, proba, spec).items():
         sample[name] = values
-    sample.to_csv({out!r}, index=False)
+    sample.to_csv({out!r} + ".part", index=False)
+    os.replace({out!r} + ".part", {out!r})
 
 
 write(predictions.proba)  # a complete file, whatever happens from here on
-paths = matching.match(ids, matching.image_files(TEST, decode.SUFFIXES))
-rows = [row for row, path in enumerate(paths) if path is not None]
 
 
 def read(path):
@@ -75,6 +76,8 @@ try:
     from model import Model
 
     model = Model()
+    paths = matching.match(ids, matching.image_files(TEST, decode.SUFFIXES))
+    rows = [row for row, path in enumerate(paths) if path is not None]
     if not rows:
         raise ValueError("no id of the sample has an image file under %s" % TEST)
     batches = decode.read_batches([paths[row] for row in rows], read, images, rows_a_batch(images["size"]))
