@@ -60,3 +60,24 @@ def test_a_rule_that_would_drop_too_much_drops_nothing_until_it_is_accepted():
     more[:6] = images[:6]
     given = image_set(more, np.arange(200) % 2)
     assert (~clean(given, config)["keep"][:6]).all()
+
+
+def test_plain_ground_is_not_blank_where_contrast_dwindles_step_by_step():
+    images = bright_images(100).astype(float)
+    spans = np.array([0.0, 0.02, 0.03, 0.05, 0.08, 0.1, 0.14, 0.2])
+    images[:8] = 140 + (images[:8] - 140) * spans[:, None, None, None]
+    assert "blank" not in found(images[1:].astype(np.uint8))
+    images[1:8] = bright_images(120)[100:107]
+    assert found(images.astype(np.uint8))["blank"] == [0]
+
+
+def test_suspicions_cost_no_class_more_than_the_share_of_all():
+    images = bright_images(400)
+    images[:5] = 60 + np.arange(5)[:, None, None, None] * 20
+    config = CleanConfig(near_duplicates=False, outliers=False)
+    labels = np.arange(400) % 2
+    assert (~clean(image_set(images, labels), config)["keep"][:5]).all(), "1.5 and 1 % of a class"
+    labels[:5] = 0
+    table = clean(image_set(images, labels), config)
+    assert table["keep"].all()
+    assert table["evidence"][:5].str.contains("kept, since 5 of 20. images of class 'class0' would go .over 2%").all()

@@ -14,7 +14,7 @@ import numpy as np
 from kit.data.cleaning.decisions import Verdicts
 
 CLASS_SHARE = 0.05
-"""Largest share of a class's images."""
+"""Largest share of a class's images that is dropped; of what is only suspected, `max_share` where that is less."""
 ACCEPTED = "accepted by --accept"
 """Evidence of rows that go because a person said so."""
 KEPT = "kept, since "
@@ -76,11 +76,14 @@ class Bounds:
         if lost > self.max_share * given:
             return f"{lost:,} of {given:,} images would go (over [clean] max_share = {self.max_share:g})"
         of_class, by_class = (self._of_classes(counted, mask) for mask in (np.ones_like(gone), gone))
-        worst = int(np.argmax(by_class / np.maximum(of_class, 1)))
-        if by_class[worst] > CLASS_SHARE * of_class[worst]:
+        allowed = CLASS_SHARE * of_class
+        if not alone:  # what is only suspected: one image, or the share of all
+            allowed = np.minimum(allowed, np.maximum(self.max_share * of_class, 1))
+        worst = int(np.argmax((by_class - allowed) / np.maximum(of_class, 1)))
+        if by_class[worst] > allowed[worst]:
             return (
                 f"{by_class[worst]:,} of {of_class[worst]:,} images of class {self.names[worst]!r} would go "
-                f"(over {CLASS_SHARE:.0%})"
+                f"(over {allowed[worst] / of_class[worst]:.0%})"
             )
         return ""
 

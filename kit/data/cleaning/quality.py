@@ -13,6 +13,8 @@ import numpy as np
 
 BLANK_RANGE = 8
 """Grey levels between the 2 % and the 98 % quantile below which an image is blank."""
+GAP = 3.0
+"""Factor by which the contrast of blank images is below that of all others."""
 DARK, BRIGHT = 40, 225
 """Grey level that 98 % of a dark image lie under, and 98 % of a bright one over."""
 SPREADS = 5.0
@@ -68,8 +70,12 @@ def robust_z(values: np.ndarray, floor: float = 1e-9) -> np.ndarray:
 
 
 def _blank(low: np.ndarray, high: np.ndarray) -> Suspicion:
+    """Only what stands apart: where contrast dwindles step by step, plain ground is what the images show."""
     span = high - low
     rows = np.flatnonzero((span < BLANK_RANGE) & (robust_z(np.log(span + 1), floor=0.2) < -SPREADS))
+    levels = np.append(np.sort(span), np.inf) + 1
+    apart = [count for count in range(len(rows), 0, -1) if levels[count] >= GAP * levels[count - 1]]
+    rows = rows[np.argsort(span[rows], kind="stable")[: next(iter(apart), 0)]]
     text = [f"grey levels span {span[row]:.0f} of 255 (under {BLANK_RANGE})" for row in rows]
     return Suspicion("blank", rows, np.array(text, dtype=object), BLANK_RANGE / (span[rows] + 0.5))
 
