@@ -304,6 +304,7 @@ def test_tables_in_json(name: str, whole: bool) -> None:
         save(f"d/images/{row}.png", IMAGES[row])
     path = Path("d") / JSONS[name][0]
     path.write_text(JSONS[name][1]())
+    Path("d/sample_submission.csv").write_text("id,label\n1,cat\n")
     check(recognise(Path("d") if whole else path))
 
 
@@ -382,7 +383,11 @@ def test_files_that_the_kit_does_not_read_come_with_a_way_out(suffix: str) -> No
     Path("d").mkdir()
     for name in "xy":
         Path(f"d/{name}{suffix}").write_bytes(b"x" * 99)
-    for path in [Path("d")] + [Path(f"d/x{suffix}")] * (suffix not in (".zip", ".json")):
+    if suffix == ".csv":
+        with zipfile.ZipFile("d.zip", "w") as made:
+            made.writestr("train.csv", "id,label\n")
+    known = (".zip", ".json", ".npy", ".npz", ".csv")
+    for path in [Path("d.zip" if suffix == ".csv" else "d")] + [Path(f"d/x{suffix}")] * (suffix not in known):
         with pytest.raises(DataError) as error:
             recognise(path)
         assert WAYS[suffix] in str(error.value)
@@ -416,3 +421,9 @@ def test_numbers_may_have_lost_their_zeros() -> None:
     assert match(["1", "12", "12345"], files) == files
     assert match(["1", "3"], ["01.png", "1.png", "3.png"]) == ["1.png", "3.png"]
     assert match(["1", "x"], ["01.png", "x.png"]) == [None, "x.png"]
+
+
+def test_cameras_write_endings_in_capitals() -> None:
+    files = ["a/IMG_1.JPG", "a/img_2.jpg", "a/x.PNG", "b/X.png"]
+    assert match(["img_1.jpg", "img_2.jpg", "a/X.png"], files) == ["a/IMG_1.JPG", "a/img_2.jpg", "a/x.PNG"]
+    assert match(["img_1.jpg", "x.png"], files) == ["a/IMG_1.JPG", None]

@@ -193,6 +193,8 @@ def test_images_without_names_need_a_row_each(ids: list[str]) -> None:
         ([], ("4", "5"), ["4", "5"]),
         ([], ("cat", "dog"), ["0", "1"]),
         (["0"], ("cat", "dog"), ["0", "1"]),
+        (["1", "2"], ("cat", "dog"), ["1", "2"]),
+        (["1"], ("cat", "dog"), ["0", "1"]),
         (["dog"], ("cat", "dog"), ["cat", "dog"]),
         (["Shih Tzu"], ("shih-tzu", "boston_bull"), ["Shih Tzu", "boston_bull"]),
         (["?"], ("cat", "dog"), ["cat", "dog"]),

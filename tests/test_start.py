@@ -366,6 +366,21 @@ def test_a_column_of_fractions_is_a_probability_of_two_classes() -> None:
     assert load_contest("mine").metric == "roc_auc"
 
 
+@pytest.mark.parametrize(("values", "first", "second"), [([0, 1, 2], 0, 1), ([1, 2, 3], 1, 2)])
+def test_numbers_for_classes_that_have_names_are_a_doubt(values: list[int], first: int, second: int) -> None:
+    pd.DataFrame({"id": range(3), "label": values}).to_csv("sample.csv", index=False)
+    made = start("mine", folder(), sample=Path("sample.csv"))
+    said = f"{first} is submitted for {CLASSES[0]!r}, {second} for {CLASSES[1]!r}"
+    assert any(said in doubt for doubt in made.doubts)
+
+
+def test_the_column_of_ids_may_come_last() -> None:
+    pd.DataFrame({"kind": [CLASSES[1]] * 3, "file": ["a", "b", "c"]}).to_csv("sample.csv", index=False)
+    start("mine", folder(), sample=Path("sample.csv"))
+    asked = load_platform("mine")
+    assert (asked.id_column, asked.label_column, asked.label_form) == ("file", "kind", "name")
+
+
 def test_a_sample_of_the_kits_own_columns_needs_no_platform_file() -> None:
     pd.DataFrame({"id": ["a", "b"], "label": [0, 0]}).to_csv("sample.csv", index=False)
     made = start("mine", folder(), sample=Path("sample.csv"))

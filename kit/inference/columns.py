@@ -51,7 +51,8 @@ def spelled(values: Sequence[str], classes: Sequence[str]) -> List[str]:
     """Each class as the sample's labels are spelled.
 
     By name where `values` are names. Numbers are the classes' names where these are numbers too, as the training
-    labels are, unless several of them can only be places from 0; else they are places.
+    labels are, unless several of them can only be places from 0; else they are places, from 1 where one of them is the
+    number of classes.
     """
     words = {word for value in values for word in [value, *value.split(" ")]}
     if words & set(classes):
@@ -62,10 +63,18 @@ def spelled(values: Sequence[str], classes: Sequence[str]) -> List[str]:
         if shown and set(shown) <= set(named):
             return [str(number) for number in named]
         return places if shown and len(shown) > 1 and set(shown) <= set(range(len(classes))) else list(classes)
-    if shown is not None:
+    if shown:
+        from_one = min(shown) == 1 and max(shown) == len(classes)
+        return [str(number) for number in range(1, len(classes) + 1)] if from_one else places
+    if not values:
         return places
     known = {bare(word): word for word in sorted(words)}
     return [known.get(bare(name), name) for name in classes]
+
+
+def numeric(names: Sequence[str]) -> bool:
+    """Whether all names are whole numbers, in any spelling, and all different."""
+    return _numbers(names) is not None
 
 
 def _numbers(names: Sequence[str]) -> Optional[List[int]]:

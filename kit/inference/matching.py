@@ -48,8 +48,8 @@ def match(ids: Iterable[Any], names: Iterable[str], folder: str = "") -> List[Op
     plain = [_plain(one) for one in ids]
     found = _found(plain, tables, folder)
     if not all(found):
-        numbered = _by_number(plain, names)
-        found = [name or numbered.get(one) for one, name in zip(plain, found)]
+        numbered, folded = _by_number(plain, names), _without_case(names)
+        found = [name or numbered.get(one) or folded.get(one.lower()) for one, name in zip(plain, found)]
     if any(found) or not plain:
         return found
     for shorter in _shorter(plain, {os.path.splitext(name)[1].lower() for name in names}):
@@ -57,6 +57,15 @@ def match(ids: Iterable[Any], names: Iterable[str], folder: str = "") -> List[Op
         if any(found):
             return found
     return found
+
+
+def _without_case(names: List[str]) -> Dict[str, str]:
+    """Images by path and by file name in small letters, where no two have one: a camera's 1.JPG is a table's 1.jpg."""
+    found = {}  # type: Dict[str, List[str]]
+    for name in names:
+        for key in {name.lower(), os.path.basename(name).lower()}:
+            found.setdefault(key, []).append(name)
+    return {key: some[0] for key, some in found.items() if len(some) == 1}
 
 
 def _by_number(ids: List[str], names: List[str]) -> Dict[str, str]:

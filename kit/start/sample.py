@@ -12,7 +12,7 @@ import pandas as pd
 from kit.config import PlatformConfig, load_platform
 from kit.data.sources.columns import shown
 from kit.errors import DataError
-from kit.inference.columns import class_of_columns
+from kit.inference.columns import class_of_columns, numeric, spelled
 
 BASE = "kaggle-csv"
 SAMPLE = re.compile(r"(?i)sample.*submi|submi.*sample")
@@ -60,6 +60,8 @@ def read_sample(path: Path, classes: tuple[str, ...]) -> Asked:
             f"{path}: a sample needs an id column, a label column and rows, but has {len(columns)} columns and "
             f"{len(table):,} rows. Give --sample the contest's sample submission, with commas between"
         )
+    id_column = _id_column(table, columns)
+    columns = [id_column, *(name for name in columns if name != id_column)]
     base, doubts = load_platform(BASE), []
     fractions = _fractions(table[columns[1:]])
     if len(columns) > 2:
@@ -84,6 +86,12 @@ def read_sample(path: Path, classes: tuple[str, ...]) -> Asked:
         doubts.append(f"The sample's labels (such as {table[columns[1]].iloc[0]!r}) are neither classes nor numbers.")
     named = form == "name" or (len(columns) == 2 and not metric and len(values) > 1 and bool(values & set(classes)))
     doubts += _unknown_labels(values, classes) if named else []
+    if len(columns) == 2 and form == "index" and numbers and not metric and not numeric(classes):
+        first, second = spelled(sorted(values), classes)[:2]
+        doubts.append(
+            f"The sample's labels are numbers, and those of the training images names: {first} is submitted for "
+            f"{classes[0]!r}, {second} for {classes[1]!r}, and so on. Bring `classes` into the contest's order."
+        )
     if len(columns) == 2 and len(classes) == 2 and form == "index" and any("." in value for value in values):
         may = "is" if metric else "may be"
         then = "" if metric else 'then set metric = "roc_auc" or "log_loss". '
@@ -95,6 +103,12 @@ def read_sample(path: Path, classes: tuple[str, ...]) -> Asked:
     asked = base.model_copy(update={"id_column": columns[0], "label_column": columns[1], "label_form": written})
     line = f"{path.name}: {len(table):,} rows, columns {', '.join(columns[:4])}; labels by {form}."
     return Asked(asked, asked == base, line, tuple(doubts), metric)
+
+
+def _id_column(table: pd.DataFrame, columns: list[str]) -> str:
+    """The first column, or the only one whose values all differ where that of the first do not."""
+    unique = [name for name in columns if table[name].is_unique]
+    return unique[0] if len(unique) == 1 else columns[0]
 
 
 def _fractions(values: pd.DataFrame) -> bool:

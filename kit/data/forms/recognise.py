@@ -143,8 +143,8 @@ def _only_folder(folder: Path) -> Path:
 def _tables_in(folder: Path) -> list[Path]:
     """The tables that may hold the labels: those called so where there are several, without samples and test rows."""
     tables = sorted(path for suffix in SUFFIXES for path in folder.glob(f"*.{suffix}"))
-    tables = tables or sorted(path for path in folder.glob("*.json") if JSON.search(path.name))
     tables = [path for path in tables if "submission" not in path.name.lower() and path == shards(path)[0]]
+    tables = tables or sorted(path for path in folder.glob("*.json") if JSON.search(path.name))
     named = [path for path in tables if "train" in path.name.lower() or "label" in path.name.lower()]
     training = [path for path in tables if not re.match(r"(.*[_-])?test([._-]|$)", path.name.lower())]
     return next((some for some in (named, training) if len(some) == 1), tables)

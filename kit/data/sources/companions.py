@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 KINDS = "mask|annotation|segmentation|seg|trimap|groundtruth|ground_truth|gt|overlay|preview|thumbnail|thumb"
+ANYWHERE = re.compile(rf"(?i){KINDS}")
+"""What all paths of such images hold, and few others."""
 FOLDER = re.compile(rf"(?i)^(lung|lesion|cell|binary|image|img)?[ _-]?({KINDS})s?$")
 """Folders of such images."""
 ENDING = re.compile(rf"(?i)[ _.-]+({KINDS})s?([ _-]?\d+)?$")
@@ -21,9 +23,11 @@ def companions(names: Sequence[str]) -> list[str]:
     `cat/masks/1.png` belongs to `cat/images/1.jpg` or `cat/1.jpg`, `1_mask.png` to `1.png`. One without such another
     is an image like all others: a class may be called Mask.
     """
-    bare = {name: _image_of(name) for name in names}
-    suspects = [name for name in names if bare[name] != _plain(name)]
-    images = {bare[name] for name in names} if not suspects else {_plain(one) for one in set(names) - set(suspects)}
+    bare = {name: _image_of(name) for name in names if ANYWHERE.search(name)}
+    suspects = [name for name in bare if bare[name] != _plain(name)]
+    if not suspects:
+        return []
+    images = {_plain(name) for name in set(names) - set(suspects)}
     return [name for name in suspects if bare[name] in images]
 
 

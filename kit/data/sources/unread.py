@@ -26,9 +26,11 @@ WAYS = {
     ".beton": f"read it with the package ffcv, and save {ARRAYS}",
     ".xml": "these are boxes (detection): write a table of image and label, where each image has one",
     ".json": "where it holds the labels, give it as the data",
+    ".csv": "where it holds the labels, unpack it, and give it as the data",
+    ".npy": f"where each holds an image, or those of a class, stack them and save {ARRAYS}",
 }
 """Suffix -> what to do."""
-WAYS |= {".tfrec": WAYS[".tfrecord"], ".dicom": WAYS[".dcm"], ".lmdb": WAYS[".mdb"]}
+WAYS |= {".tfrec": WAYS[".tfrecord"], ".dicom": WAYS[".dcm"], ".lmdb": WAYS[".mdb"], ".npz": WAYS[".npy"]}
 
 
 def way_out(suffixes: Iterable[str]) -> str:
