@@ -427,3 +427,20 @@ def test_cameras_write_endings_in_capitals() -> None:
     files = ["a/IMG_1.JPG", "a/img_2.jpg", "a/x.PNG", "b/X.png"]
     assert match(["img_1.jpg", "img_2.jpg", "a/X.png"], files) == ["a/IMG_1.JPG", "a/img_2.jpg", "a/x.PNG"]
     assert match(["img_1.jpg", "x.png"], files) == ["a/IMG_1.JPG", None]
+
+
+@pytest.mark.parametrize("form", ["npz", "h5"])
+def test_labels_in_a_file_beside_that_of_the_images(form: str) -> None:
+    arrays = {"train-imgs": IMAGES, "train-labels": LABELS, "test-imgs": IMAGES[:4], "test-labels": LABELS[:4]}
+    for name, array in arrays.items():
+        if form == "npz":
+            np.savez(f"{name}.npz", array)
+            continue
+        with pytest.importorskip("h5py").File(f"{name}.h5", "w") as file:
+            file[name[-1]] = array.reshape(-1, 1, 1, 1) if array.ndim == 1 else array
+    found = recognise(Path(f"train-imgs.{form}"))
+    check(found, ("0", "1", "2"))
+    assert found.data["labels"] == f"train-labels.{form}"
+    found.data["labels"] = f"test-labels.{form}"
+    with pytest.raises(DataError, match="18 images and 4 labels"):
+        read(found)

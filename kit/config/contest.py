@@ -35,7 +35,7 @@ class DataConfig(Section):
     Guessed when empty, with a note.
     """
     labels: str = ""
-    """npz: key of the labels; csv: column of the labels; npy: the file of the labels, beside the images."""
+    """npz: key of the labels, or the file that holds them, beside that of the images; csv: column; npy: that file."""
     label_pattern: str = ""
     """folder, zip: regular expression whose first group, found in a file's name, is its label: "^([a-z]+)\\."."""
     group_pattern: str = ""

@@ -10,7 +10,7 @@ import numpy as np
 from kit.data.forms.form import Form, names_of
 from kit.data.forms.groups import group_key
 from kit.data.sources.array_keys import a_value_an_image, choose_images, choose_labels, test_images
-from kit.data.sources.arrays import MEDMNIST_SPLITS, as_images, open_arrays
+from kit.data.sources.arrays import MEDMNIST_SPLITS, as_images, label_files, only_array, open_arrays
 from kit.data.sources.hdf5 import is_hdf5
 from kit.data.sources.idx import is_idx, labels_beside, read_idx
 from kit.errors import DataError
@@ -26,7 +26,12 @@ def look_at_npz(path: Path) -> Form:
     notes: list[str] = []
     images_key = choose_images(arrays, "", path, notes)
     images = as_images(arrays[images_key], path, notes)
-    labels_key = choose_labels(arrays, "", images_key, path, notes)
+    files = label_files(path, len(images)) if len(arrays) == 1 else []
+    if len(files) == 1:
+        arrays |= {files[0].name: only_array(files[0])}
+        labels_key = files[0].name
+    else:
+        labels_key = choose_labels(arrays, "", images_key, path, notes)
     found = _labelled("hdf5" if is_hdf5(path) else "npz", path, images, arrays[labels_key])
     if images_key != "images":
         found.data["images"] = images_key

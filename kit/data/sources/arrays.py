@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from kit.array_file import BROKEN, load_arrays
-from kit.data.sources.array_keys import choose_images, choose_labels, is_flat, missing
+from kit.data.sources.array_keys import a_value_an_image, choose_images, choose_labels, is_flat, missing
 from kit.data.sources.decoding import PIECE, conversions, scaling
 from kit.data.sources.embedded_images import shaped
 from kit.data.sources.hdf5 import is_hdf5, read_hdf5
@@ -22,6 +23,8 @@ from kit.errors import DataError, did_you_mean
 from kit.inference import decode
 
 MEDMNIST_SPLITS = ("train", "val", "test")
+LABELS_FILE = re.compile(r"(?i)label|target|(^|[_.-])y([_.-]|$)")
+"""Names of files that hold labels alone: kmnist-train-labels.npz, train_y.h5."""
 MEDMNIST_SIZES = (28, 64, 128, 224)
 """Pixels a side; of those the smallest that the contest's images fit in is downloaded."""
 
@@ -40,7 +43,8 @@ def read_npz(request: Request) -> ImageSet:
         ids = given.astype(str) if given.shape == (len(images),) else ids
         return from_arrays(request, [images], ids, None, None, notes)
     groups, splits = (_column(arrays, key, images, request) for key in (config.group_column, config.fold_column))
-    if request.path.suffix == ".npy" or is_idx(request.path):
+    beside = config.labels and config.labels not in arrays and (request.path.parent / config.labels).is_file()
+    if request.path.suffix == ".npy" or is_idx(request.path) or beside:
         arrays = _label_file(request)
     label_key = choose_labels(arrays, config.labels, image_key, request.path, notes)
     labels = _labels(arrays[label_key], images, request)
@@ -141,7 +145,27 @@ def _label_file(request: Request) -> dict[str, np.ndarray]:
     name = request.config.labels or (labels_beside(request.path).name if is_idx(request.path) else "")
     if not name:
         raise DataError(f'{request.path}: an .npy holds no labels. Set [data] labels = "y.npy", the file beside it.')
-    return {name: open_arrays(request.path.parent / name)["images"]}
+    return {name: only_array(request.path.parent / name)}
+
+
+def only_array(path: Path) -> np.ndarray:
+    """The one array of a file of labels; DataError where it holds several."""
+    arrays = open_arrays(path)
+    if len(arrays) != 1:
+        raise DataError(f"{path}: a file of labels must hold one array, but has {', '.join(arrays)}. Save them alone")
+    return next(iter(arrays.values()))
+
+
+def label_files(path: Path, rows: int) -> list[Path]:
+    """Files beside one of images that are called as labels are, and hold a value or a row an image."""
+    fitting = []
+    for one in sorted(path.parent.glob(f"*{path.suffix}")):
+        if one == path or not LABELS_FILE.search(one.stem):
+            continue
+        arrays = open_arrays(one)
+        if [a_value_an_image(array.shape) and len(array) == rows for array in arrays.values()] == [True]:
+            fitting.append(one)
+    return fitting
 
 
 def _column(arrays: dict[str, np.ndarray], key: str, images: np.ndarray, request: Request) -> np.ndarray | None:

@@ -13,7 +13,6 @@ from kit.data.practice import contest as practice
 from kit.data.sources import arrays, cache, folders, tables
 from kit.data.sources.decoding import Allocate
 from kit.data.sources.decoding_record import DecodingRecord
-from kit.data.sources.idx import is_idx
 from kit.data.sources.imageset import ImageSet, check
 from kit.data.sources.places import kind_of
 from kit.data.sources.request import Request
@@ -111,6 +110,6 @@ def _source(kind: str, place: Path, contest: ContestConfig, labelled: bool) -> s
     read = [place]
     if kind in ("csv", "parquet"):
         read = tables.paths(place, contest.data, labelled)
-    elif (place.suffix == ".npy" or is_idx(place)) and labelled and contest.data.labels:
-        read.append(place.parent / contest.data.labels)
+    elif form_of_test(place) in ("npz", "hdf5") and labelled and contest.data.labels:
+        read.append(place.parent / contest.data.labels)  # where it is a file; a key is none
     return str(place.resolve()) + "".join(cache.fingerprint(one) for one in read if one.exists())
