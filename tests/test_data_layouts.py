@@ -444,3 +444,83 @@ def test_labels_in_a_file_beside_that_of_the_images(form: str) -> None:
     found.data["labels"] = f"test-labels.{form}"
     with pytest.raises(DataError, match="18 images and 4 labels"):
         read(found)
+
+
+# ------------------------------------------------------------------------------------------------ parts, copies
+PARTS = {"Training": "Testing", "seg_train/seg_train": "seg_pred/seg_pred", "train_set": "test_set", "TRAIN": "test1"}
+
+
+@pytest.mark.parametrize(("train", "test"), PARTS.items())
+def test_parts_of_a_data_set_are_no_classes(train: str, test: str) -> None:
+    for row in ROWS:
+        save(f"d/{train}/{CLASSES[LABELS[row]]}/{row}.png", IMAGES[row])
+    for row in range(4):
+        save(f"d/{test}/{row}.png", IMAGES[row])
+    found = recognise(Path("d"))
+    check(found)
+    assert found.test == f"d/{test.partition('/')[0]}"
+    with zipfile.ZipFile("d.zip", "w") as made:
+        for path in sorted(Path("d").rglob("*.png")):
+            made.write(path)
+    with pytest.raises(DataError, match="are parts of a data set. Unpack it"):
+        recognise(Path("d.zip"))
+
+
+@pytest.mark.parametrize("classes", [("bus", "car", "train"), ("bullet train", "freight train", "test train car")])
+def test_trains_may_be_classes(classes: tuple[str, ...]) -> None:
+    for row in ROWS:
+        save(f"d/{classes[LABELS[row]]}/{row}.png", IMAGES[row])
+    check(recognise(Path("d")), classes)
+
+
+def test_class_folders_that_are_there_twice_are_refused() -> None:
+    for row in ROWS:
+        save(f"d/{CLASSES[LABELS[row]]}/{row}.png", IMAGES[row])
+        save(f"d/cells/{CLASSES[LABELS[row]]}/{row}.png", IMAGES[row])
+    with pytest.raises(DataError, match=r"cells holds folders called as those beside it \(cat, dog, emu\)"):
+        recognise(Path("d"))
+    check(recognise(Path("d/cells")))
+
+
+COPIES = {
+    "Roboflow": ("{}_jpg.rf.{:032x}.png", lambda row: 77 * row),
+    "turned": ("{}{}.png", lambda row: ("", "_90deg", "_new30degFlipLR")[row // 6]),
+    "numbered": ("{}{}.png", lambda row: ("", "_aug_1", " flip 2")[row // 6]),
+}
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_augmented_copies_stay_in_one_fold(name: str) -> None:
+    form, copy = COPIES[name]
+    for row in ROWS:
+        save(f"d/{CLASSES[LABELS[row]]}/" + form.format(f"image {row % 6}", copy(row)), IMAGES[row])
+    got = check(recognise(Path("d")))
+    assert got.groups is not None
+    assert len(np.unique(got.groups)) == 6
+    numbers = [name.partition("image ")[2][0] for name in got.ids]
+    assert len(set(zip(numbers, got.groups))) == 6
+
+
+def test_augmented_copies_in_a_table_stay_in_one_fold() -> None:
+    names = [f"{row % 6}_jpg.rf.{77 * row:032x}" for row in ROWS]
+    for row in ROWS:
+        save(f"d/images/{names[row]}.png", IMAGES[row])
+    pd.DataFrame({"filename": names, "label": NAMES}).to_csv("d/_classes.csv", index=False)
+    assert check(recognise(Path("d"))).groups.tolist() == [f"{row % 6}_jpg" for row in ROWS]
+
+
+@pytest.mark.parametrize("form", ["apple_{}_rotten.png", "noise_{}.png", "img_rot{}ten.png"])
+def test_names_that_tell_of_no_copies_make_no_groups(form: str) -> None:
+    for row in ROWS:
+        save(f"d/{CLASSES[LABELS[row]]}/{form.format(row)}", IMAGES[row])
+    assert check(recognise(Path("d"))).groups is None
+
+
+@pytest.mark.parametrize(("slides", "kept"), [(9, True), (3, False)])
+def test_tiles_of_a_slide_stay_in_one_fold_where_slides_are_many(slides: int, kept: bool) -> None:
+    for row in ROWS:
+        save(f"d/{CLASSES[LABELS[row]]}/s{row % slides}_x{row}_y{row * 512}.png", IMAGES[row])
+    found = recognise(Path("d"))
+    groups = check(found).groups
+    assert (groups is not None and len(np.unique(groups)) == slides) == kept
+    assert any("set group_pattern" in doubt for doubt in found.doubts) != kept

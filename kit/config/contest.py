@@ -39,8 +39,8 @@ class DataConfig(Section):
     label_pattern: str = ""
     """folder, zip: regular expression whose first group, found in a file's name, is its label: "^([a-z]+)\\."."""
     group_pattern: str = ""
-    """folder, zip: regular expression whose first group, found in a file's name or else in its path, is its patient or
-    slide: images of one value stay in one fold."""
+    """folder, zip, csv: regular expression whose first group, found in a file's name (csv: an id) or else in its path,
+    is its patient or slide: images of one value stay in one fold."""
     id_column: str = ""
     group_column: str = ""
     """csv: column, npz: key; rows of one value (patient, slide) stay in one fold."""

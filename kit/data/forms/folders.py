@@ -13,7 +13,8 @@ from PIL import Image, UnidentifiedImageError
 
 from kit.data.forms.form import Form, Opener, names_of
 from kit.data.forms.groups import groups_in_names
-from kit.data.forms.levels import PARTS, class_pattern, look_inside
+from kit.data.forms.levels import class_pattern, look_inside, refuse_parts
+from kit.data.forms.name_groups import known_groups
 from kit.data.forms.spellings import one_spelling
 from kit.data.sources.columns import shown
 from kit.data.sources.file_names import found_by, labels_in_names
@@ -30,7 +31,7 @@ def look_at_files(path: Path) -> Form:
     kind = "folder" if path.is_dir() else "zip"
     if (in_names := _in_names(kind, path, files, names)) is not None:
         return in_names
-    _refuse_parts(class_folders(names), path)
+    refuse_parts(names, path)
     found = _by_folder(kind, path, files, names, names)
     found.facts.append(f"{len(names):,} image files in {len(found.classes)} class folders.")
     return found
@@ -49,17 +50,6 @@ def look_at_splits(path: Path, parts: list[str]) -> Form:
         f"Folds are drawn anew over {' and '.join(parts)}. To hold out {parts[-1]} alone, set [folds] kind to column."
     )
     return found
-
-
-def _refuse_parts(folders: np.ndarray, path: Path) -> None:
-    """DataError for training and test images in one zip, or under one folder: these are no classes."""
-    heads = sorted(set(folders.tolist()))
-    if len(heads) > 1 and all(head.casefold() in PARTS for head in heads):
-        what = "Unpack it, and give --data the folder" if path.is_file() else "Give --data the folder"
-        raise DataError(
-            f"{path}: folders must be named after classes, but {' and '.join(heads)} are parts of a data set. {what} "
-            f"that holds them"
-        )
 
 
 def _by_folder(kind: str, path: Path, files: Files, names: list[str], inside: list[str]) -> Form:
@@ -92,7 +82,7 @@ def _by_folder(kind: str, path: Path, files: Files, names: list[str], inside: li
         )
         return found
     look_inside(inside, found)
-    if "group_pattern" not in found.data:
+    if "group_pattern" not in found.data and not known_groups(names, found):
         groups_in_names(names, found)
     if inside is names:
         found.doubts += _empty_folders(path, inside, found.classes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -13,11 +13,9 @@ from kit.data.forms.form import Form
 from kit.data.forms.groups import repeats
 from kit.data.sources.columns import shown
 from kit.data.sources.folders import class_depth
-from kit.data.sources.places import TEST, TRAIN, VALIDATION
+from kit.data.sources.places import part_of
 from kit.errors import DataError
 
-PARTS = frozenset(name.casefold() for name in (*TRAIN, *VALIDATION, *TEST))
-"""Names of folders that hold parts of a data set, not classes."""
 CALLED = re.compile(
     r"(?i)^(patient|subject|person|participant|case|slide|specimen|animal|donor|scan|study|series|session|video|fold|pt|p|s)"
     r"[ _-]*[a-z]*[ _-]*\d+[a-z]?$"
@@ -37,7 +35,7 @@ def class_pattern(names: Sequence[str], path: str) -> tuple[str, str]:
     depth = class_depth(names)
     pairs = _pairs(names, depth)
     outer, inner = (sorted({pair[place] for pair in pairs}) for place in (0, 1))
-    if "" in inner or len(outer) < 2 or len(inner) < 2 or {name.casefold() for name in inner} & PARTS:
+    if "" in inner or len(outer) < 2 or len(inner) < 2 or any(map(part_of, inner)):
         return "", ""
     shared = len(set(pairs)) / (len(outer) * len(inner))
     if all(map(CALLED.match, inner)):
@@ -51,6 +49,27 @@ def class_pattern(names: Sequence[str], path: str) -> tuple[str, str]:
             f"the folders inside names that differ"
         )
     return "", ""
+
+
+def refuse_parts(names: Sequence[str], path: Path) -> None:
+    """DataError for training and test images in one zip, or under one folder, and for class folders that are there
+    twice: in none of these are the outer folders the classes.
+    """
+    pairs = _pairs(names, class_depth(names))
+    heads = sorted({outer for outer, _ in pairs})
+    if len(heads) > 1 and all(map(part_of, heads)):
+        what = "Unpack it, and give --data the folder" if path.is_file() else "Give --data the folder"
+        raise DataError(
+            f"{path}: folders must be named after classes, but {' and '.join(heads)} are parts of a data set. {what} "
+            f"that holds them"
+        )
+    for head in heads:
+        inner = sorted({inside for outer, inside in pairs if outer == head})
+        if len(inner) > 1 and set(inner) <= set(heads) - {head}:
+            raise DataError(
+                f"{path}: {head} holds folders called as those beside it ({shown(inner, 4)}): the same images once "
+                f"more, or other ones. Take it out, or give --data {path}/{head} alone"
+            )
 
 
 def look_inside(names: Sequence[str], found: Form) -> None:
@@ -72,7 +91,7 @@ def look_inside(names: Sequence[str], found: Form) -> None:
                 f"If folders in the class folders, such as {str(named[0])!r}, are one patient or scene each, set "
                 f"group_pattern = {json.dumps(pattern)} in [data]: else scores are too high."
             )
-    elif not {name.casefold() for name in named} <= PARTS:
+    elif not all(map(part_of, named)):
         found.doubts.append(
             f"The class folders hold folders, such as {shown(sorted(set(named)), 3)}. If these are the classes, name "
             f"them in `classes`, and set label_pattern = {json.dumps(_pattern(depth + 1))} in [data]."

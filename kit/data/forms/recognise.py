@@ -15,7 +15,7 @@ from kit.data.forms.tables import NamesNoImage, look_at_table
 from kit.data.sources.columns import refuse_several
 from kit.data.sources.files import is_image
 from kit.data.sources.idx import idx_files, is_idx
-from kit.data.sources.places import TABLES, TEST, TRAIN, VALIDATION, folders_in, kind_of
+from kit.data.sources.places import TABLES, kind_of, part_folders, part_of
 from kit.data.sources.table_file import shards
 from kit.data.sources.unread import way_out
 from kit.errors import DataError
@@ -75,16 +75,18 @@ def _look_in(folder: Path) -> Form:
     others = _tables_in(folder)
     if tables or len(others) == 1:
         return _table_or_folders((tables or others)[0], folder)
-    train = folders_in(folder, TRAIN)[:1]
-    tests = [folder / name for name in folders_in(folder, TEST)]
+    train = [name for name in part_folders(folder, "train") if not _is_class(folder / name)][:1]
+    tests = [folder / name for name in part_folders(folder, "test")]
     if train and len(inside := _tables_in(folder / train[0])) == 1 and not _image_folders(folder / train[0]):
         found = look_at_table(inside[0])
         found.test = next((str(one) for test in tests for one in [*_tables_in(test), test]), "")
         return found
     if train:
-        validation = folders_in(folder, VALIDATION)[:1]
+        validation = part_folders(folder, "validation")[:1]
         found = look_at_splits(folder, [*train, *validation]) if validation else look_at_files(folder / train[0])
         found.test = next(map(str, tests), "")
+        if len(tests) > 1:
+            found.doubts.append(f"Test images are those in {tests[0]}, not those in {', '.join(map(str, tests[1:]))}.")
         return found
     if (idx := idx_files(folder)) is not None:
         return look_at_array(idx)
@@ -115,6 +117,12 @@ def _table_or_folders(table: Path, folder: Path) -> Form:
     return found
 
 
+def _is_class(train: Path) -> bool:
+    """Whether a folder called train is a class beside others: buses, cars and trains."""
+    loose = any(is_image(path.name) for path in train.iterdir() if path.is_file())
+    return loose and any(not part_of(one.name) for one in _image_folders(train.parent) if one != train)
+
+
 def _image_folders(folder: Path) -> list[Path]:
     """The folders in it with images of their own, at any depth."""
     inner = [one for one in folder.iterdir() if one.is_dir()]
@@ -133,7 +141,7 @@ def _only_folder(folder: Path) -> Path:
     """The folder inside, as long as there is nothing else: what unpacking an archive makes."""
     while True:
         inside = [path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX"))]
-        if len(inside) != 1 or not inside[0].is_dir() or inside[0].name in TRAIN:
+        if len(inside) != 1 or not inside[0].is_dir() or part_of(inside[0].name) == "train":
             return folder
         if any(is_image(path.name) for path in inside[0].iterdir()):
             return folder

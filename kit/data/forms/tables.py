@@ -14,6 +14,7 @@ from kit.data.forms.embedded import opener_of_columns
 from kit.data.forms.folders import opener
 from kit.data.forms.form import Form, names_of
 from kit.data.forms.groups import group_key
+from kit.data.forms.name_groups import known_groups
 from kit.data.forms.spellings import one_spelling, whole_numbers
 from kit.data.sources.columns import (
     LABEL_COLUMNS,
@@ -26,7 +27,7 @@ from kit.data.sources.columns import (
 )
 from kit.data.sources.embedded_images import image_columns
 from kit.data.sources.files import Files, open_files
-from kit.data.sources.places import TEST, TRAIN, folders_in, kind_of
+from kit.data.sources.places import kind_of, part_folders, part_of
 from kit.data.sources.table_file import read_table, text
 from kit.data.sources.tables import match_files, paths
 from kit.errors import DataError
@@ -101,8 +102,10 @@ def _beside(table: pd.DataFrame, path: Path) -> Form:
         found.data["on_error"] = "skip"
         found.doubts.append(f"{np.sum(~there):,} rows have no image and are skipped. Check that nothing is missing.")
     _find_groups(rows.drop(columns=id_column), found)
+    if "group_column" not in found.data:
+        known_groups(rows[id_column].tolist(), found)
     beside = place.parent if inner else path.parent
-    found.test = next((str(beside / name) for name in folders_in(beside, TEST)), "")
+    found.test = next((str(beside / name) for name in part_folders(beside, "test")), "")
     if not found.test and of_test:
         found.test = str(tests)
     if found.test:
@@ -124,8 +127,8 @@ def _training_folder(names: Sequence[str]) -> str:
     """The folder of the training images, where others lie in one of test images; else empty."""
     parents = {PurePosixPath(name).parent for name in names}
     folders = {folder for parent in parents for folder in (parent, *parent.parents)}
-    train = sorted((folder for folder in folders if folder.name in TRAIN), key=lambda one: len(one.parts))
-    return str(train[0]) if train and any(folder.name in TEST for folder in folders) else ""
+    train = sorted((folder for folder in folders if part_of(folder.name) == "train"), key=lambda one: len(one.parts))
+    return str(train[0]) if train and any(part_of(folder.name) == "test" for folder in folders) else ""
 
 
 def _refuse_twice(ids: pd.Series, path: Path) -> None:

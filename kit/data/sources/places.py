@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from kit.data.sources.idx import is_idx
@@ -28,14 +29,21 @@ TABLES = tuple(
 )
 """Names of the table of labels in a folder, by preference."""
 
-TRAIN = ("train", "training", "train_images", "Train", "Training")
-VALIDATION = ("val", "valid", "validation", "Val", "Valid", "Validation")
-TEST = ("test", "testing", "test_images", "Test")
-"""Folders beside each other, each of class folders or of images."""
+TRAIN = ("train", "training", "train_images")
+TEST = ("test", "testing", "test_images")
+"""Usual names of folders with images of the training and the test set."""
+WORDS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "validation"),
+    **dict.fromkeys(("test", "testing", "pred", "prediction", "unlabeled", "unlabelled"), "test"),
+}
+"""A word in a folder's name -> the part of the data set that it holds."""
+FILLERS = frozenset(["", "set", "data", "dataset", "images", "image", "img", "imgs", "seg", "simple", "split", "part"])
+"""Words beside those."""
 
-BESIDE_TABLE = (*TRAIN[:3], "images", "train.zip", "train_images.zip", "images.zip", ".")
+BESIDE_TABLE = (*TRAIN, "images", "train.zip", "train_images.zip", "images.zip", ".")
 """Where the images of a table of training labels may lie, seen from the table."""
-BESIDE_TEST_TABLE = (*TEST[:3], "test.zip", "test_images.zip", "images", ".")
+BESIDE_TEST_TABLE = (*TEST, "test.zip", "test_images.zip", "images", ".")
 
 
 def kind_of(path: Path) -> str:
@@ -45,7 +53,17 @@ def kind_of(path: Path) -> str:
     return "npz" if is_idx(path) else KINDS.get(path.suffix.lower(), "")
 
 
-def folders_in(folder: Path, names: tuple[str, ...]) -> list[str]:
-    """Those of `names` that are folders in `folder`, each spelling of a file system that folds case once."""
-    there = {path.name for path in folder.iterdir() if path.is_dir()}
-    return [name for name in names if name in there]
+def part_of(name: str) -> str:
+    """Which part of a data set a folder called so holds, "train", "validation" or "test"; "" for any other name.
+
+    Test, training_set, TEST_SIMPLE, seg_pred, test1: all words are known ones, since "freight train" is a class.
+    """
+    words = re.split(r"[^a-z]+", name.casefold())
+    parts = {WORDS[word] for word in words if word in WORDS}
+    return parts.pop() if len(parts) == 1 and all(word in WORDS or word in FILLERS for word in words) else ""
+
+
+def part_folders(folder: Path, part: str) -> list[str]:
+    """The folders in `folder` that hold a part of the data set, those of usual names first."""
+    found = [path.name for path in folder.iterdir() if path.is_dir() and part_of(path.name) == part]
+    return sorted(found, key=lambda name: (name.casefold() not in WORDS, name))

@@ -23,6 +23,7 @@ from kit.data.sources.columns import (
 )
 from kit.data.sources.decoding import Decoded, decode_all
 from kit.data.sources.embedded_images import encoded_files, image_columns, no_image, pixels_of, row_ids
+from kit.data.sources.file_names import found_by
 from kit.data.sources.files import Files, open_several
 from kit.data.sources.imageset import ImageSet
 from kit.data.sources.places import BESIDE_TABLE, BESIDE_TEST_TABLE, TABLES
@@ -174,6 +175,8 @@ def _rows(
     config, classes = request.config, request.contest.classes
     wanted = {"groups": config.group_column, "splits": config.fold_column} if request.labelled else {}
     extra = {key: named(table, name, path) for key, name in wanted.items() if name}
+    if request.labelled and config.group_pattern and not config.group_column:
+        extra["groups"] = found_by(ids.tolist(), config.group_pattern, "group_pattern", path)
     rows = Rows(np.arange(len(table)), ids, None, extra)
     if not request.labelled:
         return rows

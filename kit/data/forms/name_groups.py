@@ -1,0 +1,62 @@
+"""File names that tell which images were made of one: copies that were augmented, tiles of a slide."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from kit.data.forms.form import Form
+from kit.data.forms.groups import repeats
+
+KINDS = r"aug|augmented|(?:new)?\d+deg|[hv]?flip|mirror|mirrored|rot|rotate|rotated|zoom|zoomed|blur|blurred|noise"
+COPY = rf"[ _-]+(?i:{KINDS})(?:[A-Z][A-Za-z]*)?(?:[ _-]?\d+)?"
+"""What the name of a copy ends with: _flipLR, _new30degFlipLR, _aug_3; "rotten" is none."""
+AUGMENTED = (r"^(.+?)\.rf\.[0-9a-f]{8,}(?:\.[^.]*)?$", rf"^(.+?)(?:{COPY})*(?:\.[^.]*)?$")
+"""Names of such copies, and of images that have none: the first group is the image's. Roboflow writes the first."""
+TELLTALE = re.compile(rf"\.rf\.[0-9a-f]{{8,}}(?:\.|$)|{COPY}(?:[ _.-]|$)")
+MOST = 64
+"""Copies of an image; more have another reason to be called alike."""
+TILES = r"^(.+?)[_-]+[xX][_-]?\d+[_-]+[yY][_-]?\d+"
+"""Names of tiles: slide7_x0_y512.png."""
+SHARE = 0.02
+"""Of the names that must show what only copies have."""
+FEWEST = 3
+"""Images of each class, from which tiles were cut, so that folds can keep them whole."""
+
+
+def known_groups(names: Sequence[str], found: Form) -> bool:
+    """Whether the names tell that several images were made of one, which becomes group_pattern, or a doubt."""
+    bare = [PurePosixPath(name).name for name in names]
+    copies = sum(bool(TELLTALE.search(name)) for name in bare) >= max(1, SHARE * len(bare))
+    for pattern in AUGMENTED if copies else ():
+        heads = _heads(bare, pattern)
+        if heads is not None and 1 < np.unique(heads, return_counts=True)[1].max() <= MOST:
+            found.data["group_pattern"] = pattern
+            found.facts.append(
+                f"{len(names):,} files are {len(np.unique(heads)):,} images and copies that were augmented, by their "
+                f"names: those of one image, such as {str(heads[0])!r}, stay in one fold."
+            )
+            return True
+    heads = _heads(bare, TILES)
+    if heads is None or not repeats(heads):
+        return False
+    if min(len(np.unique(heads[found.labels == label])) for label in range(len(found.classes))) >= FEWEST:
+        found.data["group_pattern"] = TILES
+        found.facts.append(f"Files are tiles of {len(np.unique(heads)):,} images: those of one stay in one fold.")
+    else:
+        found.doubts.append(
+            f"Files seem to be tiles of {len(np.unique(heads)):,} images, fewer than {FEWEST} of some class. To keep "
+            f"those of one in one fold, set group_pattern = {json.dumps(TILES)} in [data]: else scores are too high."
+        )
+    return True
+
+
+def _heads(names: Sequence[str], pattern: str) -> np.ndarray | None:
+    """(N,) str: the first group of a pattern in each name; None unless all fit."""
+    matches = [re.match(pattern, name) for name in names]
+    fitting = [match.group(1) for match in matches if match]
+    return np.array(fitting) if len(fitting) == len(names) else None
