@@ -26,7 +26,7 @@ from kit.data.sources.imageset import ImageSet, content_digest
 from kit.errors import ArtefactError, DiskError
 from kit.lock import alone, remove_left_overs, temporary_folder
 
-VERSION = 6
+VERSION = 7
 """Raised when the rules of decoding change."""
 
 Make = Callable[[Allocate], ImageSet]
