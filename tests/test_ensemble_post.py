@@ -119,3 +119,10 @@ def test_the_class_returns_what_the_platform_takes(submits, shape, monkeypatch):
     found = model.predict(np.zeros((3, 8, 8, 3), dtype=np.uint8))
     assert found.shape == shape
     assert found.dtype == (np.int64 if submits == "labels" else np.float32)
+
+
+def test_labels_are_the_numbers_of_the_training_labels(monkeypatch):
+    model = Model.__new__(Model)
+    model.manifest = {"output": "labels", "labels": [1, 2, 5], "combiner": {"kind": "mean", "weights": [1.0]}}
+    monkeypatch.setattr(model, "blended", lambda X, end, half: np.eye(3, dtype=np.float32)[[2, 0, 1]])
+    assert model.predict(np.zeros((3, 8, 8, 3), dtype=np.uint8)).tolist() == [5, 1, 2]

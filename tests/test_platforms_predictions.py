@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,10 @@ import pytest
 from kit.config import PlatformConfig, load_platform
 from kit.errors import PackagingError
 from kit.inference.columns import spelled
-from kit.packaging.form import make_form, read_predictions, read_sample
+from kit.packaging.form import label_values, make_form, read_predictions, read_sample
 from kit.packaging.rows import match_rows
 from kit.platforms.predictions import write_predictions
+from kit.rehearsal.prediction_checks import check_predictions
 
 IDS = np.array(["b", "a", "c"])
 LABELS = np.array([0, 2, 1])
@@ -227,3 +229,30 @@ def test_ids_may_have_lost_their_zeros() -> None:
     rows = match_rows(np.array(["test/0001.png", "test/0012.png"]), np.array(["12", "1"]))
     assert rows.whole
     assert rows.place.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("classes", "form", "values"),
+    [
+        (("1", "2", "5"), "auto", (1, 2, 5)),
+        (("1", "2", "5"), "index", None),
+        (("01", "02"), "name", (1, 2)),
+        (("0", "1", "2"), "auto", None),
+        (("1", "2", "cat"), "auto", None),
+    ],
+)
+def test_labels_handed_in_as_an_array_are_those_of_the_training_data(
+    classes: tuple[str, ...], form: Literal["auto", "index", "name"], values: tuple[int, ...] | None, tmp_path: Path
+) -> None:
+    platform = load_platform("codabench-result").model_copy(update={"label_form": form})
+    assert label_values(platform, classes) == values
+    labels = np.array([1, 0, len(classes) - 1])
+    write_predictions(IDS, labels, classes, platform, tmp_path / "out.zip")
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        written = np.load(archive.open("predictions.npy"))
+    assert written.tolist() == [values[label] if values else label for label in labels]
+    asked = make_form(platform, classes)
+    checks, found = check_predictions(tmp_path / "out.zip", platform, asked, IDS)
+    assert all(check.passed for check in checks)
+    assert found is not None
+    assert found.tolist() == labels.tolist()

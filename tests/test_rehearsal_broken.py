@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,19 @@ def test_a_good_zip_that_returns_probabilities_passes(tmp_path: Path) -> None:
     body = model((LAST, proba), ("def predict", "def predict_proba"))
     found = rehearsed(Broken("", body, {"submits": "probabilities", "method": "predict_proba"}), tmp_path)
     assert [check for check in found.checks if not check.passed] == []
+
+
+@pytest.mark.parametrize(("added", "wrong"), [(1, ""), (0, "labels must be 1 to 3, but got 0 to 2")])
+def test_labels_that_count_from_1_are_returned_as_the_training_data_have_them(
+    added: int, wrong: str, tmp_path: Path
+) -> None:
+    path = write(Broken("", model((LAST, f"return scores.argmax(axis=1) + {added}"))), tmp_path / "foreign.zip")
+    names = ("1", "2", "3")
+    contest = toy_contest().model_copy(update={"classes": names})
+    prepared = replace(toy_prepared(), class_names=names)
+    platform = toy_platform(packages={"numpy": ""})
+    found = rehearse(path, platform, contest=contest, prepared=prepared, workspace=Workspace(tmp_path))
+    assert [check.wrong for check in found.checks if not check.passed] == [wrong] * bool(wrong)
 
 
 @pytest.mark.parametrize("name", BROKEN)

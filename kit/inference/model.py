@@ -620,7 +620,7 @@ class Model:
         self.halves = {}  # type: Dict[str, bool]
 
     def predict(self, X: Any, max_seconds: Optional[float] = None) -> Any:
-        """Labels (N,) int64 of images X (N, H, W, 3), values 0..255 of any number type.
+        """Labels (N,) int64, as in training, of images X (N, H, W, 3), values 0..255 of any number type.
 
         Probabilities (N, C) float32 where the manifest's "submits" says so. An array, or a TensorFlow tensor
         where its "output" does.
@@ -628,6 +628,8 @@ class Model:
         found = self.predict_proba(X, max_seconds)
         if self.manifest.get("submits", "labels") == "labels":
             found = found.argmax(axis=1).astype(np.int64)
+            if self.manifest.get("labels"):  # of training labels that are numbers, but not 0 to C - 1
+                found = np.array(self.manifest["labels"], dtype=np.int64)[found]
         if self.manifest["output"] != "tensor":
             return found
         import tensorflow

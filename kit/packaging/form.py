@@ -16,7 +16,7 @@ import pandas as pd
 
 from kit.config import PlatformConfig
 from kit.errors import PackagingError
-from kit.inference.columns import Spec, class_of_columns, filled, spelled
+from kit.inference.columns import Spec, class_of_columns, filled, numeric, spelled
 from kit.metrics.registry import get_metric
 
 Holds = Literal["label", "one_hot", "probability", "probabilities", "ranked"]
@@ -133,6 +133,17 @@ def _names(platform: PlatformConfig, classes: Sequence[str], values: pd.Series |
     if platform.label_form in ("auto", "one_hot"):
         return tuple(spelled([] if values is None else values.tolist(), classes))
     return tuple(classes) if platform.label_form == "name" else tuple(map(str, range(len(classes))))
+
+
+def label_values(platform: PlatformConfig, classes: Sequence[str]) -> tuple[int, ...] | None:
+    """The labels that a class or an array hands in, where they are other numbers than the places of the classes.
+
+    Training labels 1 to 8 make classes "1" to "8", and are compared with a truth of 1 to 8.
+    """
+    if platform.label_form == "index" or not numeric(classes):
+        return None
+    values = tuple(int(float(name)) for name in classes)
+    return None if values == tuple(range(len(classes))) else values
 
 
 def _k(metric: str) -> int:

@@ -23,6 +23,7 @@ from kit.metrics.registry import get_metric
 from kit.packaging.adaptation import adapting
 from kit.packaging.archive import stored_size, write_zip
 from kit.packaging.fastest import fastest
+from kit.packaging.form import label_values
 from kit.packaging.ladder import Ladder, Rung
 from kit.packaging.members import Member, read_members
 from kit.packaging.notebook import notebook_files
@@ -169,7 +170,9 @@ def _manifest(
     entries: Entries,
     files: Files,
 ) -> dict[str, Any]:
+    values = label_values(platform, contest.classes)
     return {
+        **({"labels": list(values)} if values else {}),
         "format": FORMAT,
         "contest": contest.name,
         "platform": platform.name,

@@ -21,6 +21,7 @@ from PIL import Image
 from kit.config import ContestConfig, PlatformConfig
 from kit.errors import PackagingError
 from kit.packaging.archive import write_zip
+from kit.packaging.form import label_values
 from kit.rehearsal.codabench import settings
 from kit.rehearsal.programs import ingestion, scoring
 
@@ -65,7 +66,7 @@ def write_bundle(
     if not phases:
         raise PackagingError("a bundle needs at least one phase with hidden images. Give --hidden FILE.npz")
     for name, hidden in phases.items():
-        _check_hidden(contest, name, hidden)
+        _check_hidden(contest, platform, name, hidden)
     files = {
         **_programs(platform),
         **_pages(contest, platform),
@@ -80,7 +81,7 @@ def write_bundle(
     write_zip(out, files)
 
 
-def _check_hidden(contest: ContestConfig, name: str, hidden: HiddenTest) -> None:
+def _check_hidden(contest: ContestConfig, platform: PlatformConfig, name: str, hidden: HiddenTest) -> None:
     side = contest.image_size
     if hidden.images.shape[1:] != (side, side, 3) or hidden.images.dtype != np.uint8 or not len(hidden.images):
         raise PackagingError(
@@ -91,10 +92,10 @@ def _check_hidden(contest: ContestConfig, name: str, hidden: HiddenTest) -> None
         raise PackagingError(
             f"phase {name}: labels must be ({len(hidden.images)},), but got {hidden.labels.shape}. Fix the file"
         )
-    classes = len(contest.classes)
-    if hidden.labels.min() < 0 or hidden.labels.max() >= classes:
+    known = label_values(platform, contest.classes) or tuple(range(len(contest.classes)))
+    if not np.isin(hidden.labels, known).all():
         raise PackagingError(
-            f"phase {name}: labels must be 0 to {classes - 1}, but go from {hidden.labels.min()} to "
+            f"phase {name}: labels must be {min(known)} to {max(known)}, but go from {hidden.labels.min()} to "
             f"{hidden.labels.max()}. Fix the file"
         )
 

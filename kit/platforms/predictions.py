@@ -12,7 +12,7 @@ from kit.artefact import write_bytes
 from kit.config import PlatformConfig
 from kit.errors import PackagingError
 from kit.packaging.archive import write_zip
-from kit.packaging.form import Form, make_form
+from kit.packaging.form import Form, label_values, make_form
 from kit.packaging.rows import Unmatched, match_rows
 
 SUMS_TO = 1e-3
@@ -50,6 +50,9 @@ def write_predictions(
         write_bytes(out, form.table(ids, predictions).to_csv(index=False).encode())
         return
     buffer = io.BytesIO()
+    values = label_values(platform, class_names)
+    if form.wants == "labels" and values:
+        predictions = np.array(values)[predictions]
     np.save(buffer, predictions.astype(np.int64 if form.wants == "labels" else np.float32), allow_pickle=False)
     write_zip(out, {platform.predictions_file: buffer.getvalue()})
 

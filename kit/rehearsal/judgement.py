@@ -89,8 +89,10 @@ def _kind(predictions: Predictions, calls: Calls) -> Iterator[Check]:
     if not whole and labels.dtype.kind not in "fb":  # names, dates: nothing to compare with numbers
         return
     inside = bool(np.isin(labels, np.arange(classes)).all())
-    span = f"{labels.min()} to {labels.max()}"
-    yield judge("range", inside, span, f"labels must be 0 to {classes - 1}, but got {span}", "a low score")
+    given = predictions.raw("all")
+    span = f"{labels.min()} to {labels.max()}" if given is None else f"{given.min()} to {given.max()}"
+    low, high = (min(predictions.values), max(predictions.values)) if predictions.values else (0, classes - 1)
+    yield judge("range", inside, span, f"labels must be {low} to {high}, but got {span}", "a low score")
 
 
 def _probabilities(predictions: Predictions, calls: Calls) -> Iterator[Check]:

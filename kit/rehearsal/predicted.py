@@ -12,6 +12,7 @@ import numpy as np
 from kit.array_file import BROKEN, load_arrays
 from kit.rehearsal.checks import Check, Surroundings, explain, failed, judge
 from kit.rehearsal.leftovers import read_json
+from kit.rehearsal.prediction_checks import places_of
 
 LABELS_AGREE = 0.999
 """Share of labels that must be the same; rounding turns the few that lie between two classes."""
@@ -31,12 +32,17 @@ class Predictions:
     """LABELS_AGREE or ADAPTED_AGREE."""
     probabilities: bool = False
     """Whether the class returns probabilities."""
+    values: tuple[int, ...] | None = None
+    """The labels of the classes, where they are other numbers than their places."""
 
     def array(self, name: str) -> np.ndarray | None:
-        """The result of a call, or None where there is none; of probabilities (N, C) the likeliest class."""
+        """The places of the classes that a call predicted, of probabilities the likeliest; None without a result."""
         found = self.raw(name)
-        probabilities = self.probabilities and found is not None and found.ndim == 2
-        return found.argmax(axis=1) if probabilities and found is not None and found.shape[1] else found
+        if found is None or not (self.probabilities or self.values):
+            return found
+        if not self.probabilities:
+            return places_of(found, self.values or ())
+        return found.argmax(axis=1) if found.ndim == 2 and found.shape[1] else found
 
     def raw(self, name: str) -> np.ndarray | None:
         """The result of a call as it was returned, or None where there is none."""

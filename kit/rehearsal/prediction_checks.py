@@ -14,7 +14,7 @@ from kit.config import PlatformConfig
 from kit.errors import RehearsalError, did_you_mean
 from kit.packaging import archive as archives
 from kit.packaging.archive import escapes, is_folder
-from kit.packaging.form import IN_WORDS, Form, read_predictions
+from kit.packaging.form import IN_WORDS, Form, label_values, read_predictions
 from kit.rehearsal.checks import Check, failed, judge, passed
 
 REFUSED = "the file is refused"
@@ -37,6 +37,9 @@ def check_predictions(
         found, predictions = _read_csv(path, form, ids)
     else:
         found, predictions = _read_array(path, platform)
+        values = label_values(platform, form.class_names)
+        if predictions is not None and values and form.wants == "labels":
+            predictions = places_of(predictions, values)
     checks += found
     if predictions is None:
         return checks, None
@@ -45,6 +48,16 @@ def check_predictions(
         return checks, predictions if all(check.passed for check in checks) else None
     checks += _judge_labels(predictions, len(ids), len(form.names))
     return checks, predictions.astype(np.int64) if all(check.passed for check in checks) else None
+
+
+def places_of(labels: np.ndarray, values: Sequence[int]) -> np.ndarray:
+    """The places of labels among the `values` that classes have, -1 for others; labels of no whole number as they are.
+    """
+    if labels.dtype.kind not in "iu":
+        return labels
+    order = np.argsort(values)
+    nearest = order[np.searchsorted(np.array(values)[order], labels).clip(0, len(values) - 1)]
+    return np.where(np.array(values)[nearest] == labels, nearest, -1)
 
 
 def _read_array(path: Path, platform: PlatformConfig) -> tuple[list[Check], np.ndarray | None]:

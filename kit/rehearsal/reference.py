@@ -46,6 +46,7 @@ class Reference:
     """The values that the platform's arrays of another type than uint8 have for 0 and 255."""
     manifest: Mapping[str, Any] | None = None
     """Of a zip that the kit made: how its networks are blended."""
+    class_names: tuple[str, ...] = ()
 
 
 def make_reference(
@@ -74,6 +75,7 @@ def make_reference(
         manifest is not None and any("adapt" in entry for entry in manifest["members"]),
         _range(manifest),
         manifest,
+        tuple(prepared.class_names),
     )
 
 

@@ -15,6 +15,7 @@ from kit.echo import Echo
 from kit.lock import temporary_folder
 from kit.oof_store import load_runs
 from kit.packaging import archive
+from kit.packaging.form import label_values
 from kit.packaging.pack import MANIFEST
 from kit.rehearsal.calls import MANY_SECONDS, Calls, write_calls
 from kit.rehearsal.checks import Check, Surroundings, failed, passed
@@ -162,7 +163,14 @@ def _judge(
     files = [str(path.relative_to(submission)) for path in submission.rglob("*") if path.is_file()]
     around = Surroundings(files, platform.class_name, tuple(platform.packages))
     agree = ADAPTED_AGREE if calls.reference.adapts else LABELS_AGREE
-    predictions = Predictions(read_results(output), output, around, agree, platform.submits == "probabilities")
+    predictions = Predictions(
+        read_results(output),
+        output,
+        around,
+        agree,
+        platform.submits == "probabilities",
+        label_values(platform, calls.reference.class_names),
+    )
     if outcome.killed:
         return [killed(outcome, platform)]
     if "load" not in predictions.results:
