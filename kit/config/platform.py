@@ -37,9 +37,9 @@ class PlatformConfig(Section):
     id_column: str = "id"
     label_column: str = "label"
     label_form: Literal["auto", "index", "name", "one_hot"] = "auto"
-    """Form of what is submitted: a label's place, its name, or a column a class. auto: as in the sample, else its place;
-    of classes that are numbers, such as 1 to 8, these. The columns and their order are the sample's, where there is
-    one."""
+    """Form of what is submitted: a label's place, its name, or a column a class. auto: as in the sample, else its
+    place; of classes that are numbers, such as 1 to 8, these. The columns and their order are the sample's, where
+    there is one."""
     python: str = "3.9"
     """Version of the platform's Python; model.py keeps to its syntax."""
     packages: dict[str, str] = Field(default_factory=dict)
