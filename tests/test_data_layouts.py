@@ -524,3 +524,23 @@ def test_tiles_of_a_slide_stay_in_one_fold_where_slides_are_many(slides: int, ke
     groups = check(found).groups
     assert (groups is not None and len(np.unique(groups)) == slides) == kept
     assert any("set group_pattern" in doubt for doubt in found.doubts) != kept
+
+
+@pytest.mark.parametrize("table", ["sample_submission.csv", "test.csv"])
+def test_rows_without_a_label_that_the_sample_is_about_are_the_test_images(table: str) -> None:
+    for row in ROWS:
+        save(f"images/{row:02d}.png", IMAGES[row])
+    rows = pd.DataFrame({"id": [f"{row:02d}" for row in ROWS], "label": [*NAMES[:12], *[""] * 6]})
+    rows.to_csv("metadata.csv" if table[0] == "s" else "train.csv", index=False)
+    pd.DataFrame({"id": [f"{row:02d}" for row in (17, 12, 14)], "label": "cat"}).to_csv(table, index=False)
+    found = recognise(Path("."))
+    assert found.test == table
+    assert len(read(found)) == 12
+    tests = load_test(contest_of(found), None, Workspace(Path("work")))
+    np.testing.assert_array_equal(tests.images, IMAGES[[17, 12, 14]])
+
+
+def test_a_sample_about_training_images_is_no_test() -> None:
+    table("train.csv", image_id=[f"{row}" for row in ROWS], label=NAMES)
+    pd.DataFrame({"image_id": ["1", "2"], "label": "cat"}).to_csv("sample_submission.csv", index=False)
+    assert recognise(Path(".")).test == ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +10,11 @@ import pandas as pd
 
 from kit.config import PlatformConfig, load_platform
 from kit.data.sources.columns import shown
+from kit.data.sources.places import SAMPLE
 from kit.errors import DataError
 from kit.inference.columns import class_of_columns, numeric, spelled
 
 BASE = "kaggle-csv"
-SAMPLE = re.compile(r"(?i)sample.*submi|submi.*sample")
-"""Names of sample submissions."""
 A_COLUMN_A_CLASS = (
     'The sample has a column a class: set metric to what the contest judges by, such as metric = "log_loss" or '
     '"roc_auc", for probabilities.'

@@ -27,7 +27,7 @@ from kit.data.sources.columns import (
 )
 from kit.data.sources.embedded_images import image_columns
 from kit.data.sources.files import Files, open_files
-from kit.data.sources.places import kind_of, part_folders, part_of
+from kit.data.sources.places import SAMPLE, kind_of, part_folders, part_of
 from kit.data.sources.table_file import read_table, text
 from kit.data.sources.tables import match_files, paths
 from kit.errors import DataError
@@ -88,13 +88,13 @@ def _beside(table: pd.DataFrame, path: Path) -> Form:
         )
     _refuse_twice(table[id_column], path)
     found, rows = _labelled(path, table[there].reset_index(drop=True), id_column)
-    found.open_image = opener(files, names[there][rows.pop(ROW).to_numpy()].tolist())
+    labelled = names[there][rows.pop(ROW).to_numpy()].tolist()
+    found.open_image = opener(files, labelled)
     found.facts.insert(0, f"{len(table):,} rows; the images lie in {place} ({len(files.names):,} files).")
     found.data["id_column"] = id_column
     if inner:
         found.data["images"] = place.relative_to(path.parent).as_posix()
-    tests = path.with_name(path.name.replace("train", "test"))
-    of_test = _named_by(tests, files, id_column, place) if tests != path else []
+    tests, of_test = _test_table(path, files, place, set(labelled))
     unused = sorted(set(files.names) - set(names[there].tolist()) - set(of_test))
     if unused:
         found.doubts.append(f"{len(unused):,} images have no row and are left out (such as {unused[0]}).")
@@ -113,14 +113,20 @@ def _beside(table: pd.DataFrame, path: Path) -> Form:
     return found
 
 
-def _named_by(path: Path, files: Files, id_column: str, place: Path) -> list[str]:
-    """The image files that a table of test images names."""
-    if not path.is_file():
-        return []
-    table = read_table(path)
-    if id_column not in table.columns:
-        return []
-    return [name for name in match_files(text(table[id_column]), files, place.stem) if name is not None]
+def _test_table(path: Path, files: Files, place: Path, labelled: set[str]) -> tuple[Path, list[str]]:
+    """The table of test images, or else the sample submission, whose ids are images beside those of training, and these
+    images; none where there is no such table.
+    """
+    samples = [one for one in sorted(path.parent.glob("*.csv")) if SAMPLE.search(one.name)]
+    for one in [path.with_name(path.name.replace("train", "test")), *samples]:
+        if one == path or not one.is_file():
+            continue
+        table = read_table(one)
+        ids = text(table[choose_id(table, "", files.names, one, [])])
+        named = [name for name in match_files(ids, files, place.stem) if name is not None]
+        if len(named) == len(ids) and not labelled.intersection(named):
+            return one, named
+    return path, []
 
 
 def _training_folder(names: Sequence[str]) -> str:

@@ -41,6 +41,8 @@ WORDS = {
 FILLERS = frozenset(["", "set", "data", "dataset", "images", "image", "img", "imgs", "seg", "simple", "split", "part"])
 """Words beside those."""
 
+SAMPLE = re.compile(r"(?i)sample.*submi|submi.*sample")
+"""Names of sample submissions."""
 BESIDE_TABLE = (*TRAIN, "images", "train.zip", "train_images.zip", "images.zip", ".")
 """Where the images of a table of training labels may lie, seen from the table."""
 BESIDE_TEST_TABLE = (*TEST, "test.zip", "test_images.zip", "images", ".")
