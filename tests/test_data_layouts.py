@@ -129,6 +129,14 @@ def test_patients_around_the_classes_are_groups() -> None:
     assert any("'8863'" in doubt and "9 stay in one fold" in doubt for doubt in found.doubts)
 
 
+def test_classes_of_every_writer() -> None:
+    for row in ROWS:
+        save(f"d/writer{row // 9}/{CLASSES[LABELS[row]]}/{row}.png", IMAGES[row])
+    groups = check(recognise(Path("d"))).groups
+    assert groups is not None
+    assert len(np.unique(groups)) == 2
+
+
 @pytest.mark.parametrize("patient", ["patient_{}", "P{:03d}", "Slide {}"])
 def test_patients_in_the_class_folders_are_groups(patient: str) -> None:
     for row in ROWS:

@@ -17,7 +17,8 @@ from kit.data.sources.places import part_of
 from kit.errors import DataError
 
 CALLED = re.compile(
-    r"(?i)^(patient|subject|person|participant|case|slide|specimen|animal|donor|scan|study|series|session|video|fold|pt|p|s)"
+    r"(?i)^(patient|subject|person|participant|user|writer|signer|actor|speaker|driver|case|slide|specimen|animal|donor|"
+    r"scan|study|series|session|video|fold|pt|p|s)"
     r"[ _-]*[a-z]*[ _-]*\d+[a-z]?$"
 )
 """Folders called as patients, slides and folds are: patient_12, P012."""
@@ -45,8 +46,8 @@ def class_pattern(names: Sequence[str], path: str) -> tuple[str, str]:
     if shared >= 0.9 and len(inner) > len(outer) and not all(map(NUMBERED.match, inner)):
         raise DataError(
             f"{path}: which folders are the classes is not clear: {shown(outer, 4)} each hold {shown(inner, 4)}. Give "
-            f"--data one of them, such as {path}/{outer[0]}, where they hold the same images in other forms; else give "
-            f"the folders inside names that differ"
+            f"--data one of them, such as {path}/{outer[0]}, where they hold the same images in other forms; where "
+            f"each is a person or a place, call them subject_1 and so on"
         )
     return "", ""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 GROUP = re.compile(
-    r"(?i)(^|[_ -])(patient|subject|person|participant|case|slide|specimen|lesion|animal|group|donor|scan|study|"
-    r"series|session|video|site|hospital|camera|location)s?([_ -]?(id|no|nr|number|name|key))?$"
+    r"(?i)(^|[_ -])(patient|subject|person|participant|user|writer|signer|driver|case|slide|specimen|lesion|animal|"
+    r"group|donor|scan|study|series|session|video|site|hospital|camera|location)s?([_ -]?(id|no|nr|number|name|key))?$"
 )
 SPLIT = re.compile(
     r"(?i)^((data|dataset|train_test)[_ -]?)?(fold|split|set|partition|subset|usage|phase)s?$|^is_(train|test|val)\w*$"
