@@ -525,9 +525,10 @@ def test_names_that_tell_of_no_copies_make_no_groups(form: str) -> None:
 
 
 @pytest.mark.parametrize(("slides", "kept"), [(9, True), (3, False)])
-def test_tiles_of_a_slide_stay_in_one_fold_where_slides_are_many(slides: int, kept: bool) -> None:
+@pytest.mark.parametrize("form", ["s{}_x{:02d}_y512.png", "s{} frame{:04d}.png", "s{}_Slice_{}.png"])
+def test_tiles_and_frames_stay_in_one_fold_where_slides_and_films_are_many(form: str, slides: int, kept: bool) -> None:
     for row in ROWS:
-        save(f"d/{CLASSES[LABELS[row]]}/s{row % slides}_x{row}_y{row * 512}.png", IMAGES[row])
+        save(f"d/{CLASSES[LABELS[row]]}/{form.format(row % slides, row)}", IMAGES[row])
     found = recognise(Path("d"))
     groups = check(found).groups
     assert (groups is not None and len(np.unique(groups)) == slides) == kept
@@ -552,3 +553,9 @@ def test_a_sample_about_training_images_is_no_test() -> None:
     table("train.csv", image_id=[f"{row}" for row in ROWS], label=NAMES)
     pd.DataFrame({"image_id": ["1", "2"], "label": "cat"}).to_csv("sample_submission.csv", index=False)
     assert recognise(Path(".")).test == ""
+
+
+@pytest.mark.parametrize(("first", "told"), [(0, True), (1, False)])
+def test_only_labels_that_count_from_0_may_get_names_of_ones_own(first: int, told: bool) -> None:
+    np.savez("d.npz", images=IMAGES, labels=LABELS + first)
+    assert any("put their real names into" in doubt for doubt in recognise(Path("d.npz")).doubts) == told

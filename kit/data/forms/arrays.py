@@ -117,7 +117,7 @@ def _labelled(kind: str, path: Path, images: np.ndarray, raw: np.ndarray) -> For
         classes, labels = names_of(flat)
     found = Form(kind, str(path), classes, labels, lambda row: images[row])
     found.facts.append(f"An array of {len(images):,} images, {images.shape} of {images.dtype}.")
-    if all(name.isdigit() for name in classes):
+    if classes == tuple(map(str, range(len(classes)))):
         found.doubts.append(BY_NUMBER)
     return found
 

@@ -63,7 +63,8 @@ def _by_folder(kind: str, path: Path, files: Files, names: list[str], inside: li
     if loose:
         raise DataError(
             f"{path}: images must lie in one folder a class, but {len(loose):,} of {len(names):,} lie outside (such as "
-            f"{loose[0]!r}). Where a table has the labels, give --data that CSV"
+            f"{loose[0]!r}). Move them into the folder of their class, or out of {path}; where a table has the labels, "
+            f"give --data that CSV"
         )
     values, said = one_spelling(folders)
     classes, labels = names_of(values)

@@ -49,6 +49,6 @@ def groups_in_names(names: Sequence[str], found: Form) -> None:
     numbered = sum(bool(part and part[2]) for part in parts) >= LEAST_SHARE * len(names)
     if numbered and count > 2 * len(found.classes) and repeats(heads):
         found.doubts.append(
-            f"File names begin alike in {count:,} groups (such as {heads[0]!r}). If a group is one patient or one "
+            f"File names begin alike in {count:,} groups (such as {str(heads[0])!r}). If a group is one patient or one "
             f"scene, set group_pattern = {json.dumps(HEAD)} in [data]: else scores are too high."
         )

@@ -20,12 +20,15 @@ AUGMENTED = (r"^(.+?)\.rf\.[0-9a-f]{8,}(?:\.[^.]*)?$", rf"^(.+?)(?:{COPY})*(?:\.
 TELLTALE = re.compile(rf"\.rf\.[0-9a-f]{{8,}}(?:\.|$)|{COPY}(?:[ _.-]|$)")
 MOST = 64
 """Copies of an image; more have another reason to be called alike."""
-TILES = r"^(.+?)[_-]+[xX][_-]?\d+[_-]+[yY][_-]?\d+"
-"""Names of tiles: slide7_x0_y512.png."""
+PIECES = {
+    "tiles": r"^(.+?)[_-]+[xX][_-]?\d+[_-]+[yY][_-]?\d+",
+    "frames or slices": r"^(.+?)[ _-]*(?i:frame|slice)[ _-]*\d+",
+}
+"""Names of what is cut from one: slide7_x0_y512.png, film3_frame0042.jpg."""
 SHARE = 0.02
 """Of the names that must show what only copies have."""
 FEWEST = 3
-"""Images of each class, from which tiles were cut, so that folds can keep them whole."""
+"""Images of each class, from which such were cut, so that folds can keep them whole."""
 
 
 def known_groups(names: Sequence[str], found: Form) -> bool:
@@ -41,16 +44,21 @@ def known_groups(names: Sequence[str], found: Form) -> bool:
                 f"names: those of one image, such as {str(heads[0])!r}, stay in one fold."
             )
             return True
-    heads = _heads(bare, TILES)
+    return any(_pieces(what, pattern, bare, found) for what, pattern in PIECES.items())
+
+
+def _pieces(what: str, pattern: str, names: Sequence[str], found: Form) -> bool:
+    heads = _heads(names, pattern)
     if heads is None or not repeats(heads):
         return False
+    count = len(np.unique(heads))
     if min(len(np.unique(heads[found.labels == label])) for label in range(len(found.classes))) >= FEWEST:
-        found.data["group_pattern"] = TILES
-        found.facts.append(f"Files are tiles of {len(np.unique(heads)):,} images: those of one stay in one fold.")
+        found.data["group_pattern"] = pattern
+        found.facts.append(f"Files are {what} of {count:,} images: those of one stay in one fold.")
     else:
         found.doubts.append(
-            f"Files seem to be tiles of {len(np.unique(heads)):,} images, fewer than {FEWEST} of some class. To keep "
-            f"those of one in one fold, set group_pattern = {json.dumps(TILES)} in [data]: else scores are too high."
+            f"Files seem to be {what} of {count:,} images, fewer than {FEWEST} of some class. To keep those of one in "
+            f"one fold, set group_pattern = {json.dumps(pattern)} in [data]: else scores are too high."
         )
     return True
 
