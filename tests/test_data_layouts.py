@@ -559,3 +559,15 @@ def test_a_sample_about_training_images_is_no_test() -> None:
 def test_only_labels_that_count_from_0_may_get_names_of_ones_own(first: int, told: bool) -> None:
     np.savez("d.npz", images=IMAGES, labels=LABELS + first)
     assert any("put their real names into" in doubt for doubt in recognise(Path("d.npz")).doubts) == told
+
+
+def test_rows_that_are_there_twice_count_once_unless_they_differ() -> None:
+    path = table("train.csv", id=list(ROWS), label=NAMES, age=np.arange(18) % 4)
+    rows = pd.read_csv(path)
+    pd.concat([rows, rows[:3]]).to_csv(path, index=False)
+    found = recognise(path)
+    assert "3 rows are there twice, equal in every column: each counts once" in check(found).notes
+    assert "3 rows are there twice, equal in every column: each counts once." in found.doubts
+    pd.concat([rows, rows[:3].assign(age=9)]).to_csv(path, index=False)
+    with pytest.raises(DataError, match="every image needs one row, but 3 values of column 'id' occur more than once"):
+        recognise(path)

@@ -29,7 +29,7 @@ from kit.data.sources.embedded_images import image_columns
 from kit.data.sources.files import Files, open_files
 from kit.data.sources.places import SAMPLE, kind_of, part_folders, part_of
 from kit.data.sources.table_file import read_table, text
-from kit.data.sources.tables import match_files, paths
+from kit.data.sources.tables import match_files, once, paths
 from kit.errors import DataError
 
 ROW = "\0row"
@@ -72,7 +72,8 @@ def _few(columns: list[str]) -> str:
 
 def _beside(table: pd.DataFrame, path: Path) -> Form:
     """A table whose ids name the images."""
-    table = table.apply(lambda column: column.str.strip())
+    notes: list[str] = []
+    table = once(table.apply(lambda column: column.str.strip()), notes)
     place = paths(path, DataConfig(kind="csv"), labelled=True)[-1]
     files = open_files(place)
     inner = _training_folder(files.names) if place.is_dir() else ""
@@ -92,6 +93,7 @@ def _beside(table: pd.DataFrame, path: Path) -> Form:
     found.open_image = opener(files, labelled)
     found.facts.insert(0, f"{len(table):,} rows; the images lie in {place} ({len(files.names):,} files).")
     found.data["id_column"] = id_column
+    found.doubts += [f"{note}." for note in notes]
     if inner:
         found.data["images"] = place.relative_to(path.parent).as_posix()
     tests, of_test = _test_table(path, files, place, set(labelled))

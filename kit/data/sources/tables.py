@@ -90,6 +90,8 @@ def _beside(table: pd.DataFrame, path: Path, request: Request) -> ImageSet:
     except DataError as error:
         raise error if request.config.images else no_image(table, path, places[0]) from error
     notes: list[str] = []
+    if request.labelled:
+        table = once(table, notes)
     id_column = choose_id(table, request.config.id_column, files.names, path, notes)
     rows = _rows(table, text(table[id_column]), id_column, path, request, notes)
     names = match_files(rows.ids, files, places[0].stem)
@@ -107,6 +109,14 @@ def _beside(table: pd.DataFrame, path: Path, request: Request) -> ImageSet:
         notes.append(f"{len(unused):,} images have no row in {path.name} and are left out ({_few(unused)})")
     decoded = decode_all(files, used, request.spec, request.on_error, request.allocate)
     return _image_set(rows.take(found[decoded.rows]), decoded, notes, request)
+
+
+def once(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """The table with rows that are equal in every column there once, which is told to `notes`."""
+    repeated = table.duplicated()
+    if repeated.any():
+        notes.append(f"{repeated.sum():,} rows are there twice, equal in every column: each counts once")
+    return table[~repeated].reset_index(drop=True)
 
 
 def _image_set(kept: Rows, decoded: Decoded, notes: list[str], request: Request) -> ImageSet:
