@@ -22,7 +22,7 @@ from kit.data.sources.imageset import ImageSet
 from kit.data.sources.load import load, load_test
 from kit.data.sources.unread import WAYS
 from kit.errors import DataError
-from kit.inference.matching import Ambiguous, match
+from kit.inference.matching import match
 from kit.workspace import Workspace
 
 CLASSES = ("cat", "dog", "emu")
@@ -408,9 +408,14 @@ FILES = ["cat/1.jpg", "cat/2.jpg", "dog/1.jpg"]
 def test_paths_of_another_machine_lead_to_their_images() -> None:
     ids = ["../input/contest/cat/1.jpg", "../input/contest/dog/1.jpg", "../input/contest/cat/2.jpg"]
     assert match(ids, FILES) == ["cat/1.jpg", "dog/1.jpg", "cat/2.jpg"]
-    assert match([f"C:\\data\\{one}" for one in ("2.jpg", "7.jpg")], FILES) == ["cat/2.jpg", None]
-    with pytest.raises(Ambiguous):
-        match(["x/1.jpg", "x/2.jpg"], FILES)
+    windows = [f"C:\\data\\images\\{one}" for one in ("2.jpg", "7.jpg")]
+    assert match(windows, ["1.jpg", "2.jpg"], "images") == ["2.jpg", None]
+    assert match(windows, ["more/2.jpg", "images/2.jpg"]) == ["images/2.jpg", None]
+
+
+@pytest.mark.parametrize("ids", [["x/1.jpg", "x/2.jpg"], ["/data/x/1.jpg", "/data/x/2.jpg"], ["part2/1.jpg"]])
+def test_another_folder_holds_other_images(ids: list[str]) -> None:
+    assert match(ids, ["1.jpg", "2.jpg"], "part1") == [None] * len(ids)
 
 
 def test_paths_of_test_images_never_lead_to_training_images() -> None:

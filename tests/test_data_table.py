@@ -139,7 +139,10 @@ def test_unreadable_images_are_listed_or_skipped_with_their_labels(kaggle):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda frame: pd.concat([frame, frame.head(1)]), r"ids must be unique, but 1 occur more than once \(im00\)"),
+        (
+            lambda frame: pd.concat([frame, frame.head(1).assign(label="emu")]),
+            r"ids must be unique, but 1 occur more than once \(im00\)",
+        ),
         (lambda frame: frame.replace("dog", "wolf"), "labels must be in the class list.*'wolf'"),
         (lambda frame: frame.assign(label="cat"), "at least two classes must occur"),
         (lambda frame: frame.rename(columns={"label": "a"}).assign(b=1), "cannot be guessed from"),

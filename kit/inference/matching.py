@@ -12,9 +12,6 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Set
 Tables = List[Dict[str, List[str]]]
 """Image names by what an id may call them, the surest first."""
 
-PARTS = ("train", "test", "val")
-"""How folders begin that tell images of one name apart: they are never left aside."""
-
 
 class Ambiguous(ValueError):
     """An id that leads to several images."""
@@ -40,8 +37,8 @@ def match(ids: Iterable[Any], names: Iterable[str], folder: str = "") -> List[Op
     """For each id its image: by path, by file name, and by both without suffix; None where there is none.
 
     An id may begin with the name of the `folder` that holds the images. Where no id leads to an image, they may have
-    been written elsewhere: folders that all ids begin with, and an ending that all have and no image has, are left
-    aside. Ambiguous where an id fits several.
+    been written elsewhere: outer folders that all ids begin with, and an ending that all have and no image has, are
+    left aside. Ambiguous where an id fits several.
     """
     names = list(names)
     tables = _tables(names)
@@ -85,11 +82,14 @@ def _plain(one: Any) -> str:
 
 
 def _shorter(ids: List[str], endings: Set[str]) -> Iterator[List[str]]:
-    """The ids without what all have in common: ever more folders, then an ending that no image has."""
+    """The ids without what all have in common: ever more of the outer folders, then an ending that no image has.
+
+    The innermost folder stays, since it may tell images of one name apart.
+    """
     parts = [one.split("/") for one in ids]
     levels = zip(*(some[:-1] for some in parts))
-    shared = [level[0] for level in itertools.takewhile(lambda level: len(set(level)) == 1, levels)]
-    common = next((at for at, part in enumerate(shared) if part.lower().startswith(PARTS)), len(shared))
+    common = sum(1 for _ in itertools.takewhile(lambda level: len(set(level)) == 1, levels))
+    common = max(0, min(common, *(len(some) - 2 for some in parts)))
     ending = {os.path.splitext(one)[1].lower() for one in ids}
     cut = len(ending) == 1 and not ending & {"", *endings}
     for without in (lambda one: one, lambda one: os.path.splitext(one)[0])[: 2 if cut else 1]:
