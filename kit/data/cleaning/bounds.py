@@ -15,6 +15,8 @@ from kit.data.cleaning.decisions import Verdicts
 
 CLASS_SHARE = 0.05
 """Largest share of a class's images that is dropped; of what is only suspected, `max_share` where that is less."""
+FEW = 2
+"""Images of a class that suspicions may drop all the same, within that share."""
 ACCEPTED = "accepted by --accept"
 """Evidence of rows that go because a person said so."""
 KEPT = "kept, since "
@@ -77,8 +79,8 @@ class Bounds:
             return f"{lost:,} of {given:,} images would go (over [clean] max_share = {self.max_share:g})"
         of_class, by_class = (self._of_classes(counted, mask) for mask in (np.ones_like(gone), gone))
         allowed = CLASS_SHARE * of_class
-        if not alone:  # what is only suspected: one image, or the share of all
-            allowed = np.minimum(allowed, np.maximum(self.max_share * of_class, 1))
+        if not alone:
+            allowed = np.minimum(allowed, np.maximum(self.max_share * of_class, FEW))
         worst = int(np.argmax((by_class - allowed) / np.maximum(of_class, 1)))
         if by_class[worst] > allowed[worst]:
             return (
