@@ -576,3 +576,10 @@ def test_rows_that_are_there_twice_count_once_unless_they_differ() -> None:
     pd.concat([rows, rows[:3].assign(age=9)]).to_csv(path, index=False)
     with pytest.raises(DataError, match="every image needs one row, but 3 values of column 'id' occur more than once"):
         recognise(path)
+
+
+def test_of_several_marks_the_one_that_is_called_a_class_is_the_label() -> None:
+    marks = {"sex": np.arange(18) // 2 % 2, "tumour_class": LABELS % 2}
+    found = recognise(table("train.csv", id=list(ROWS), **marks))
+    assert found.data["labels"] == "tumour_class"
+    assert any("Other columns with few values: sex" in doubt for doubt in found.doubts)

@@ -128,9 +128,12 @@ def refuse_shares(table: pd.DataFrame, columns: Sequence[str], path: Path) -> No
 
 
 def refuse_marks(table: pd.DataFrame, columns: Sequence[str], path: Path) -> None:
-    """DataError where all columns that may be labels are marks, several or none a row."""
+    """DataError where all columns that may be labels are marks, several or none a row, and not one is called as labels
+    are.
+    """
     marks = [name for name in columns if set(table[name]) <= MARKS and table[name].nunique() > 1]
-    if len(marks) > 1 and len(marks) == len(columns):
+    named = [name for name in marks if LIKE_LABELS.search(name)]
+    if len(marks) > 1 and len(marks) == len(columns) and len(named) != 1:
         raise DataError(
             f"{path}: this is multi-label: {shown(marks)} are marks of their own, several or none a row, and the kit "
             f"predicts one label an image. If one of them is the label, give a table of that column and the ids alone"
