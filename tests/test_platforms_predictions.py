@@ -241,7 +241,7 @@ def test_ids_may_have_lost_their_zeros() -> None:
         (("1", "2", "cat"), "auto", None),
     ],
 )
-def test_labels_handed_in_as_an_array_are_those_of_the_training_data(
+def test_labels_submitted_as_an_array_are_those_of_the_training_data(
     classes: tuple[str, ...], form: Literal["auto", "index", "name"], values: tuple[int, ...] | None, tmp_path: Path
 ) -> None:
     platform = load_platform("codabench-result").model_copy(update={"label_form": form})

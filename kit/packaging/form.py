@@ -136,7 +136,7 @@ def _names(platform: PlatformConfig, classes: Sequence[str], values: pd.Series |
 
 
 def label_values(platform: PlatformConfig, classes: Sequence[str]) -> tuple[int, ...] | None:
-    """The labels that a class or an array hands in, where they are other numbers than the places of the classes.
+    """The labels that a class or an array submits, where they are other numbers than the places of the classes.
 
     Training labels 1 to 8 make classes "1" to "8", and are compared with a truth of 1 to 8.
     """

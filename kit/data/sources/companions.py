@@ -13,7 +13,7 @@ FOLDER = re.compile(rf"(?i)^(lung|lesion|cell|binary|image|img)?[ _-]?({KINDS})s
 """Folders of such images."""
 ENDING = re.compile(rf"(?i)[ _.-]+({KINDS})s?([ _-]?\d+)?$")
 """How the names of such images end, before the suffix: 12_mask.png, 12_mask_1.png."""
-IMAGES = re.compile(r"(?i)^(image|img|photo|picture|original|raw|rgb)s?$")
+IMAGES = re.compile(r"(?i)^(image|img|photo|pic|original|raw|rgb)s?$")
 """Folders of the images themselves, beside those."""
 
 
