@@ -21,7 +21,7 @@ WAYS = {
     ".tfrecord": "read it with tf.data.TFRecordDataset, and save each image under a folder of its class",
     ".mdb": "this is LMDB: read it with the package lmdb, and save each image under a folder of its class",
     ".mat": f"read it with scipy.io.loadmat (h5py from version 7.3 on), and save {ARRAYS}",
-    ".dcm": "convert it to PNG of 16 bits, such as with the package pydicom",
+    ".dcm": "this is DICOM: convert it to PNG of 16 bits, such as with the package pydicom",
     ".rec": "unpack it with mxnet's im2rec, and give the folder",
     ".beton": f"read it with the package ffcv, and save {ARRAYS}",
     ".xml": "these are boxes (detection): write a table of image and label, where each image has one",
