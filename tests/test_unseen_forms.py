@@ -250,9 +250,9 @@ def test_other_headers_that_are_none_are_refused(here, first, wrong):
         init("train.csv")
 
 
-def test_a_repeated_row_is_named(here):
+def test_a_repeated_id_is_named(here):
     table = files_and_table(here)
-    pd.concat([table, table[3:4]]).to_csv("train.csv", index=False)
+    pd.concat([table, table[3:4].assign(Name="b")]).to_csv("train.csv", index=False)
     with pytest.raises(DataError, match=r"1 values of column 'Scan #' occur more than once \(such as '0000021'\)"):
         init("train.csv")
 
