@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from kit.ensemble.budget import Cost
-from kit.inference.model import load_net, net_logits
+from kit.inference.model import load_net, net_logits, quickened
 from kit.train.stored import checked_spec
 from kit.workspace import Workspace
 
@@ -41,7 +41,8 @@ def _cost(run: OofRun, workspace: Workspace, contest: str, images: np.ndarray, r
     specs = [checked_spec(folder, rerun) for folder in folders]
     megabytes = sum((folder / spec["weights"]).stat().st_size for folder, spec in zip(folders, specs)) / 1e6
     seen = specs[0] | {"views": list(run.views)}
-    return Cost(_seconds(load_net(specs[0], str(folders[0])), images, seen) * rows * len(folders), megabytes)
+    net = quickened(load_net(specs[0], str(folders[0])), seen["size"])
+    return Cost(_seconds(net, images, seen) * rows * len(folders), megabytes)
 
 
 def _seconds(net: torch.nn.Module, images: np.ndarray, spec: dict[str, object]) -> float:
