@@ -231,12 +231,15 @@ def test_every_trunk_whose_weights_are_here_takes_part(no_weights: Path) -> None
     mobilenet = ("finetune_mobilenetv2_128", "finetune_mobilenetv2_160")
     lite = ("finetune_lite0_128", "finetune_lite0_160")
     assert default_recipes(32) == (*mobilenet, "residual_64"), "from the hub, or left out with a message"
+    assert default_recipes(96, "shifted", minutes=15) == default_recipes(96, "shifted")
     save_file({"x": torch.zeros(1)}, no_weights / "tf_efficientnet_lite0.safetensors")
     assert default_recipes(32) == (*lite, "residual_64")
     assert default_recipes(96, "shifted")[0] == "lite0_96"
     save_file({"x": torch.zeros(1)}, no_weights / "mobilenetv2_100.safetensors")
     assert default_recipes(32) == (mobilenet[0], lite[0], mobilenet[1], "residual_64")
-    assert default_recipes(96, "shifted")[:3] == ("mobilenetv2_96", "trunk_transformer_96", "lite0_96")
+    shifted = ("mobilenetv2_96", "trunk_transformer_96", "lite0_96", "residual_64")
+    assert default_recipes(96, "shifted") == (*shifted, "residual_group_64", "residual_se_64")
+    assert default_recipes(96, "shifted", minutes=15) == shifted
 
 
 def test_few_minutes_are_not_spent_on_a_race_of_many_and_large_images_are_seen_large(no_weights: Path) -> None:
