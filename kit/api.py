@@ -185,11 +185,13 @@ def package(
     notebook: Notebook | None = None,
     adapt: bool = False,
     prepared: Callable[[], Prepared] | None = None,
+    final: bool = False,
 ) -> PackedZip:
     """The blend as a zip for a platform; the contest's own, and beside the other submissions, by default.
 
     platform: the name of a file in configs/platforms, or a configuration (its max_mb and max_seconds are kept to).
     prepared: gives the prepared data where packing needs them (the size ladder); they are loaded when it is None.
+    final: with a network of the strongest recipe that is trained on all rows, the vault's too, where it fits.
     PackagingError where the blend cannot be packed.
     """
     return packing.pack(
@@ -202,6 +204,7 @@ def package(
         prepared or (lambda: prepare(contest)),
         notebook,
         adapt,
+        final,
     )
 
 

@@ -41,6 +41,13 @@ from kit.workspace import Workspace
 @click.option("--dataset", default="", help="Kaggle notebook: user/slug of the data set that the zip becomes.")
 @click.option("--competition", default="", help="Kaggle notebook: slug of the contest.")
 @click.option("--adapt", is_flag=True, help="Recipes adapt to the images of a call, where kit adapt found a winner.")
+@click.option(
+    "--final",
+    is_flag=True,
+    help="Add a network of the strongest recipe that is trained on all rows, the vault's too, if it fits. The score to "
+    "expect stays that of the folds' networks. What the vault's rows cost is measured and printed: two fits, resumed "
+    "after a kill.",
+)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The zip to write.")
 def package(
     name: str,
@@ -53,6 +60,7 @@ def package(
     dataset: str,
     competition: str,
     adapt: bool,
+    final: bool,
     out: Path | None,
 ) -> None:
     """Pack the blend NAME (see `kit blend`) into a zip."""
@@ -60,7 +68,7 @@ def package(
     platform = load_platform(platform_name or opened.config.platform)
     limits = {"max_mb": max_mb or platform.max_mb, "max_seconds": max_seconds or platform.max_seconds}
     made = Blend.from_json(opened.workspace.oof(opened.name) / "blends" / f"{name}.json")
-    make_zip(opened, made, out, platform.model_copy(update=limits), Notebook(dataset, competition), adapt)
+    make_zip(opened, made, out, platform.model_copy(update=limits), Notebook(dataset, competition), adapt, final=final)
 
 
 @click.command()

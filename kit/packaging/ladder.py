@@ -77,6 +77,11 @@ class Ladder:
     echo: Echo
     losses: dict[str, Loss] = field(default_factory=dict)
 
+    def final(self, blend: Blend, members: list[Member]) -> Rung:
+        """Above the rungs: with a network that was trained on all rows, for which its out-of-fold twins vouch."""
+        note = f"{len(members)} networks, one of them on all rows, for which no more is expected than for the folds'"
+        return Rung("", f"{HALF} and all rows", blend, members, note)
+
     def rungs(self, blend: Blend, members: list[Member]) -> Iterator[Rung]:
         """From best to smallest, each made when it is asked for."""
         note = f"{len(members)} networks in half precision, as they were scored"

@@ -16,6 +16,9 @@ from kit.oof_store import RUN
 from kit.train.stored import checked_spec
 from kit.workspace import Workspace
 
+ALL_ROWS = "all"
+"""In the place of a fold's number: the network that was trained on all rows."""
+
 
 @dataclass(frozen=True)
 class Member:

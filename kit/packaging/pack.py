@@ -7,6 +7,7 @@ import functools
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from kit.metrics.registry import get_metric
 from kit.packaging.adaptation import adapting
 from kit.packaging.archive import stored_size, write_zip
 from kit.packaging.fastest import fastest
+from kit.packaging.final import with_all_rows
 from kit.packaging.form import label_values
 from kit.packaging.ladder import Ladder, Rung
 from kit.packaging.members import Member, read_members
@@ -53,6 +55,7 @@ def package(
     prepared: Callable[[], Prepared] | None = None,
     notebook: Notebook | None = None,
     adapt: bool = False,
+    final: bool = False,
     remote: tuple[list[float], list[float]] = ([], []),
     echo: Echo = print,
 ) -> PackedZip:
@@ -61,8 +64,9 @@ def package(
     Of several runtimes that the platform allows, the fastest here that agrees with the first is taken. Where
     the platform's max_mb does not hold all, the size ladder is gone down and `echo` told of every rung;
     `prepared` gives the images that eight bits are measured on. With `adapt`, recipes for which `kit adapt`
-    found a method that wins adapt to the images of a call. `remote` holds local and remote scores of earlier
-    zips, by which the score to expect of what stands for the blend is corrected.
+    found a method that wins adapt to the images of a call. With `final`, a network of the strongest recipe that
+    was trained on all rows is added where it fits. `remote` holds local and remote scores of earlier zips, by
+    which the score to expect of what stands for the blend is corrected.
     """
     if platform.artefact == "predictions":
         raise PackagingError(f"{platform.name} takes predictions, not code. Make them: kit predict")
@@ -74,9 +78,15 @@ def package(
         found = read_members(other, contest.name, workspace)
         return adapting(found, platform)[0] if adapt else found
 
-    ladder = Ladder(contest.name, workspace, read, functools.cache(prepared) if prepared else None, remote, echo)
+    images = functools.cache(prepared) if prepared else None
+    ladder = Ladder(contest.name, workspace, read, images, remote, echo)
     packer = Packer(contest, platform, workspace, _fixed_files(contest, platform, notebook or Notebook()))
-    rung, files, manifest = packer.first_that_fits(blend, ladder.rungs(blend, members), echo)
+    rungs = ladder.rungs(blend, members)
+    if final:
+        if images is None:
+            raise PackagingError("a network on all rows needs the images, but got none. Give the contest's data")
+        rungs = chain([ladder.final(blend, with_all_rows(blend, members, contest, images(), workspace, echo))], rungs)
+    rung, files, manifest = packer.first_that_fits(blend, rungs, echo)
     _check_syntax(files, platform)
     write_zip(out, lay_out(files, platform))
     return PackedZip(out, sha256_file(out), out.stat().st_size / 1e6, manifest, rung.blend)

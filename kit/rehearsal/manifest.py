@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -18,7 +18,7 @@ class _Part(BaseModel):
 
 class _Member(_Part):
     recipe: FolderName
-    fold: int = Field(ge=0)
+    fold: Annotated[int, Field(ge=0)] | Literal["all"]
     views: list[str]
 
 

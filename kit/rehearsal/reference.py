@@ -11,6 +11,7 @@ import numpy as np
 from kit.data.prepared import Prepared
 from kit.errors import RehearsalError
 from kit.oof_store import OofRun
+from kit.packaging.members import ALL_ROWS
 
 MEMBER_ROWS = 200
 """Most held-out rows predicted by one network."""
@@ -65,7 +66,7 @@ def make_reference(
         members = tuple(
             _member_rows(number, entry, by_name[entry["recipe"]], prepared, chosen)
             for number, entry in enumerate(manifest["members"])
-            if entry["recipe"] in by_name
+            if entry["recipe"] in by_name and entry["fold"] != ALL_ROWS  # of which no row is held out
         )
     return Reference(
         np.ascontiguousarray(prepared.images[chosen]),

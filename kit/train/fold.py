@@ -53,6 +53,11 @@ class Fold:
     def title(self) -> str:
         return f"{self.setup.recipe.name} fold {self.number}"
 
+    def told(self, result: dict[str, Any]) -> str:
+        """Its scores in words."""
+        shifted = "" if result["shifted"] is None else f", shifted {result['shifted']:.4f}"
+        return f"clean {result['clean']:.4f}{shifted}"
+
     def score_again(self) -> None:
         """The network stays; the battery is another than the one that it was scored under."""
         checked_spec(self.path, self.run.rerun(self.number))
@@ -60,7 +65,7 @@ class Fold:
         marker = read_json(self.path / MARKER)
         result = self._score(display, str(marker.get("precision", ""))) | file_digests(self.path)
         write_json(self.path / MARKER, marker | self.run.identity() | result | versions())
-        display.close(f"scored again, because the shifts changed; {_scores(result)}")
+        display.close(f"scored again, because the shifts changed; {self.told(result)}")
 
     def train(self, images: torch.Tensor) -> None:
         """From `images` (N, 3, S, S) uint8 of the whole contest, at the size of the recipe, to the marker.
@@ -89,7 +94,7 @@ class Fold:
         (self.path / CHECKPOINT).unlink(missing_ok=True)
         steps = f"{fit.step} steps" + (f" of {fit.pace.planned}, to end in time" if fit.pace.shortened else "")
         speed = f"{steps}, {fit.seconds:.0f} s, {fit.images_per_second:,.0f} img/s"
-        display.close(f"{speed}; {_scores(result)}")
+        display.close(f"{speed}; {self.told(result)}")
         self._doubt_precision(fit)
 
     def _figures(self, fit: Fit) -> dict[str, Any]:
@@ -164,8 +169,3 @@ class Fold:
             "vault": len(prepared.vault),
             "cell_names": [cell.name for cell in battery.cells],
         }
-
-
-def _scores(result: dict[str, Any]) -> str:
-    shifted = "" if result["shifted"] is None else f", shifted {result['shifted']:.4f}"
-    return f"clean {result['clean']:.4f}{shifted}"

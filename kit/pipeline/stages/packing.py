@@ -27,6 +27,7 @@ def pack(
     prepared: Callable[[], Prepared] | None = None,
     notebook: Notebook | None = None,
     adapt: bool = False,
+    final: bool = False,
 ) -> PackedZip:
     """The zip; beside the other submissions where `out` is not given. The blend in it, where it is another, is kept."""
     console.rule("package", align="left")
@@ -41,6 +42,7 @@ def pack(
         prepared=prepared,
         notebook=notebook,
         adapt=adapt,
+        final=final,
         remote=remote_scores(workspace, contest.name, made.expects),
         echo=echo,
     )
