@@ -5,21 +5,24 @@
     python benchmarks/coverage.py --root coverage --data cells --npz training_set.npz --contests 40
 
 practice draws its cells; digits are scikit-learn's, enlarged; any npz of images (N, S, S, 3) uint8 and labels is real
-images under the name that --data gives. Recipes are trained once (what is there is reused, so the same command goes on
-after a kill). Every contest then has hidden images that nothing was trained on, under operators that neither the
-battery nor the augmentations use: clean, natural, contest and laboratory, another draw of operators each. Recipes and
-blends predict them as their zip would: all folds averaged, all views, weights in half precision. Printed for each
-scenario: miss, coverage and width of the 80 % interval, interval score (Gneiting and Raftery 2007), and the rank
-correlation over recipes of expected and hidden scores within one contest. With --told, also the contest-like tests as
-they are expected where their images are handed out without labels.
+images under the name that --data gives. Recipes are trained once, and what is there is reused, predictions too, so the
+same command goes on after a kill; with --seconds it begins no contest after so long and prints what is there. Every
+contest then has hidden images that nothing was trained on, under operators that neither the battery nor the
+augmentations use: clean, natural, contest and laboratory, another draw of operators each. Recipes and blends predict
+them as their zip would: all folds averaged, all views, weights in half precision. Printed for each scenario: miss,
+coverage and width of the 80 % interval, interval score (Gneiting and Raftery 2007), and the rank correlation over
+recipes of expected and hidden scores within one contest. With --told, also the contest-like tests as they are expected
+where their images are handed out without labels.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -60,11 +63,19 @@ class Source:
 
     def hidden(self, form: str, seed: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
         """The hidden test of the contest of that seed in that form: images (n, S, S, 3) uint8, labels (n,)."""
-        if self.images is None or self.labels is None:
-            return hidden_test(seed=7000 + seed, n=rows, mixture_seed=9000 + seed, form=form)
         rng = np.random.default_rng([seed, 0xC0])
-        chosen = rng.permutation(len(self.labels))[:rows]
-        return shifted_as(form, self.images[chosen], 1.0, 9000 + seed, rng), self.labels[chosen]
+        if self.images is None or self.labels is None:
+            images, labels = _drawn(seed, rows)
+        else:
+            chosen = rng.permutation(len(self.labels))[:rows]
+            images, labels = self.images[chosen], self.labels[chosen]
+        return shifted_as(form, images, 1.0, 9000 + seed, rng), labels
+
+
+@lru_cache(maxsize=1)
+def _drawn(seed: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """The cells of one contest, of which all forms are made: drawing them takes longer than predicting them."""
+    return hidden_test(seed=7000 + seed, n=rows, form="clean")
 
 
 def source(options: argparse.Namespace) -> Source:
@@ -153,22 +164,47 @@ def report(
     """Prints how the scores to expect turned out."""
     blends = options.blends.split(",")
     made = promises(pool, blends, options.rows)
+    done = simulated(runs, pool, given, workspace, options, made)
+    count = len(done[FORMS[0]])
     print(
-        f"\n{'scenario':11} {'blend':9} {'expected':>8} {'interval':>15} {'hidden':>7} {'bias':>7} {'|miss|':>7} "
-        f"{'covered':>8} {'width':>6} {'score':>6} {'vault':>6} {'ranks':>6}"
+        f"\n{count} contests a scenario\n{'scenario':11} {'blend':9} {'expected':>8} {'interval':>15} {'hidden':>7} "
+        f"{'bias':>7} {'|miss|':>7} {'covered':>8} {'width':>6} {'score':>6} {'vault':>6} {'ranks':>6}"
     )
-    for form in FORMS:
-        hidden: dict[str, list[float]] = {name: [] for name in made}
-        for seed in range(options.contests):
-            labels, proba = predictions(runs, pool, given, workspace, form, seed, options.rows)
-            for name, (combiner, _) in made.items():
-                hidden[name].append(float((combiner.apply(proba).argmax(axis=1) == labels).mean()))
+    for form, scores in done.items():
+        hidden = {name: [one[name] for one in scores] for name in made}
         ranks = _ranks({name: made[name][1][form].point for name in pool.names}, hidden)
         for name in blends:
-            say(form, name, [made[name][1][form]] * options.contests, np.array(hidden[name]), ranks)
+            say(form, name, [made[name][1][form]] * count, np.array(hidden[name]), ranks)
         if options.told and form == "contest":
-            told = [_told(given, pool, workspace, seed, options.rows, blends[0]) for seed in range(options.contests)]
+            told = [_told(given, pool, workspace, seed, options.rows, blends[0]) for seed in range(count)]
             say("told", blends[0], told, np.array(hidden[blends[0]]), float("nan"))
+
+
+def simulated(
+    runs: Sequence[OofRun],
+    pool: Pool,
+    given: Source,
+    workspace: Workspace,
+    options: argparse.Namespace,
+    made: dict[str, tuple[Combiner, dict[str, Expected]]],
+) -> dict[str, list[dict[str, float]]]:
+    """By form, the hidden score of everything in `made` in each contest; as many as were done in --seconds."""
+    end = time.monotonic() + options.seconds if options.seconds else float("inf")
+    done: dict[str, list[dict[str, float]]] = {form: [] for form in FORMS}
+    for seed in range(options.contests):
+        if time.monotonic() > end and seed > 1:
+            break
+        for form in FORMS:
+            labels, proba = predictions(runs, pool, given, workspace, form, seed, options.rows)
+            done[form].append(
+                {
+                    name: float((combiner.apply(proba).argmax(axis=1) == labels).mean())
+                    for name, (combiner, _) in made.items()
+                }
+            )
+        first = options.blends.partition(",")[0]
+        print(f"contest {seed}: " + ", ".join(f"{form} {done[form][-1][first]:.3f}" for form in FORMS), flush=True)
+    return done
 
 
 def _ranks(expected: dict[str, float], hidden: dict[str, list[float]]) -> float:
@@ -233,6 +269,7 @@ def main() -> None:
     parser.add_argument("--blends", default="best5,best1")
     parser.add_argument("--contests", type=int, default=40)
     parser.add_argument("--rows", type=int, default=500)
+    parser.add_argument("--seconds", type=float, default=0.0, help="begin no contest after so long; 0: all of them")
     parser.add_argument("--told", action="store_true", help="also where test images are handed out")
     options = parser.parse_args()
     given, workspace = source(options), Workspace(options.root.resolve())
