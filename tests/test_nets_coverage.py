@@ -57,10 +57,18 @@ def test_a_recipe_of_such_a_size_is_refused_before_training(toy) -> None:
     check_names(toy.contest(), recipe.model_copy(update={"size": 32}))
 
 
-@pytest.mark.parametrize("name", ["timm/gcvit_xxtiny", "timm/maxvit_tiny_rw_224"])
-def test_windows_that_divide_by_zero_refuse_the_size(name: str) -> None:
-    with pytest.raises(NetError, match="28"):
-        seen_share(name, {}, 28)
+@pytest.mark.parametrize(
+    ("name", "size", "larger"),
+    [
+        ("timm/gcvit_xxtiny", 28, 32), ("timm/maxvit_tiny_rw_224", 28, 32), ("timm/xcit_nano_12_p8_224", 28, 32),
+        ("timm/crossvit_tiny_240", 32, 240),
+    ],
+)  # fmt: skip
+def test_windows_and_patches_that_do_not_fit_refuse_the_size_and_name_the_next(
+    name: str, size: int, larger: int
+) -> None:
+    with pytest.raises(NetError, match=rf"images .*\b{size}\b.* Set size = {larger} .*images are resized to it"):
+        seen_share(name, {}, size)
 
 
 def test_the_listing_shows_the_share() -> None:

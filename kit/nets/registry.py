@@ -147,14 +147,16 @@ def with_size(name: str, args: Mapping[str, Any] | None, size: int) -> dict[str,
     given = dict(args or {})
     found = _fitting(name, given, size)
     if found is None:
-        build_on_meta(name, completed_args(name, given, size))
-        least = min_size(name, args)
-        if size >= least:
+        sizes = sorted({one for one in (*PROBED_SIZES, describe(name, args).input_size) if one > size})
+        larger = next((one for one in sizes if _fitting(name, given, one) is not None), None)
+        if larger is None:
+            build_on_meta(name, completed_args(name, given, size))  # what is wrong with the arguments
             raise _no_matter_of_size(name, completed_args(name, given, size), size)
-        raise NetError(
-            f"{name}: takes images of {least} px or more, but got size = {size}. "
-            f"Set size = {least} or more in the recipe: images are resized to it"
-        )
+        least, more = larger == min_size(name, args), "Set size = {} in the recipe: images are resized to it"
+        if least:
+            takes_them = f"takes images of {larger} px or more, but got size = {size}"
+            raise NetError(f"{name}: {takes_them}. {more.format(f'{larger} or more')}")
+        raise NetError(f"{name}: takes smaller and larger images, but none of {size} px. {more.format(larger)}")
     return found
 
 
