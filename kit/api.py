@@ -37,6 +37,7 @@ from kit.rehearsal.result import Rehearsal
 from kit.situation.settled import settled
 from kit.situation.situation import find_situation
 from kit.start.init import Started, start
+from kit.storage import exists
 from kit.table import Grid
 from kit.train.names import check_names
 from kit.workspace import Workspace
@@ -143,7 +144,7 @@ def fit(
     for recipe in chosen:
         check_names(contest.config, recipe)
     train_all(contest.config, prepared, chosen, contest.workspace, echo, folds, workers)
-    done = [one.name for one in chosen if (contest.workspace.run(contest.name, one.name) / "run.json").exists()]
+    done = [one.name for one in chosen if exists(contest.workspace.run(contest.name, one.name) / "run.json")]
     return oof(contest, done) if done else {}
 
 

@@ -24,6 +24,7 @@ from kit.array_file import BROKEN, load_arrays
 from kit.errors import ArtefactError, DiskError
 from kit.lock import remove_left_overs, take
 from kit.seal import sealed, unsealed
+from kit.storage import reading, remedy
 
 PART = ".kit-part"
 """Ends the name of a file that is being written."""
@@ -75,7 +76,7 @@ def _part(path: Path) -> tuple[str, int]:
 def _not_written(path: Path, error: OSError) -> DiskError:
     return DiskError(
         f"{path}: cannot be written ({error.strerror or error}). What stood there before is intact. "
-        f"Free space or fix the permissions, then run the same command again."
+        f"{remedy(error.errno)}, then run the same command again."
     )
 
 
@@ -109,7 +110,9 @@ def read_json(path: Path, rerun: str = "") -> Any:
     broken.
     """
     try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
+        with reading(path):
+            text = Path(path).read_text(encoding="utf-8")
+        value = json.loads(text)
         return unsealed(value) if isinstance(value, dict) else value
     except (OSError, ValueError, RecursionError) as error:
         raise _not_read(path, error, rerun) from error
@@ -118,7 +121,8 @@ def read_json(path: Path, rerun: str = "") -> Any:
 def read_npz(path: Path, rerun: str = "") -> dict[str, np.ndarray]:
     """All arrays in `path`, nothing unpickled; ArtefactError as in `read_json`."""
     try:
-        found = load_arrays(Path(path))
+        with reading(path):
+            found = load_arrays(Path(path))
         if not isinstance(found, dict):
             raise TypeError("a bare array, where an npz was written")
         return found
@@ -149,9 +153,9 @@ def sha256_bytes(data: bytes) -> str:
 
 
 def sha256_file(path: Path) -> str:
-    """Hex digest of a file, read in pieces of 1 MiB."""
+    """Hex digest of a file, read in pieces of 1 MiB; StorageError where the storage fails."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with reading(path), open(path, "rb") as file:
         while piece := file.read(1 << 20):
             digest.update(piece)
     return digest.hexdigest()

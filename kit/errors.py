@@ -12,6 +12,7 @@ KitError
 ├── RehearsalError   a submission cannot be rehearsed
 ├── ExplainError     where a network looked cannot be shown
 ├── UploadError      a platform refused, or cannot be reached
+├── StorageError     a disk or a network folder failed, or refuses: its files may be whole
 ├── ArtefactError    a file is corrupt
 └── DiskError        an ArtefactError: a file cannot be written
 
@@ -70,6 +71,10 @@ class ExplainError(KitError):
 
 class UploadError(KitError):
     """A platform refused, or cannot be reached."""
+
+
+class StorageError(KitError):
+    """A disk or a network folder failed, or refuses: its files may be whole."""
 
 
 class ArtefactError(KitError):

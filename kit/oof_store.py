@@ -15,6 +15,7 @@ from kit.config import ShiftConfig
 from kit.data.stale import Record
 from kit.errors import OofError
 from kit.shifts.battery import Battery
+from kit.storage import exists, holding, reading
 from kit.train.stored import MARKER as FOLD
 from kit.train.stored import OOF, VAULT_ROWS, check_files
 from kit.workspace import Workspace
@@ -87,7 +88,7 @@ def load_run(path: Path) -> OofRun:
     """The complete run in `path` (oof/<contest>/<recipe>); OofError or ArtefactError says what to rerun."""
     recipe, contest = path.name, path.parent.name
     rerun = f"kit train {recipe} --contest {contest}"
-    if not (path / RUN).exists():
+    if not exists(path / RUN):
         raise OofError(f"{path}: not complete ({RUN} is missing). Finish it: {rerun}")
     info = read_json(path / RUN, rerun=rerun)
     if lacking := KEYS - info.keys():
@@ -160,9 +161,10 @@ def _load_fold(folder: Path, rerun: str, name: str = OOF, key: str = "rows") -> 
 
 def _groups(path: Path, ids: np.ndarray) -> np.ndarray | None:
     """Groups (N,) int64 of rows by their id in folds.csv; None where the file is not of these rows."""
-    if not path.is_file():
+    if not exists(path):
         return None
-    table = pd.read_csv(path, dtype={"id": str}, keep_default_na=False).set_index("id")
+    with reading(path):
+        table = pd.read_csv(path, dtype={"id": str}, keep_default_na=False).set_index("id")
     if "group" not in table or table.index.has_duplicates or not set(ids) <= set(table.index):
         return None
     return np.unique(table["group"].astype(str).loc[ids].to_numpy(), return_inverse=True)[1].astype(np.int64)
@@ -195,7 +197,7 @@ def load_runs(workspace: Workspace, contest: str, recipes: list[str] | None = No
     Runs that are made from different data or folds are refused with both digests named.
     """
     folder = workspace.oof(contest)
-    names = recipes if recipes is not None else sorted(path.parent.name for path in folder.glob(f"*/{RUN}"))
+    names = recipes if recipes is not None else [path.parent.name for path in holding(folder, RUN)]
     if not names:
         raise OofError(f"{folder}: holds no complete run. Train one: kit train RECIPE --contest {contest}")
     runs = [load_run(folder / name) for name in names]

@@ -20,6 +20,7 @@ from kit.config import list_names
 from kit.echo import FLAG, Echo, asked_for, hide_warnings
 from kit.errors import KitError
 from kit.secrets import masked
+from kit.storage import failure, remedy
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -153,7 +154,8 @@ def run_guarded(command: click.Command) -> None:
             command.main(standalone_mode=False)
     except KitError as error:
         _trace(debug)
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"[red]error:[/red] {_escaped(error)}")
+        said = _escaped(failure(error) or error)
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"[red]error:[/red] {said}")
         sys.exit(USER_ERROR)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
@@ -171,8 +173,11 @@ def run_guarded(command: click.Command) -> None:
         _trace(debug)
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             where = f"{error.filename}: " if error.filename else ""
-            print(f"error: {where}{error.strerror}. Free space or fix the permissions, then run the same command again",
+            print(f"error: {where}{error.strerror}. {remedy(error.errno)}, then run the same command again",
                   file=sys.stderr)  # fmt: skip
+            sys.exit(USER_ERROR)
+        if (failed := failure(error)) is not None:
+            print(masked(f"error: {failed}"), file=sys.stderr)
             sys.exit(USER_ERROR)
         where = "" if debug else f" The stack trace is in {_keep_trace()}; --debug shows it."
         said = masked(f"{type(error).__name__}: {error}")
@@ -219,7 +224,7 @@ def _keep_trace() -> Path:
     return Path(file.name)
 
 
-def _escaped(error: KitError) -> str:
+def _escaped(error: KitError | str) -> str:
     from rich.markup import escape
 
     return escape(masked(str(error)))

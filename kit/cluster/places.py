@@ -19,6 +19,7 @@ from kit.cluster.threads import counts
 from kit.cluster.unit import Device
 from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
+from kit.storage import exists
 from kit.train.device import machine_name, pick_device, pinned, usable_cores
 from kit.train.precision import Trial
 from kit.train.run import Trainer
@@ -73,7 +74,7 @@ def passes_per_second(trainer: Trainer, places: Sequence[int]) -> dict[int, floa
     recipe, device = trainer.recipe, trainer.device
     key = f"{recipe.net.name} {recipe.net.args} {recipe.size} {usable_cores()} {machine_name(device)}"
     path = trainer.workspace.cache / "places" / f"{sha256_bytes(key.encode())[:16]}.json"
-    if not path.exists():
+    if not exists(path):
         speeds = _measured(trainer, places)
         write_json(path, {"key": key, "speeds": [[count, speed] for count, speed in speeds.items()]})
     return {int(count): float(speed) for count, speed in read_json(path, rerun=f"rm {path}")["speeds"]}

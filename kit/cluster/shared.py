@@ -13,6 +13,7 @@ from kit import artefact
 from kit.data.prepared import Prepared
 from kit.errors import ArtefactError
 from kit.lock import alone
+from kit.storage import reading
 
 SMALL = ("ids", "labels", "folds", "groups")
 PIECE = 1024
@@ -51,7 +52,8 @@ def _holds(folder: Path, prepared: Prepared, digest: str, plain: dict[str, Any])
     try:
         if artefact.read_json(folder / "prepared.json") != plain | {"class_names": list(prepared.class_names)}:
             return False
-        rows, images = artefact.read_npz(folder / "rows.npz"), np.load(folder / "images.npy", mmap_mode="r")
+        with reading(folder / "images.npy"):
+            rows, images = artefact.read_npz(folder / "rows.npz"), np.load(folder / "images.npy", mmap_mode="r")
     except (ArtefactError, *artefact.BROKEN):
         return False
     order = [rows[name] for name in (*SMALL, "weights") if name in rows]

@@ -17,6 +17,7 @@ from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
 from kit.echo import Echo
 from kit.errors import TrainError
+from kit.storage import exists
 from kit.train.device import machine_name, pick_device, pinned, usable_cores
 from kit.train.images import resized
 from kit.workspace import Workspace
@@ -67,7 +68,7 @@ def measured_workers(job: FitJob, echo: Echo) -> int:
     net, size, batch = job.recipe.net, job.recipe.size, job.recipe.train.batch_size
     key = f"{net.name} {net.args} {size} {batch} {usable_cores()} {machine_name(pick_device())}"
     path = job.cache / "workers" / f"{sha256_bytes(key.encode())[:16]}.json"
-    if not path.exists():
+    if not exists(path):
         tried = counts(usable_cores())
         speeds = {count: total_speed(Probe(job), cpu_device(count), path.parent) for count in tried}
         write_json(path, {"key": key, "speeds": [[count, speed] for count, speed in speeds.items()]})

@@ -16,6 +16,7 @@ from kit.cluster.peak import peak_mb, reset_peak
 from kit.cluster.unit import Done, Event, Failure, Unit
 from kit.echo import hide_warnings
 from kit.errors import KitError
+from kit.storage import failure as failure_of_storage
 
 
 class PipeTalk:
@@ -82,4 +83,5 @@ def failure(error: Exception) -> Failure:
     if not ours:
         traceback.print_exception(error, file=sys.stderr)
     text = " ".join(str(error).split())
-    return Failure(f"{type(error).__name__}: {text}" if text else type(error).__name__, final=ours)
+    final = ours and failure_of_storage(error) is None  # storage may be there again
+    return Failure(f"{type(error).__name__}: {text}" if text else type(error).__name__, final=final)

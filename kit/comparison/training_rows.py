@@ -10,6 +10,7 @@ from kit.config import RecipeConfig
 from kit.data.prepared import Prepared
 from kit.inference.model import load_net, merge_views, net_logits
 from kit.oof_store import OofRun, finished_at
+from kit.storage import exists
 from kit.train.device import pick_device, pinned
 from kit.train.material import fold_rows
 from kit.train.stored import checked_spec, run_of
@@ -28,7 +29,7 @@ def training_accuracy(run: OofRun, contest: str, prepared: Prepared, workspace: 
     """
     folder = workspace.run(contest, run.recipe)
     made = finished_at(folder)
-    if (folder / FILE).exists():
+    if exists(folder / FILE):
         known = read_json(folder / FILE, f"rm {folder / FILE}, and the same command again")
         if known["of"] == made:
             return float(known["accuracy"])

@@ -18,6 +18,7 @@ from kit.config.platform import PlatformConfig
 from kit.config.recipe import RecipeConfig
 from kit.errors import ConfigError, did_you_mean
 from kit.metrics.registry import get_metric, is_own
+from kit.storage import reading
 from kit.workspace import PROJECT
 
 Config = TypeVar("Config", bound=BaseModel)
@@ -78,7 +79,8 @@ def read_toml(kind: str, name: str | Path) -> tuple[dict[str, Any], Path]:
     """The raw values of a file of `kind`, and its path."""
     path = find(kind, name)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8")), path
+        with reading(path):
+            return tomllib.loads(path.read_text(encoding="utf-8")), path
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise ConfigError(f"{path}: not valid TOML ({error}). Fix the file.") from error
 

@@ -31,6 +31,7 @@ from kit.data.sources.load import load
 from kit.data.stale import Record, stale_runs
 from kit.echo import Echo
 from kit.errors import DataError
+from kit.storage import exists, reading
 from kit.workspace import Workspace
 
 
@@ -150,7 +151,7 @@ def cleaned(
     file = folder / "clean.csv"
     record = Record.read(folder / "prepared.json")
     now = record.with_clean(image_set.digest, contest.clean)
-    previous = decisions.read(file) if file.exists() else None
+    previous = decisions.read(file) if exists(file) else None
     if previous is not None and now.clean == record.clean:
         _same_rows(previous, image_set, file)
         accepted = {*accepted, *accepted_before(previous)} if accepted else ()
@@ -219,7 +220,7 @@ def _folds(
     column = image_set.splits[keep] if image_set.splits is not None else None
     record = Record.read(folder / "prepared.json")
     now = record.with_folds(ids, labels, groups, column, contest)
-    if file.exists() and record.keeps_folds(now):
+    if exists(file) and record.keeps_folds(now):
         table = _read_folds(file, ids)
         try:
             check_folds(table, labels, contest.classes)
@@ -252,7 +253,8 @@ def _groups(image_set: ImageSet, decided: pd.DataFrame, keep: np.ndarray) -> np.
 def _read_folds(file: Path, ids: np.ndarray) -> pd.DataFrame:
     """`folds.csv` in the order of `ids`; DataError when a row is missing or strange."""
     try:
-        table = pd.read_csv(file, dtype={"id": str}, keep_default_na=False)
+        with reading(file):
+            table = pd.read_csv(file, dtype={"id": str}, keep_default_na=False)
         table = table.astype({name: np.int64 for name in table.columns if name != "id"})
     except (ValueError, OverflowError, OSError, KeyError, pd.errors.ParserError) as error:
         raise DataError(f"{file}: not a readable table ({error}). Delete it and run: kit folds") from error

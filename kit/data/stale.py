@@ -11,6 +11,7 @@ import numpy as np
 from kit import artefact
 from kit.config import CleanConfig, ContestConfig, FoldsConfig
 from kit.errors import ArtefactError
+from kit.storage import exists, holding
 
 NAMES = {
     "data": "the data (ids, images or labels)",
@@ -35,7 +36,7 @@ class Record:
         """The record in `file`; an empty one when it is missing, so that all is made anew. ArtefactError where it is
         broken: tables that a person edited would be replaced.
         """
-        if not file.exists():
+        if not exists(file):
             return cls()
         again = f"rm {file}; kit clean --contest {file.parent.name}"
         value = artefact.read_json(file, again)
@@ -113,7 +114,7 @@ def prepared_from(folder: Path) -> str:
 def stale_runs(folder: Path, contest: str, data_digest: str, folds_digest: str) -> list[str]:
     """A line for every run in the contest's OOF `folder` that was made on other data or folds."""
     lines = []
-    for marker in sorted(folder.glob("*/run.json")):
+    for marker in holding(folder, "run.json"):
         try:
             digests = artefact.read_json(marker)["digests"]
             old = {"data": str(digests["data"]), "folds": str(digests["folds"])}

@@ -20,6 +20,7 @@ from kit.artefact import read_npz, sha256_file
 from kit.ensemble.pool import align
 from kit.ensemble.scoring.scores import FLOOR
 from kit.errors import EnsembleError
+from kit.storage import reading
 
 if TYPE_CHECKING:
     from kit.oof_store import OofRun
@@ -89,7 +90,8 @@ def _read(path: Path, class_names: Sequence[str]) -> dict[str, np.ndarray]:
 
 def _read_csv(path: Path, class_names: Sequence[str]) -> dict[str, np.ndarray]:
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)  # an id may be NA, null or 00012
+        with reading(path):
+            table = pd.read_csv(path, dtype=str, keep_default_na=False)  # an id may be NA, null or 00012
     except (OSError, ValueError) as error:
         raise EnsembleError(f"{path}: not a readable CSV ({error}). Write it again") from error
     for columns in (list(class_names), [str(number) for number in range(len(class_names))]):

@@ -12,6 +12,7 @@ from kit.config import PlatformConfig
 from kit.errors import ArtefactError, PackagingError
 from kit.oof_store import finished_at
 from kit.packaging.members import Member
+from kit.storage import exists
 
 FILE = "adaptation.json"
 OFF = "off"
@@ -38,7 +39,7 @@ class Adaptation:
 def chosen(folder: Path) -> dict[str, Any] | None:
     """A member's "adapt" for the manifest; None where the run in `folder` is not to adapt, or was made anew since."""
     path = folder / FILE
-    if not path.exists():
+    if not exists(path):
         return None
     rerun = f"kit adapt {folder.name} --contest {folder.parent.name}"
     try:

@@ -15,6 +15,7 @@ from kit.inference.model import IN_HALF, keep_freed_memory, load_runner
 from kit.lock import temporary_folder
 from kit.packaging.members import Member
 from kit.packaging.runtime_files import Entries, Files, runtime_files
+from kit.storage import exists
 
 IMAGES = 64
 """Noise images that each recipe is timed on."""
@@ -33,7 +34,7 @@ def fastest(allowed: Sequence[str], members: Sequence[Member], remembered: Path)
     if len(allowed) == 1:
         return allowed[0]
     key = sha256_bytes(json.dumps([allowed, [member.entry["sha256"] for member in members]]).encode())
-    known = read_json(remembered, f"rm {remembered}, and the same command again") if remembered.exists() else {}
+    known = read_json(remembered, f"rm {remembered}, and the same command again") if exists(remembered) else {}
     if key not in known:
         known[key] = _measured(allowed, members)
         write_json(remembered, known)

@@ -18,6 +18,7 @@ from kit.config import PlatformConfig
 from kit.errors import PackagingError
 from kit.inference.columns import Spec, class_of_columns, filled, numeric, spelled
 from kit.metrics.registry import get_metric
+from kit.storage import reading
 
 Holds = Literal["label", "one_hot", "probability", "probabilities", "ranked"]
 
@@ -73,7 +74,8 @@ class Form:
 def read_sample(path: Path) -> pd.DataFrame:
     """A CSV with every value as text: `00012`, `NA` and `null` stay what they are. PackagingError for no CSV."""
     try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
+        with reading(path):
+            return pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         wrong = f"{path}: not a readable CSV ({error}). Give the contest's sample_submission.csv"
         raise PackagingError(wrong) from error

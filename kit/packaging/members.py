@@ -13,6 +13,7 @@ from kit.ensemble.blend import Blend
 from kit.errors import PackagingError
 from kit.inference.model import fill_net, parse_arrays
 from kit.oof_store import RUN
+from kit.storage import reading
 from kit.train.stored import checked_spec
 from kit.workspace import Workspace
 
@@ -75,7 +76,8 @@ def _check_same(blend: Blend, recipe: str, digests: dict[str, str], rerun: str) 
 def _read(folder: Path, recipe: str, fold: int, rerun: str, blended: dict[str, Any]) -> Member:
     spec = checked_spec(folder, rerun)
     try:
-        weights = (folder / spec["weights"]).read_bytes()
+        with reading(folder / spec["weights"]):
+            weights = (folder / spec["weights"]).read_bytes()
     except OSError as error:
         raise PackagingError(f"{folder}: the weights are missing ({error}). Rerun: {rerun}") from error
     named = {"weights": f"{recipe}.fold{fold}.safetensors", "sha256": sha256_bytes(weights)}

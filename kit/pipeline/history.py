@@ -10,6 +10,7 @@ from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
 from kit.errors import ArtefactError
 from kit.pipeline.curves import Point
+from kit.storage import holding
 from kit.train.run_folder import RUN
 from kit.workspace import Workspace
 
@@ -24,7 +25,7 @@ def known_points(
     if contest.metric not in SHARES:
         return {}
     folder = workspace.oof(contest.name)
-    infos = [_read(path) for path in sorted(folder.glob(f"*/{RUN}"))] if folder.exists() else []
+    infos = [_read(path) for path in holding(folder, RUN)]
     rows = int((prepared.folds >= 0).sum())
     found: dict[str, list[Point]] = {}
     for recipe in recipes:

@@ -16,6 +16,7 @@ from kit.artefact import read_json, write_json
 from kit.config import ContestConfig, RecipeConfig
 from kit.errors import ArtefactError
 from kit.situation.settled import settled
+from kit.storage import exists
 from kit.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Plan:
     def read(cls, workspace: Workspace, contest: ContestConfig) -> Plan | None:
         """The plan of the last budget; None where there was none. ArtefactError where the file is broken."""
         path = plan_path(workspace, contest)
-        if not path.exists():
+        if not exists(path):
             return None
         try:
             return cls(**read_json(path, rerun=f"rm {path}, and the same command again"))

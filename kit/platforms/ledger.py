@@ -22,6 +22,7 @@ from kit.errors import ArtefactError, DiskError, UploadError
 from kit.metrics.registry import get_metric
 from kit.packaging.packed import PackedZip
 from kit.seal import KEY, MARK, sealed, unsealed
+from kit.storage import exists, reading, remedy
 from kit.workspace import Workspace
 
 LEDGER = "ledger.jsonl"
@@ -56,7 +57,7 @@ def append(workspace: Workspace, event: str, **values: Any) -> dict[str, Any]:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise DiskError(f"{path}: cannot be added to ({error}). Free space or fix the permissions") from error
+        raise DiskError(f"{path}: cannot be added to ({error}). {remedy(error.errno)}") from error
     return entry
 
 
@@ -67,7 +68,8 @@ def read(workspace: Workspace) -> pd.DataFrame:
     """
     path = ledger_path(workspace)
     try:
-        lines = path.read_bytes().decode("utf-8", "replace").split("\n") if path.exists() else []
+        with reading(path):
+            lines = path.read_bytes().decode("utf-8", "replace").split("\n") if exists(path) else []
     except OSError as error:
         what = f"cannot be read ({error.strerror}). Fix its permissions, put the file back, or delete it to begin anew"
         raise ArtefactError(f"{path}: {what}") from error

@@ -23,6 +23,7 @@ from kit.echo import Echo
 from kit.errors import UploadError
 from kit.rehearsal.result import report_path
 from kit.secrets import masked, remember
+from kit.storage import exists
 
 SERVER = "https://www.codabench.org"
 SERVICE = "submission-kit"
@@ -88,7 +89,7 @@ def check_report(zip_path: Path) -> dict[str, Any]:
     """The report of the zip's rehearsal; UploadError where there is none, it failed, or the zip changed since."""
     path = report_path(zip_path)
     again = f"kit rehearse {zip_path}"
-    if not path.is_file():
+    if not exists(path):
         raise UploadError(f"{zip_path}: must be rehearsed before it is submitted, but {path} is missing. Run: {again}")
     report = read_json(path, rerun=again)
     try:

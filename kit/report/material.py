@@ -24,6 +24,7 @@ from kit.oof_store import OofRun
 from kit.platforms import ledger
 from kit.report.stored_runs import runs_that_belong
 from kit.report.zips import Submission, newest_first, newest_of, open_submission
+from kit.storage import exists
 from kit.sweep.stored import StoredSummary, stored_summaries
 from kit.workspace import Workspace
 
@@ -112,7 +113,7 @@ def _blends(folder: Path, notes: list[str]) -> list[Blend]:
 
 
 def _cleaning(path: Path, notes: list[str]) -> pd.DataFrame | None:
-    if not path.is_file():
+    if not exists(path):
         return None
     try:
         return decisions.read(path)

@@ -9,11 +9,12 @@ from kit.artefact import read_json
 from kit.ensemble.blend import Blend
 from kit.errors import KitError
 from kit.oof_store import RUN, OofRun, load_run
+from kit.storage import holding
 
 
 def runs_that_belong(folder: Path, blend: Blend | None, notes: list[str]) -> list[OofRun]:
     """Complete runs in oof/<contest> on the same data, folds and battery; `notes` gets a line for each left out."""
-    marks = {marker.parent: _mark(marker, notes) for marker in sorted(folder.glob(f"*/{RUN}"))}
+    marks = {marker.parent: _mark(marker, notes) for marker in holding(folder, RUN)}
     known = {path: mark for path, mark in marks.items() if mark}
     reference = _reference(known, blend)
     runs = []

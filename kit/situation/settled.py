@@ -7,6 +7,7 @@ from typing import Any
 
 from kit.artefact import read_json
 from kit.config import ContestConfig
+from kit.storage import exists
 from kit.workspace import Workspace
 
 VERSION = 1
@@ -44,5 +45,5 @@ def key_of(contest: ContestConfig) -> dict[str, Any]:
 
 def read_kept(path: Path) -> dict[str, Any] | None:
     """What was found before; None where nothing was."""
-    kept = read_json(path, f"rm {path}, and the same command again") if path.exists() else None
+    kept = read_json(path, f"rm {path}, and the same command again") if exists(path) else None
     return dict(kept) if isinstance(kept, dict) and {"key", "probe", "told"} <= kept.keys() else None

@@ -13,6 +13,7 @@ from kit.data.sources.columns import shown
 from kit.data.sources.places import SAMPLE
 from kit.errors import DataError
 from kit.inference.columns import class_of_columns, numeric, spelled
+from kit.storage import reading
 
 BASE = "kaggle-csv"
 A_COLUMN_A_CLASS = (
@@ -49,7 +50,8 @@ def sample_beside(data: Path) -> Path | None:
 def read_sample(path: Path, classes: tuple[str, ...]) -> Asked:
     """The columns of sample_submission.csv, held against the classes; DataError for what is no table of ids."""
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        with reading(path):
+            table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a readable CSV ({error}). Give --sample another") from error
     columns = [str(name) for name in table.columns]

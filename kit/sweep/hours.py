@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kit.artefact import read_json, write_json
 from kit.errors import ArtefactError
+from kit.storage import exists
 
 EVERY = 30.0
 """Seconds between entries in the book: what a killed session may go uncounted."""
@@ -24,7 +25,7 @@ class Hours:
     def __init__(
         self, path: Path, hours: float | None, clock: Callable[[], float] = time.monotonic, study: str = ""
     ) -> None:
-        book = read_json(path, rerun=f"rm {path}") if path.exists() else {"seconds": 0.0, "allowed": math.inf}
+        book = read_json(path, rerun=f"rm {path}") if exists(path) else {"seconds": 0.0, "allowed": math.inf}
         if book.get("study", study) != study:
             what_to_do = f"Put this one's back, or count anew: rm {path}"
             raise ArtefactError(f"{path}: counts the hours of another study. {what_to_do}")

@@ -21,6 +21,7 @@ from kit.echo import Echo
 from kit.errors import ArtefactError, KitError, SweepError
 from kit.seal import sealed, unsealed
 from kit.secrets import masked
+from kit.storage import exists, reading
 
 Value = TypeVar("Value")
 JOURNAL = "journal.log"
@@ -102,9 +103,10 @@ class Journal(JournalFileBackend):
         """The lines from that number on, each as it was written; ArtefactError names one that is not."""
         number = log_number_from
         try:
-            for log in super().read_logs(log_number_from):
-                number += 1
-                yield unsealed(log)
+            with reading(self.path):
+                for log in super().read_logs(log_number_from):
+                    number += 1
+                    yield unsealed(log)
         except (ValueError, AttributeError, StopIteration) as error:
             raise ArtefactError(
                 f"{self.path}: line {number} is corrupt ({error}). What stands before it is whole; keep that alone, "
@@ -114,13 +116,14 @@ class Journal(JournalFileBackend):
 
 
 def _journal(path: Path) -> BaseStorage:
-    if path.is_file() and not path.stat().st_size and (path.parent / "hours.json").exists():
+    if exists(path) and not path.stat().st_size and exists(path.parent / "hours.json"):
         raise SweepError(
             f"{path}: empty, though hours were spent on the study: its trials are lost. Put the file back, or begin "
             f"anew: rm -r {path.parent}"
         )
     try:
-        return JournalStorage(Journal(path))
+        with reading(path):
+            return JournalStorage(Journal(path))
     except (OSError, ValueError) as error:
         raise SweepError(f"{path}: the study cannot be opened ({error}). Free space or fix the permissions") from error
     except KitError:

@@ -9,6 +9,7 @@ from pathlib import Path
 from kit.artefact import read_json, write_json, write_text
 from kit.data.stale import prepared_from
 from kit.errors import ArtefactError
+from kit.storage import holding
 
 TEXT, PAGE, STORED = "summary.txt", "summary.html", "summary.json"
 STYLE = "body{font-family:sans-serif;max-width:70em;margin:2em auto}pre{white-space:pre-wrap}img{max-width:100%}"
@@ -59,7 +60,7 @@ def stored_summaries(folder: Path, notes: list[str]) -> list[StoredSummary]:
     of other data.
     """
     found, data = [], prepared_from(folder)
-    for path in sorted(folder.glob(f"sweeps/*/{STORED}")):
+    for path in holding(folder / "sweeps", STORED):
         try:
             summary = StoredSummary.read(path)
         except ArtefactError as error:

@@ -13,6 +13,7 @@ import torch
 from kit.artefact import write_bytes
 from kit.errors import ArtefactError
 from kit.seal import framed, unframed
+from kit.storage import exists, reading
 
 CHECKPOINT = "checkpoint.pt"
 ZIP = b"PK"
@@ -28,10 +29,10 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
 def load(path: Path, rerun: str) -> dict[str, Any] | None:
     """The state in `path`, None where there is none; ArtefactError, with the command `rerun`, where it is corrupt."""
-    if not path.exists():
+    if not exists(path):
         return None
     try:
-        with warnings.catch_warnings():
+        with reading(path), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a foreign pickle is refused below, with what to do
             data = unframed(path.read_bytes(), ZIP)
             return dict(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from kit.artefact import read_json, sha256_bytes, write_json
+from kit.storage import exists
 from kit.train.depthwise import quick_depthwise
 from kit.train.device import has_bf16, machine_name, settle
 from kit.train.memory import ran_out
@@ -137,7 +138,7 @@ def _path(cache: Path, key: str, device: torch.device) -> Path:
 
 
 def _known(path: Path) -> dict[str, Any] | None:
-    return dict(read_json(path, rerun=f"rm {path}")) if path.exists() else None
+    return dict(read_json(path, rerun=f"rm {path}")) if exists(path) else None
 
 
 def measure(build: Callable[[], nn.Module], batch: Tensor, device: torch.device) -> Measured:

@@ -13,6 +13,7 @@ from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
 from kit.errors import TrainError
 from kit.lock import remove_left_overs
+from kit.storage import exists
 from kit.train.checkpoint import CHECKPOINT
 from kit.train.provenance import differences, identity, versions
 from kit.train.stored import MARKER
@@ -55,7 +56,7 @@ class RunFolder:
 
     def _marker(self, fold: int) -> dict[str, Any] | None:
         path = self.fold(fold) / MARKER
-        if not path.exists():
+        if not exists(path):
             return None
         marker = read_json(path, rerun=self.rerun(fold))
         self.check_made(path, marker, fold)

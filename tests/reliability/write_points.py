@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import errno
+import io
 import os
 import signal
 from collections.abc import Callable
@@ -23,7 +24,8 @@ SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "interrupt": signal.S
 class WritePoints:
     """Counts the write points under `root`, and strikes at number `at`, from 1; 0: never.
 
-    what: kill, term or interrupt, by a signal to this process; full: no space from then on.
+    what: kill, term or interrupt, by a signal to this process; full: no space from then on; stale: not a write but a
+    read finds that its file handle is stale, once.
     """
 
     root: str
@@ -35,6 +37,9 @@ class WritePoints:
 
     def install(self) -> None:
         """Puts itself between this process and its file system."""
+        if self.what == "stale":
+            self._watch_reads()
+            return
         for name in ("mkdir", "replace", "rename", "unlink", "fsync", "write"):
             setattr(os, name, self._watched(name, getattr(os, name)))
         real_open, real_fdopen, real_os_open = builtins.open, os.fdopen, os.open
@@ -54,6 +59,21 @@ class WritePoints:
             return Halved(file, self) if "b" in mode and "w" in mode else file
 
         builtins.open, os.open, os.fdopen = open_file, open_descriptor, fdopen  # type: ignore[assignment]
+
+    def _watch_reads(self) -> None:
+        for module in (builtins, io):
+            module.open = self._stale(module.open)  # type: ignore[attr-defined]
+
+    def _stale(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def open_file(file: Any, mode: str = "r", *rest: Any, **more: Any) -> Any:
+            path = path_of(file)
+            if path.startswith(self.root) and not set(mode) & set("wax+"):
+                self.seen.append(f"read {path[len(self.root) + 1 :]}")
+                if len(self.seen) == self.at:
+                    raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(file))
+            return real(file, mode, *rest, **more)
+
+        return open_file
 
     def _watched(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(target: Any, *rest: Any, **more: Any) -> Any:

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from kit.errors import DataError
+from kit.storage import reading
 
 COLUMNS = [
     *("id", "keep", "reason", "group", "conflict", "evidence"),
@@ -84,7 +85,8 @@ def table(
 def read(path: Path) -> pd.DataFrame:
     """`clean.csv` with a person's edits taken in; DataError names the line that cannot be understood."""
     try:
-        raw = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        with reading(path):
+            raw = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (ValueError, pd.errors.ParserError, OSError) as error:
         raise DataError(f"{path}: not a readable table ({error}). Fix it, or delete it and run: kit clean") from error
     absent = [name for name in COLUMNS if name not in raw.columns]

@@ -21,6 +21,7 @@ from kit.data.sources.labels import to_indices
 from kit.data.sources.request import Request
 from kit.errors import DataError, did_you_mean
 from kit.inference import decode
+from kit.storage import reading
 
 MEDMNIST_SPLITS = ("train", "val", "test")
 LABELS_FILE = re.compile(r"(?i)label|target|(^|[_.-])y([_.-]|$)")
@@ -128,7 +129,8 @@ def open_arrays(path: Path) -> dict[str, np.ndarray]:
     if is_hdf5(path):
         return read_hdf5(path)
     try:
-        opened = load_arrays(path)
+        with reading(path):
+            opened = load_arrays(path)
         return {"images": opened} if isinstance(opened, np.ndarray) else opened
     except BROKEN as error:
         if "allow_pickle" in str(error) or "Object arrays" in str(error):

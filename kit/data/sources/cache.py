@@ -25,6 +25,7 @@ from kit.data.sources.files import image_paths
 from kit.data.sources.imageset import ImageSet, content_digest
 from kit.errors import ArtefactError, DiskError
 from kit.lock import alone, remove_left_overs, temporary_folder
+from kit.storage import reading
 
 VERSION = 7
 """Raised when the rules of decoding change."""
@@ -100,7 +101,8 @@ def _fill(folder: Path, make: Make) -> ImageSet:
 
 def _open(folder: Path, digest: str, class_names: tuple[str, ...]) -> ImageSet:
     rows = artefact.read_npz(folder / "rows.npz")
-    images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)[: len(rows["ids"])]
+    with reading(folder / "images.npy"):
+        images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)[: len(rows["ids"])]
     if len(images) != len(rows["ids"]):
         raise ValueError(f"{folder}: {len(images)} images and {len(rows['ids'])} ids")
     if content_digest(rows["ids"], images, rows.get("labels")) != digest:

@@ -13,6 +13,7 @@ from kit import artefact
 from kit.config import ContestConfig
 from kit.errors import ArtefactError
 from kit.inference.decode import Range, Spec
+from kit.storage import exists
 from kit.workspace import Workspace
 
 ARRAYS = ("npz", "hdf5", "medmnist")
@@ -48,7 +49,7 @@ class DecodingRecord:
         would be decoded otherwise than those that trained.
         """
         path = path_of(workspace, contest)
-        if not path.exists():
+        if not exists(path):
             equal = tuple([1 / len(contest.classes)] * len(contest.classes))
             return cls(contest.image_size, contest.data.resize, None, equal)
         again = f"rm {path}; kit clean --contest {contest.name}"
@@ -73,7 +74,7 @@ class DecodingRecord:
         """Replace the contest's record where it says something else."""
         path = path_of(workspace, contest)
         with suppress(ArtefactError):  # a broken one is replaced
-            if path.exists() and self.read(workspace, contest) == self:
+            if exists(path) and self.read(workspace, contest) == self:
                 return
         artefact.write_json(path, self.as_dict())
 

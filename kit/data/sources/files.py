@@ -20,6 +20,7 @@ from kit.data.sources.companions import companions
 from kit.data.sources.unread import way_out
 from kit.errors import DataError
 from kit.inference.decode import SUFFIXES, Unreadable
+from kit.storage import reading
 
 OWN_FOLDERS = frozenset(["oof", "submissions"])
 """What the kit writes beside the data of a contest that lies in the current folder, images among it."""
@@ -69,8 +70,14 @@ def _begins_as_image(head: bytes) -> bool:
 
 def _all_files(folder: Path) -> Iterator[tuple[str, Path]]:
     """Name and path of every file under `folder`, through links, without those that the kit wrote there."""
+
+    def refuse(error: OSError) -> None:
+        """A folder that cannot be listed is not an empty one."""
+        with reading(error.filename):
+            raise error
+
     above = {str(folder): frozenset([os.path.realpath(folder)])}  # of each folder: itself and those around it
-    for where, folders, files in os.walk(folder, followlinks=True):
+    for where, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
         around = above.pop(where)
         inner = {one: os.path.realpath(os.path.join(where, one)) for one in folders}
         folders[:] = sorted(one for one in folders if inner[one] not in around)  # a link may lead in circles
@@ -84,9 +91,9 @@ def _all_files(folder: Path) -> Iterator[tuple[str, Path]]:
 
 def _head(path: Path) -> bytes:
     try:
-        with open(path, "rb") as file:
+        with reading(path), open(path, "rb") as file:
             return file.read(16)
-    except OSError:
+    except OSError:  # a link that leads nowhere
         return b""
 
 
@@ -131,7 +138,8 @@ class FolderFiles:
         return list(self.paths)
 
     def read(self, name: str) -> bytes:
-        return self.paths[name].read_bytes()
+        with reading(self.paths[name]):
+            return self.paths[name].read_bytes()
 
 
 @dataclass(frozen=True)
@@ -149,7 +157,8 @@ class ZipFiles:
         large.
         """
         try:
-            archive = zipfile.ZipFile(path)
+            with reading(path):
+                archive = zipfile.ZipFile(path)
         except BROKEN as error:
             raise DataError(f"{path}: not a readable zip ({error}). Download it again.") from error
         members, others = {}, []
@@ -172,14 +181,15 @@ class ZipFiles:
 
     def read(self, name: str) -> bytes:
         try:
-            return self.archive.read(self.members[name])
+            with reading(self.archive.filename or name):
+                return self.archive.read(self.members[name])
         except BROKEN as error:
             raise Unreadable(f"cannot be unpacked: {error}") from error
 
 
 def _head_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     try:
-        with archive.open(member) as file:
+        with reading(archive.filename or member.filename), archive.open(member) as file:
             return file.read(16)
     except BROKEN:
         return b""

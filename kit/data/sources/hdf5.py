@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kit.errors import DataError
+from kit.storage import reading
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 
@@ -32,7 +33,7 @@ def read_hdf5(path: Path) -> dict[str, np.ndarray]:
             arrays[name] = node.asstr()[...].astype(str) if strings else node[...]
 
     try:
-        with h5py.File(path, "r") as file:
+        with reading(path), h5py.File(path, "r") as file:
             file.visititems(take)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not a readable HDF5 file ({error}). Copy or download it again.") from error

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from kit.errors import DataError
+from kit.storage import reading
 
 NAME = re.compile(r".*idx\d[-_.]ubyte(\.gz)?", re.IGNORECASE)
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -39,7 +40,9 @@ def labels_beside(path: Path) -> Path:
 def read_idx(path: Path) -> np.ndarray:
     """The array, of its own shape and type; DataError where the file is no whole IDX file."""
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with reading(path):
+            data = path.read_bytes()
+        data = gzip.decompress(data) if path.suffix == ".gz" else data
         zero, kind, dimensions = struct.unpack_from(">HBB", data)
         shape = struct.unpack_from(f">{dimensions}I", data, 4)
         values = np.frombuffer(data, TYPES[kind], offset=4 + 4 * dimensions)

@@ -15,6 +15,7 @@ from kit.data.sources.json_table import SUFFIXES as SUFFIXES_OF_JSON
 from kit.data.sources.json_table import read_json
 from kit.errors import DataError
 from kit.inference.decode import SUFFIXES
+from kit.storage import reading
 
 PIXEL = re.compile(
     r"(pixel|pix|px|p|x|f|feature|feat|v|val|value|at|r|row)?[_ -]?\d+([x_,. -]*(c|col|y)?[_ -]?\d+)?", re.IGNORECASE
@@ -132,7 +133,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     except ImportError as error:
         raise DataError(f'{path}: reading parquet needs pyarrow. Run: pip install "submission-kit[parquet]"') from error
     try:
-        parts = [_frame(_read_arrow(one)) for one in shards(path)]
+        with reading(path):
+            parts = [_frame(_read_arrow(one)) for one in shards(path)]
         table: pd.DataFrame = pd.concat(parts, ignore_index=True)
     except (ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path}: not a readable parquet file ({error}). Download it again.") from error

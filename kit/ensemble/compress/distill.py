@@ -30,6 +30,7 @@ from kit.ensemble.view_choice import use_views
 from kit.errors import EnsembleError
 from kit.inference.model import load_net, merge_views, net_logits
 from kit.oof_store import OofRun, load_run
+from kit.storage import exists
 from kit.train.batches import Material
 from kit.train.device import pick_device
 from kit.train.run import Trainer
@@ -118,7 +119,7 @@ class Student(Trainer):
         """The teacher's probabilities (n, C) for training rows of `fold`; stored, so that a resumed fit goes on."""
         what = [self.run.identity(), fold, sha256_bytes(rows.astype(np.int64).tobytes())]
         path = self.fold_folder(fold) / f"teacher-{sha256_bytes(json.dumps(what).encode())[:12]}.npz"
-        if path.exists():
+        if exists(path):
             return read_npz(path)["proba"]
         pool, combiner = self.teacher.without(fold, self.contest)
         proba = combiner.apply(np.stack([self._member(pool, place, fold, rows) for place in range(len(pool.names))]))

@@ -17,6 +17,7 @@ from kit.ensemble.blend import Blend
 from kit.ensemble.blend import blend as make_blend
 from kit.ensemble.compress.distill import is_student
 from kit.oof_store import RUN, OofRun, load_runs
+from kit.storage import holding
 from kit.train.augment.families import trained_families
 from kit.workspace import Workspace
 
@@ -41,7 +42,7 @@ def has_student(blend: Blend, contest: str, workspace: Workspace) -> bool:
 
 def _stored(contest: str, workspace: Workspace) -> dict[str, Info]:
     """run.json of every complete run by its name."""
-    return {path.parent.name: read_json(path) for path in sorted(workspace.oof(contest).glob(f"*/{RUN}"))}
+    return {path.parent.name: read_json(path) for path in holding(workspace.oof(contest), RUN)}
 
 
 def _belonging(

@@ -12,6 +12,7 @@ from torch import Tensor
 from kit.errors import NetError
 from kit.nets.registry import Triple
 from kit.nets.weights.envelopes import read_torch
+from kit.storage import reading
 
 SUFFIXES = (".safetensors", ".pth", ".bin")
 """Of the files that hold weights, in the order in which they are looked for."""
@@ -30,7 +31,8 @@ class Hints:
 def read_state(path: Path) -> dict[str, Tensor]:
     """The state dict in a safetensors or torch file, as float32 where it is floating."""
     try:
-        state = load_file(path) if path.suffix == ".safetensors" else read_torch(path)
+        with reading(path):
+            state = load_file(path) if path.suffix == ".safetensors" else read_torch(path)
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError) as error:
         raise NetError(f"{path}: not a readable weights file ({error})") from error
     return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
@@ -41,7 +43,7 @@ def read_hints(path: Path) -> Hints:
     if path.suffix != ".safetensors":
         return Hints()
     try:
-        with safe_open(path, "pt") as file:
+        with reading(path), safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise NetError(f"{path}: not a readable weights file ({error})") from error

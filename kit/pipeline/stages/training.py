@@ -15,6 +15,7 @@ from kit.oof_store import RUN, OofRun, load_runs
 from kit.options import make_echo
 from kit.pipeline.clock import Clock
 from kit.pipeline.planned import train_planned
+from kit.storage import exists
 from kit.workspace import Workspace
 
 
@@ -35,7 +36,7 @@ def train(
         try:
             train_all(contest, prepared, recipes, workspace, echo)
         except SetAside as error:  # a submission of the others is worth more than none
-            names = [name for name in names if (workspace.run(contest.name, name) / RUN).is_file()]
+            names = [name for name in names if exists(workspace.run(contest.name, name) / RUN)]
             if not names:
                 raise
             echo(f"WARNING: goes on with {', '.join(names)}. {error}")
