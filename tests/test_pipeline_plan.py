@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from conftest import Toy
 
@@ -26,6 +28,22 @@ def test_every_command_keeps_to_the_folds_of_a_plan(toy: Toy) -> None:
     assert settled.folds.n_splits == 3
     assert settled == with_splits(toy.contest(), 3)
     assert with_splits(settled, 2) == toy.contest()
+
+
+def test_a_plan_of_other_images_does_not_give_its_folds(toy: Toy) -> None:
+    contest, ours = toy.contest(), toy.prepared().data_digest
+    replace(PLAN, data=ours).write(toy.workspace, contest)
+    assert planned(contest, toy.workspace).folds.n_splits == 3
+    replace(PLAN, data="d" * 64).write(toy.workspace, contest)
+    with pytest.raises(ArtefactError, match=r"plan\.json: planned for other images \(d{12}\) .* rm .*plan\.json"):
+        planned(contest, toy.workspace)
+
+
+def test_a_plan_from_before_its_images_changed_keeps_the_folds_that_are_in_use(toy: Toy) -> None:
+    contest = toy.contest()
+    used = replace(PLAN, n_splits=contest.folds.n_splits, cells_per_row=1, data="d" * 64)
+    used.write(toy.workspace, contest)
+    assert planned(contest, toy.workspace) == contest
 
 
 @pytest.mark.parametrize("content", ["{", "[1]", '{"minutes": 1}', '{"key": [], "epochs": {}}'])

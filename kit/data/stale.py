@@ -77,11 +77,15 @@ class Record:
             "rows": artefact.sha256_arrays(ids, labels),
             "groups": artefact.sha256_arrays(groups),
             "column": "" if column is None else artefact.sha256_arrays(column),
-            "config": _digest(contest.folds.model_dump(mode="json", exclude={"vault"})),
+            "config": _folds_digest(contest.folds),
             "vault": str(contest.folds.vault),
             "seed": str(contest.seed),
         }
         return replace(self, folds=now)
+
+    def has_folds_of(self, config: FoldsConfig) -> bool:
+        """Whether the folds were made as this [folds] section says."""
+        return self.folds.get("config") == _folds_digest(config)
 
     def keeps_folds(self, now: Record) -> bool:
         """Whether folds made from this still stand; those from before there was a vault do, without it."""
@@ -101,6 +105,10 @@ class Record:
 
 def _digest(value: Any) -> str:
     return artefact.sha256_bytes(repr(value).encode())
+
+
+def _folds_digest(config: FoldsConfig) -> str:
+    return _digest(config.model_dump(mode="json", exclude={"vault"}))
 
 
 def prepared_from(folder: Path) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.artefact import read_json, write_json
 from kit.config import ContestConfig, RecipeConfig
+from kit.data.stale import Record
 from kit.errors import ArtefactError
 from kit.situation.settled import settled
 from kit.storage import exists
@@ -45,6 +46,8 @@ class Plan:
     """Score of the blend that the plan expected."""
     reasons: list[str] = field(default_factory=list)
     """Why it is so, line by line."""
+    data: str = ""
+    """Digest of the images that it was made for; empty in plans from before it was noted."""
 
     @classmethod
     def read(cls, workspace: Workspace, contest: ContestConfig) -> Plan | None:
@@ -90,4 +93,24 @@ def with_splits(contest: ContestConfig, n_splits: int) -> ContestConfig:
 def planned(contest: ContestConfig, workspace: Workspace) -> ContestConfig:
     """The contest with the folds that the last budget left, and clean or shifted as its situation was found."""
     plan = Plan.read(workspace, contest)
-    return settled(contest if plan is None else plan.applied(contest), workspace)
+    return settled(contest if plan is None else _kept(plan, contest, workspace), workspace)
+
+
+def _kept(plan: Plan, contest: ContestConfig, workspace: Workspace) -> ContestConfig:
+    """The contest as planned; ArtefactError for a plan of other images that would have folds made anew.
+
+    Of one whose images changed since, the folds that are in use stay.
+    """
+    folder = workspace.oof(contest.name)
+    record = Record.read(folder / "prepared.json")
+    now = record.clean.get("data", "")
+    if not (plan.data and now) or plan.data == now:
+        return plan.applied(contest)
+    folded = with_splits(contest, plan.n_splits)
+    if not record.has_folds_of(folded.folds):
+        path = plan_path(workspace, contest)
+        raise ArtefactError(
+            f"{path}: planned for other images ({plan.data[:12]}) than the contest's ({now[:12]}), and for "
+            f"{plan.n_splits} folds, which folds.csv has not. Delete it: rm {path}; then run the same command again"
+        )
+    return folded

@@ -44,7 +44,7 @@ def settle(
     settled = budget.settle([recipe for recipe in recipes if recipe.name in heats], echo)
     cells = settled.cells_per_row if settled.cells_per_row != contest.shift.cells_per_row else 0
     kept = {recipe.name: [heat.to_json() for heat in heats.get(recipe.name, [])] for recipe in recipes}
-    plan = Plan(clock.minutes, settled.n_splits, raced, cells_per_row=cells, heats=kept)
+    plan = Plan(clock.minutes, settled.n_splits, raced, cells_per_row=cells, heats=kept, data=prepared.data_digest)
     plan.write(workspace, contest)
     return plan
 

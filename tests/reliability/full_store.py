@@ -54,7 +54,8 @@ def make_full(toy: Toy) -> None:
     report = Rehearsal(packed.path, packed.sha256, "toy", "run", "hooks", (passed("starts", "1 s"),), None)
     report.to_json(report_path(packed.path))
     ledger.record_score(workspace, packed.path, "7", 0.8)
-    Plan(3.0, 2, "", prepared.fold_digest, {"tiny": 4.0}).write(workspace, contest)
+    plan = Plan(3.0, 2, "", prepared.fold_digest, {"tiny": 4.0}, data=prepared.data_digest)
+    plan.write(workspace, contest)
     folder = toy.root / RUN
     Adaptation(0.0, "off", (0.3, 0.3, 0.4), {}).write(folder)
     training_accuracy(runs[-1], "toy", prepared, workspace)
