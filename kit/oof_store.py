@@ -207,13 +207,14 @@ def load_runs(workspace: Workspace, contest: str, recipes: list[str] | None = No
 
 
 def check_shifts(runs: Sequence[OofRun], shift: ShiftConfig) -> None:
-    """OofError for runs that were scored under other shifts than the contest's are now."""
-    wanted = Battery.from_config(shift).digest
-    if stale := [run.recipe for run in runs if run.info["shift"].get("battery", wanted) != wanted]:
-        raise OofError(
-            f"{', '.join(stale)}: scored under other shifts than the contest file and this version of the kit have. "
-            f"Score again, nothing is trained for it: kit train {' '.join(stale)}"
-        )
+    """OofError for runs that were scored under other shifts than the contest's are now, or by another OpenCV's."""
+    wanted = Battery.from_config(shift).identity
+    again = "Score again, nothing is trained for it: kit train"
+    others = "than the contest file and this version of the kit have"
+    made_by = f"than OpenCV {wanted.get('opencv')}, which is installed, makes of the same images"
+    for key, than in (("battery", others), ("opencv", made_by)):
+        if stale := [run.recipe for run in runs if run.info["shift"].get(key) not in (None, wanted.get(key))]:
+            raise OofError(f"{', '.join(stale)}: scored under other shifts {than}. {again} {' '.join(stale)}")
 
 
 def _check_same(one: OofRun, other: OofRun) -> None:

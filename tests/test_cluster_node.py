@@ -10,22 +10,23 @@ from typing import Any
 import pytest
 from cluster_toy import Mistaken, NeedsLess, Sleep
 
-import kit
+from kit.cluster import ray_node
 from kit.cluster.ray_backend import knock
 from kit.cluster.ray_node import Order, carry_out
 from kit.cluster.unit import Event, Unit
 
 
-def order(job: Any, version: str = kit.__version__, token: Path | None = None) -> Order:
-    return Order(7, Unit("one", job), 1.0, version, token, {})
+def order(job: Any, version: str | None = None, token: Path | None = None) -> Order:
+    return Order(7, Unit("one", job), 1.0, version or ray_node.version(), token, {})
 
 
-def test_a_node_of_another_version_of_the_kit_is_refused_for_good() -> None:
-    found = carry_out(order(Sleep(0, "done"), version="9.9"), None)
+@pytest.mark.parametrize("other", ["kit 9.9 and OpenCV 5", "kit 0.1.0 and OpenCV 3"])
+def test_a_node_of_another_kit_or_opencv_is_refused_for_good(other: str) -> None:
+    found = carry_out(order(Sleep(0, "done"), version=other), None)
     assert (found.key, found.kind) == (7, "failed")
     assert found.value.final
     assert found.value.reason == (
-        f"ConfigError: every node must have kit 9.9, but this one has {kit.__version__}. Install it there"
+        f"ConfigError: every node must have {other}, but this one has {ray_node.version()}. Install it there"
     )
 
 

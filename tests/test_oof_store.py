@@ -212,8 +212,22 @@ def test_run_json_is_what_info_holds(workspace: Workspace) -> None:
 
 def test_runs_scored_under_other_shifts_are_named(workspace: Workspace) -> None:
     shift = ShiftConfig()
-    write_run(workspace, "now", shift={"battery": Battery.from_config(shift).digest})
+    write_run(workspace, "now", shift=Battery.from_config(shift).identity)
     check_shifts(load_runs(workspace, "toy"), shift)
     other = ShiftConfig(seed=5)
-    with pytest.raises(OofError, match=r"now: scored under other shifts .*: kit train now"):
+    with pytest.raises(OofError, match=r"now: scored under other shifts than the contest file .*: kit train now"):
         check_shifts(load_runs(workspace, "toy"), other)
+
+
+def test_runs_scored_under_the_shifts_of_another_opencv_are_named(workspace: Workspace) -> None:
+    shift = ShiftConfig()
+    write_run(workspace, "older", shift=Battery.from_config(shift).identity | {"opencv": "3"})
+    with pytest.raises(OofError, match=r"older: scored under other shifts than OpenCV \d.* nothing is trained for it"):
+        check_shifts(load_runs(workspace, "toy"), shift)
+
+
+def test_clean_runs_do_not_depend_on_opencv(workspace: Workspace) -> None:
+    shift = ShiftConfig(battery="clean")
+    assert Battery.from_config(shift).identity.keys() == {"battery"}
+    write_run(workspace, "clean", shift=Battery.from_config(shift).identity)
+    check_shifts(load_runs(workspace, "toy"), shift)

@@ -94,7 +94,7 @@ def test_run_json_says_what_made_it_and_what_it_cost(trained: Toy) -> None:
     assert made.augment.preset == "strong"
     assert info["digests"] == {"data": prepared.data_digest, "folds": prepared.fold_digest}
     assert info["folds_done"] == [0, 1]
-    assert {"kit", "python", "torch", "timm", "numpy"} == info["versions"].keys()
+    assert {"kit", "python", "torch", "timm", "numpy", "opencv", "pillow"} == info["versions"].keys()
     markers = [read_json(folder / f"fold{fold}" / "fold.json") for fold in (0, 1)]
     assert info["fold_clean"] == [marker["clean"] for marker in markers]
     assert info["minutes"] == pytest.approx(sum(marker["seconds"] for marker in markers) / 60)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 import cv2
 import numpy as np
 import pytest
@@ -272,3 +275,29 @@ def test_tone_is_pillows(image: np.ndarray) -> None:
     assert np.array_equal(tone.posterize(image, 5, rng()), np.asarray(ImageOps.posterize(pillow, 3)))
     assert np.array_equal(tone.solarize(image, 0.5, rng()), np.asarray(ImageOps.solarize(pillow, 128)))
     assert difference(tone.equalize(image, 1.0, rng()), np.asarray(ImageOps.equalize(pillow))) < 3
+
+
+# ------------------------------------------------------------------------------------------- whatever the OpenCV
+@pytest.mark.parametrize(("old", "new"), [(4, 10), (96, 31), (31, 96), (28, 9), (9, 28), (5, 5), (2, 64), (7, 13)])
+def test_nearest_picks_the_pixel_that_holds_the_centre(old: int, new: int) -> None:
+    """Where it lies between two, OpenCV 4.14, OpenCV 5.0 and Pillow each round in their own way."""
+    centres = [Fraction(2 * at + 1, 2) * Fraction(old, new) for at in range(new)]
+    picked = resolution._nearest(old, new)
+    assert picked.tolist() == [math.floor(centre) for centre in centres]
+    ramp = np.arange(old, dtype=np.uint8)[None]
+    theirs = cv2.resize(ramp, (new, 1), interpolation=cv2.INTER_NEAREST_EXACT)[0]
+    between = np.array([centre.denominator == 1 for centre in centres])
+    np.testing.assert_array_equal(picked[~between], theirs[~between])
+
+
+@pytest.mark.parametrize("scale", [0.3, 1.0, 2.3])
+def test_a_hair_is_one_line_along_an_ellipse(scale: float) -> None:
+    cover = np.zeros((400, 400), np.float32)
+    occlusion._hair(cover, scale, rng("hair"))
+    assert set(np.unique(cover)) == {np.float32(0.0), np.float32(0.9)}
+    _, parts = ndimage.label(cover, np.ones((3, 3)))
+    assert parts == 1
+    longest = 40 * scale * np.deg2rad(120)
+    assert 0.5 * 10 * scale * np.deg2rad(40) < (cover > 0).sum() < 1.5 * longest
+    filled = ndimage.minimum_filter(cover, 3)
+    assert not filled.any(), "nowhere three pixels thick"

@@ -87,6 +87,10 @@ def test_digest_names_what_rows_see(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Battery.from_config(ShiftConfig()).digest == before
     monkeypatch.setitem(STRENGTHS, "blur.motion", (1.0, 2.0, 3.0, 4.0, 5.0))
     assert DEFAULT.digest != before
+    monkeypatch.undo()
+    assert DEFAULT.digest == before
+    monkeypatch.setattr("kit.shifts.battery.REVISION", 0)
+    assert DEFAULT.digest != before
 
 
 # ------------------------------------------------------------------------------------------- who sees what

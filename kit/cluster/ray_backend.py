@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import kit
 from kit.artefact import write_bytes
 from kit.cluster.fits import FitsOne
-from kit.cluster.ray_node import POLL, Mailbox, ObjectRows, Order, carry_out
+from kit.cluster.ray_node import POLL, Mailbox, ObjectRows, Order, carry_out, version
 from kit.cluster.unit import Device, Event, Unit
 from kit.errors import ConfigError, TrainError
 from kit.train.checkpoint import CHECKPOINT
@@ -73,7 +73,7 @@ class RayBackend:
         return Device(node["NodeID"], "cpu", 0, cores // self.threads, self.threads, memory)
 
     def start(self, device: Device, key: int, unit: Unit, share: float) -> None:
-        order = Order(key, self._with_rows(unit), share, kit.__version__, self.token, self._files(unit))
+        order = Order(key, self._with_rows(unit), share, version(), self.token, self._files(unit))
         strategy = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(device.name, soft=False)
         options = {"num_cpus": device.threads, "num_gpus": int(device.kind == "cuda"), "max_retries": 0}
         task = self.ray.remote(**options, scheduling_strategy=strategy)(carry_out)

@@ -16,6 +16,7 @@ from kit.cluster.unit import Done, Event, Failure, Unit
 from kit.cluster.worker import failure
 from kit.data.prepared import Prepared
 from kit.lock import temporary_folder
+from kit.shifts.battery import OPENCV
 
 POLL = 0.2
 """Seconds between looks for a reply."""
@@ -93,6 +94,11 @@ class RayTalk:
         self._say("keep", (name, data))
 
 
+def version() -> str:
+    """What all nodes must have alike: what is trained and scored on one is used on another."""
+    return f"kit {kit.__version__} and OpenCV {OPENCV}"
+
+
 @dataclass(frozen=True)
 class Order:
     """What a node is given to do."""
@@ -101,6 +107,7 @@ class Order:
     unit: Unit
     share: float
     version: str
+    """The driver's `version`."""
     token: Path | None
     """A file of the driver's; a node that sees it shares the driver's disk."""
     files: dict[str, bytes]
@@ -109,8 +116,8 @@ class Order:
 
 def carry_out(order: Order, mailbox: Any) -> Event:
     """One unit on a node, to the event that ends it."""
-    if order.version != kit.__version__:
-        rule = f"every node must have kit {order.version}, but this one has {kit.__version__}. Install it there"
+    if order.version != version():
+        rule = f"every node must have {order.version}, but this one has {version()}. Install it there"
         return Event(order.key, "failed", Failure(f"ConfigError: {rule}", final=True))
     reset_peak()
     started = time.perf_counter()

@@ -24,7 +24,8 @@ from kit.options import (
     workers_option,
 )
 from kit.pipeline.plan import planned
-from kit.sweep.config import SweepConfig
+from kit.shifts.battery import Battery
+from kit.sweep.config import SCORES, SweepConfig
 from kit.sweep.files import load_sweep
 from kit.sweep.hours import Hours
 from kit.sweep.promote import promote
@@ -105,6 +106,8 @@ def _run(
     prepared = prepare(config, data, workspace, echo)
     maker = FitMaker(wanted, config, prepared, workspace)
     digests = {"data": prepared.data_digest, "folds": prepared.fold_digest}
+    if any(one in SCORES and one != "clean" for one in wanted.objective):
+        digests["battery"] = Battery.from_config(config.shift).digest
     check_digests(study, digests, f"rm -r {shlex.quote(str(maker.folder))}")
     count = worker_count(workers, config, maker.stage("search").prepared, maker.cheap(base), workspace, echo)
     backend = make_backend(maker.folder / "workers", count, cluster)

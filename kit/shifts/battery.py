@@ -23,6 +23,12 @@ from kit.shifts.strengths import RANGES, SEVERITIES, STRENGTHS
 ALL_OPERATORS = OPERATORS | MIXTURES
 FAMILIES = tuple(dict.fromkeys(map(family_of, ALL_OPERATORS)))
 ROWS_A_TASK = 32
+REVISION = 2
+"""Raised when an operator makes other images than before."""
+OPENCV = cv2.__version__.partition(".")[0]
+"""Versions 4 and 5 interpolate differently: by up to 4 levels, 0.2 on average, where an image is moved or turned.
+From 4.11 on no operator differs by more than one level within one of them.
+"""
 
 
 @dataclass(frozen=True)
@@ -77,10 +83,18 @@ class Battery:
 
     @property
     def digest(self) -> str:
-        """sha256 over what decides which images rows see: cells, draw, seed, calibrated strengths and ranges."""
+        """sha256 over what decides which images rows see: cells, draw, seed, calibrated strengths and ranges, and which
+        operators make them.
+        """
         strengths = [STRENGTHS[cell.operator][cell.severity - 1] for cell in self.cells]
         what = [self.names, strengths, RANGES, self.cells_per_row, self.mixture_share, self.seed]
+        what += [REVISION] if self.cells else []
         return sha256_bytes(json.dumps(what).encode())
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What two scores under shifts must share: "battery", the digest, and "opencv", which made the images."""
+        return {"battery": self.digest} | ({"opencv": OPENCV} if self.cells else {})
 
     def draw(self, ids: np.ndarray) -> np.ndarray:
         """Cells for every row: (N, K) int64, K = min(cells_per_row, number of cells), distinct within a row.

@@ -69,20 +69,21 @@ def _check_same(name: str, attrs: dict[str, Any], made: dict[str, Any]) -> None:
 
 
 def check_digests(study: Study, digests: dict[str, str], anew: str) -> None:
-    """SweepError where the study's trials were made on other images or folds; `anew` is how to begin again.
+    """SweepError where the study's trials were made on other images, folds or shifts; `anew` is how to begin again.
 
-    digests: of data and folds; noted where the study has no trials yet, or is from before they were.
+    digests: of data and folds, and of the battery where scores depend on it; noted where the study has no trials yet,
+    or is from before they were.
     """
     known = study.user_attrs.get(DIGESTS)
     if known is None:
         study.set_user_attr(DIGESTS, digests)
         return
-    pairs = {name: (known.get(name, ""), now) for name, now in digests.items()}
+    pairs = {name: (known.get(name, now), now) for name, now in digests.items()}
     changed = [f"{name} {old[:8]}, now {now[:8]}" for name, (old, now) in pairs.items() if old != now]
     if changed:
         raise SweepError(
-            f"study {study.study_name}: its trials were made on other images or folds ({'; '.join(changed)}), and "
-            f"cannot be compared with new ones. Give the sweep another name, or begin anew: {anew}"
+            f"study {study.study_name}: its trials were made on other images, folds or shifts ({'; '.join(changed)}), "
+            f"and cannot be compared with new ones. Give the sweep another name, or begin anew: {anew}"
         )
 
 

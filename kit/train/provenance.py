@@ -7,7 +7,9 @@ import time
 from importlib import metadata
 from typing import Any
 
+import cv2
 import numpy as np
+import PIL
 import torch
 from pydantic import ValidationError
 
@@ -19,10 +21,9 @@ from kit.shifts.battery import Battery
 
 def identity(contest: ContestConfig, prepared: Prepared, recipe: RecipeConfig) -> dict[str, Any]:
     """What a finished fold must agree with to be reused: "config", "shift" and "digests", as plain values."""
-    battery = Battery.from_config(contest.shift)
     return {
         "config": recipe.model_dump(mode="json"),
-        "shift": contest.shift.model_dump(mode="json") | {"battery": battery.digest},
+        "shift": contest.shift.model_dump(mode="json") | Battery.from_config(contest.shift).identity,
         "digests": {"data": prepared.data_digest, "folds": prepared.fold_digest},
     }
 
@@ -39,7 +40,9 @@ def differences(made: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
 def versions() -> dict[str, Any]:
     """What made an artefact."""
     made_by = {"kit": kit.__version__, "python": platform.python_version(), "torch": torch.__version__}
-    return {"versions": made_by | {"timm": metadata.version("timm"), "numpy": np.__version__}, "time": time.time()}
+    made_by |= {"timm": metadata.version("timm"), "numpy": np.__version__}
+    made_by |= {"opencv": cv2.__version__, "pillow": PIL.__version__}
+    return {"versions": made_by, "time": time.time()}
 
 
 def _filled(config: Any) -> Any:
