@@ -10,7 +10,7 @@ from sklearn import metrics as peer
 
 from kit.ensemble.scoring.scores import row_se
 from kit.errors import ConfigError
-from kit.metrics.registry import METRICS, get_metric
+from kit.metrics.registry import METRICS, get_metric, own_file, same_metric
 
 OWN = """
 import numpy as np
@@ -177,3 +177,12 @@ def test_a_metric_that_cannot_be_is_named_with_the_fix(own, monkeypatch, name, p
 def test_a_metric_that_returns_no_number_is_an_error(own):
     with pytest.raises(ConfigError, match="finite number"):
         get_metric(f"{own}:broken").score(*draw())
+
+
+def test_a_users_own_metric_is_the_same_by_another_path():
+    assert same_metric("accuracy", "accuracy")
+    assert not same_metric("accuracy", "log_loss")
+    assert same_metric("configs/contests/mine.py:score", "/home/me/configs/contests/mine.py:score")
+    assert not same_metric("mine.py:score", "mine.py:other")
+    assert own_file("/home/me/mine.py:score") == Path("/home/me/mine.py")
+    assert own_file("accuracy") is None

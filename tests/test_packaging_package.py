@@ -107,7 +107,8 @@ def test_other_weights_fail_parity(workspace: Workspace, packed: PackedZip, tmp_
 def test_post_processing_is_part_of_parity(workspace: Workspace, both: Blend, tmp_path: Path) -> None:
     post = {"kind": "grades", "cuts": [0.4, 1.6]}
     graded = replace(both, combiner=both.combiner | {"post": post}, metric="quadratic_kappa")
-    made = package(graded, toy_contest(), workspace, toy_platform(), tmp_path / "g.zip")
+    judged = toy_contest().model_copy(update={"metric": "quadratic_kappa"})
+    made = package(graded, judged, workspace, toy_platform(), tmp_path / "g.zip")
     assert made.manifest["combiner"]["post"] == post
     archive.unpack(made.path, tmp_path / "other")
     code = (tmp_path / "other" / "model.py").read_text()
@@ -139,6 +140,11 @@ def test_a_missing_fold_names_the_command(workspace: Workspace, both: Blend, tmp
     other = replace(both, members=(replace(both.members[0], recipe="gone"),))
     with pytest.raises(ArtefactError, match="kit train gone --contest toy"):
         package(other, toy_contest(), workspace, toy_platform(), tmp_path / "x.zip")
+
+
+def test_a_blend_for_another_metric_is_not_packed(workspace: Workspace, both: Blend, tmp_path: Path) -> None:
+    with pytest.raises(PackagingError, match="blended for log_loss, but toy is judged by accuracy.* kit blend best2 "):
+        package(replace(both, metric="log_loss"), toy_contest(), workspace, toy_platform(), tmp_path / "x.zip")
 
 
 def test_predictions_from_elsewhere_cannot_be_packed(workspace: Workspace, both: Blend, tmp_path: Path) -> None:

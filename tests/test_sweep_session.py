@@ -252,7 +252,7 @@ def test_a_study_goes_on_with_the_images_and_folds_that_it_began_with(tmp_path: 
     check_digests(study, {"data": "a" * 64, "folds": "b" * 64}, "rm -r x")
     check_digests(study, {"data": "a" * 64, "folds": "b" * 64}, "rm -r x")
     assert mark(study) != before
-    with pytest.raises(SweepError, match=r"other images, folds or shifts \(folds bbbbbbbb, now cccccccc\).*rm -r x"):
+    with pytest.raises(SweepError, match=r"other images, folds, .* \(folds bbbbbbbb, now cccccccc\).*rm -r x"):
         check_digests(study, {"data": "a" * 64, "folds": "c" * 64}, "rm -r x")
     check_digests(study, {"data": "a" * 64, "folds": "b" * 64, "battery": "d" * 64}, "rm -r x")  # not noted then
 
@@ -260,7 +260,7 @@ def test_a_study_goes_on_with_the_images_and_folds_that_it_began_with(tmp_path: 
 def test_a_study_goes_on_with_the_shifts_that_it_began_with(tmp_path: Path) -> None:
     study = open_toy(toy_sweep(), tmp_path)
     check_digests(study, {"data": "a" * 64, "battery": "b" * 64}, "rm -r x")
-    with pytest.raises(SweepError, match=r"other images, folds or shifts \(battery bbbbbbbb, now cccccccc\)"):
+    with pytest.raises(SweepError, match=r"shifts or by another metric \(battery bbbbbbbb, now cccccccc\)"):
         check_digests(study, {"data": "a" * 64, "battery": "c" * 64}, "rm -r x")
 
 

@@ -12,8 +12,10 @@ from optuna.study import Study
 from rich.console import Console
 from rich.live import Live
 
+from kit.artefact import sha256_file
 from kit.commands.printing import print_json
 from kit.config import ContestConfig, RecipeConfig, load_contest
+from kit.metrics.registry import own_file
 from kit.options import (
     cluster_option,
     contest_options,
@@ -108,6 +110,8 @@ def _run(
     digests = {"data": prepared.data_digest, "folds": prepared.fold_digest}
     if any(one in SCORES and one != "clean" for one in wanted.objective):
         digests["battery"] = Battery.from_config(config.shift).digest
+    if own := own_file(config.metric):
+        digests["metric"] = sha256_file(own)
     check_digests(study, digests, f"rm -r {shlex.quote(str(maker.folder))}")
     count = worker_count(workers, config, maker.stage("search").prepared, maker.cheap(base), workspace, echo)
     backend = make_backend(maker.folder / "workers", count, cluster)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -50,6 +51,16 @@ def get_metric(name: str) -> Metric:
 def is_own(name: str) -> bool:
     """Whether a name is that of a user's function, "my_metric.py:score"."""
     return ".py:" in name
+
+
+def same_metric(one: str, other: str) -> bool:
+    """Whether two names are of one metric; the user's own may be named by another path."""
+    return one == other or (is_own(one) and is_own(other) and Path(one).name == Path(other).name)
+
+
+def own_file(name: str) -> Path | None:
+    """The file of the user's own metric "file.py:function"; None for a metric of the kit."""
+    return Path(name.rpartition(":")[0]) if is_own(name) else None
 
 
 @functools.cache

@@ -20,7 +20,7 @@ from kit.ensemble.blend import Blend
 from kit.ensemble.compress.substitute import has_student
 from kit.errors import PackagingError
 from kit.inference import model
-from kit.metrics.registry import get_metric
+from kit.metrics.registry import get_metric, same_metric
 from kit.packaging.adaptation import adapting
 from kit.packaging.archive import stored_size, write_zip
 from kit.packaging.fastest import fastest
@@ -70,6 +70,11 @@ def package(
     """
     if platform.artefact == "predictions":
         raise PackagingError(f"{platform.name} takes predictions, not code. Make them: kit predict")
+    if not same_metric(blend.metric, contest.metric):
+        raise PackagingError(
+            f"{blend.name}: blended for {blend.metric}, but {contest.name} is judged by {contest.metric}. Blend again: "
+            f"kit blend {blend.name} --contest {contest.name}"
+        )
     members = read_members(blend, contest.name, workspace)
     if adapt:
         members, platform = adapting(members, platform)

@@ -30,7 +30,7 @@ def known_points(
     found: dict[str, list[Point]] = {}
     for recipe in recipes:
         for info in infos:
-            if not _same(info, recipe, prepared):
+            if info.get("metric", contest.metric) != contest.metric or not _same(info, recipe, prepared):
                 continue
             folds = len(info["folds_done"])
             scores = info["fold_shifted"] if contest.expects == "shifted" else info["fold_clean"]

@@ -69,10 +69,11 @@ def _check_same(name: str, attrs: dict[str, Any], made: dict[str, Any]) -> None:
 
 
 def check_digests(study: Study, digests: dict[str, str], anew: str) -> None:
-    """SweepError where the study's trials were made on other images, folds or shifts; `anew` is how to begin again.
+    """SweepError where the study's trials were made on other images, folds or shifts, or by another metric; `anew` is
+    how to begin again.
 
-    digests: of data and folds, and of the battery where scores depend on it; noted where the study has no trials yet,
-    or is from before they were.
+    digests: of data and folds, of the battery where scores depend on it, of the user's own metric; noted where the
+    study has no trials yet, or is from before they were.
     """
     known = study.user_attrs.get(DIGESTS)
     if known is None:
@@ -82,8 +83,9 @@ def check_digests(study: Study, digests: dict[str, str], anew: str) -> None:
     changed = [f"{name} {old[:8]}, now {now[:8]}" for name, (old, now) in pairs.items() if old != now]
     if changed:
         raise SweepError(
-            f"study {study.study_name}: its trials were made on other images, folds or shifts ({'; '.join(changed)}), "
-            f"and cannot be compared with new ones. Give the sweep another name, or begin anew: {anew}"
+            f"study {study.study_name}: its trials were made on other images, folds, shifts or by another metric "
+            f"({'; '.join(changed)}), and cannot be compared with new ones. Give the sweep another name, or begin "
+            f"anew: {anew}"
         )
 
 

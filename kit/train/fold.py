@@ -165,6 +165,7 @@ class Fold:
         arrays = score_fold(self.path, spec, prepared, self.number, battery, self.setup.device, display.note, half)
         return {
             **fold_scores(arrays, contest.metric),
+            "metric": contest.metric,
             "rows": len(arrays["ids"]),
             "vault": len(prepared.vault),
             "cell_names": [cell.name for cell in battery.cells],

@@ -90,6 +90,7 @@ class RunFolder:
             "minutes": sum(marker["seconds"] for marker in markers) / 60,
             "parameters": markers[0]["parameters"],
             "cell_names": markers[0]["cell_names"],
+            **({"metric": markers[0]["metric"]} if "metric" in markers[0] else {}),
             "fold_clean": [marker["clean"] for marker in markers],
             "fold_shifted": [marker["shifted"] for marker in markers],
             "train_score": float(np.mean([marker["train_score"] for marker in markers])),
