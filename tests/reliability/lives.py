@@ -111,7 +111,7 @@ def lives(scratch: Path) -> Iterator[Lives]:
     finally:
         assert process.stdin is not None
         process.stdin.close()
-        process.wait(30)
+        process.wait(PATIENCE)
         assert process.stdout is not None
         process.stdout.close()
 
