@@ -66,17 +66,21 @@ def test_a_full_disk_leaves_the_old_file_and_no_remains(write: Callable, tmp_pat
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_no_space_at_any_moment_leaves_the_old_file(
-    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("number", "what"), [(errno.ENOSPC, "Free space"), (errno.EIO, "Check the disk"), (errno.ESTALE, "Check the disk")]
+)
+def test_a_disk_that_is_full_or_fails_at_any_moment_leaves_the_old_file(
+    call: str, number: int, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(OLD)
 
     def refuse(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, call, refuse)
-    with pytest.raises(ArtefactError, match=r"No space left on device\). What stood there before is intact. Free"):
+    said = rf"\({os.strerror(number)}\). What stood there before is intact. {what}"
+    with pytest.raises(ArtefactError, match=said):
         artefact.write_bytes(path, b"new")
     assert path.read_bytes() == OLD
     assert only_file(path)
