@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import pytest
 from conftest import Toy
 
 from kit.artefact import read_json
+from kit.config import RecipeConfig
 from kit.pipeline.history import known_points
 
 
 def test_runs_tell_of_curves_in_the_metric_that_they_were_scored_by(trained: Toy) -> None:
-    contest, recipes = trained.contest(), [trained.recipe(name) for name in ("tiny", "mini")]
+    contest, prepared = trained.contest(), trained.prepared()
     info = read_json(trained.workspace.run("toy", "tiny") / "run.json")
+    recipe = RecipeConfig.model_validate(info["config"])
     assert info["metric"] == contest.metric == "accuracy"
-    found = known_points(contest, trained.prepared(), recipes, trained.workspace)
-    assert [point.score for point in found["tiny"]] == [sum(info["fold_clean"]) / 2]
+    (point,) = known_points(contest, prepared, [recipe], trained.workspace)["tiny"]
+    scores = info["fold_shifted"] if contest.expects == "shifted" else info["fold_clean"]
+    assert point.score == pytest.approx(sum(scores) / 2)
     other = contest.model_copy(update={"metric": "macro_f1"})
-    assert known_points(other, trained.prepared(), recipes, trained.workspace) == {}
+    assert known_points(other, prepared, [recipe], trained.workspace) == {}
