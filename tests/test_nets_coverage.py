@@ -67,7 +67,7 @@ def test_a_recipe_of_such_a_size_is_refused_before_training(toy) -> None:
 def test_windows_and_patches_that_do_not_fit_refuse_the_size_and_name_the_next(
     name: str, size: int, larger: int
 ) -> None:
-    with pytest.raises(NetError, match=rf"images .*\b{size}\b.* Set size = {larger} .*images are resized to it"):
+    with pytest.raises(NetError, match=rf"images.*\b{size}\b.* Set size = {larger} .*images are resized to it"):
         seen_share(name, {}, size)
 
 
