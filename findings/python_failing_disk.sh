@@ -3,7 +3,7 @@
 #
 # A read error (EIO) or a stale handle of a network folder (ESTALE) says nothing about a file, but three parts of the library turn it into a statement:
 # `zipfile.ZipFile` raises "File is not a zip file" of a whole zip, `os.walk` leaves a folder that cannot be listed out without a word (its `onerror` is
-# None), and `os.path.exists` answers False (so does `pathlib.Path.exists` from Python 3.14 on; before, it raises). What then downloads the zip again,
+# None), and `os.path.exists` returns False (so does `pathlib.Path.exists` from Python 3.14 on; before, it raises). What then downloads the zip again,
 # trains on the images that are left, or makes the "absent" file anew, does so for a cable.
 # The kit: reads go through kit/storage.py, which names the file and says to look at the disk; folders are walked with an `onerror` that raises.
 set -euo pipefail
