@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from kit.errors import DataError
+from kit.storage import reading
 
 SUFFIXES = (".json", ".jsonl")
 FORMS = "a list of rows, a label by file name, a row a line, or COCO's images, annotations and categories"
@@ -17,7 +18,8 @@ FORMS = "a list of rows, a label by file name, a row a line, or COCO's images, a
 def read_json(path: Path) -> pd.DataFrame:
     """The table with every value as text, "" where there is none; DataError where the file is none of these."""
     try:
-        told = path.read_text(encoding="utf-8-sig")
+        with reading(path):
+            told = path.read_text(encoding="utf-8-sig")
         lines = path.suffix.lower() == ".jsonl"
         value = [json.loads(line) for line in told.splitlines() if line.strip()] if lines else json.loads(told)
     except (OSError, ValueError, RecursionError) as error:
