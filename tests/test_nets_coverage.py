@@ -71,6 +71,11 @@ def test_windows_and_patches_that_do_not_fit_refuse_the_size_and_name_the_next(
         seen_share(name, {}, size)
 
 
+@pytest.mark.parametrize("size", [28, 64])
+def test_logits_that_come_out_of_a_rectifier_are_not_taken_for_blindness(size: int) -> None:
+    assert seen_share("torchvision/squeezenet1_1", {}, size) > 0.9
+
+
 def test_the_listing_shows_the_share() -> None:
     assert net_row("timm/vit_tiny_patch16_224", {}, 28)["seen at 28"] == "33%"
     assert "seen at 28" not in net_row("kit/residual", {})

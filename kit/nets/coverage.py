@@ -57,9 +57,10 @@ def _seen_share(name: str, args: str, size: int) -> float:
 
 
 def share_of(net: nn.Module, size: int) -> float:
-    """`seen_share` of a network that is built; weights that are zero are drawn."""
+    """`seen_share` of a network that is built; weights that are zero are drawn, and rectifiers let a little through."""
     net.eval().requires_grad_(False)
     _without_zeros(net)
+    _without_dead_ends(net)
     seen = torch.zeros(size, size, dtype=torch.bool)
     for _ in range(DRAWS):
         seen |= _touched(net, size)
@@ -82,6 +83,14 @@ def _without_zeros(net: nn.Module) -> None:
     for parameter in net.parameters():
         if not parameter.any():
             nn.init.normal_(parameter, 0.0, 0.1)
+
+
+def _without_dead_ends(net: nn.Module) -> None:
+    """Random weights may leave a last rectifier with nothing above zero: SqueezeNet's logits come out of one."""
+    for module in list(net.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.ReLU):
+                setattr(module, name, nn.LeakyReLU(0.1))
 
 
 def _sizes_that_see(name: str, args: Mapping[str, Any] | None, size: int) -> list[int]:
