@@ -497,3 +497,18 @@ def test_the_command_ends_with_the_next_one() -> None:
     assert result.output.splitlines()[-1] == "next      python make_submission.py --contest mine --budget 60"
     shown = CliRunner().invoke(group, ["init", "two", "--data", "cells", "--json"], catch_exceptions=False)
     assert json.loads(shown.output)["contest"]["data"]["kind"] == "folder"
+
+
+def test_a_machine_without_pretrained_weights_is_told_of_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    from kit.errors import NetError
+    from kit.start import recipes
+
+    def nothing(name: str) -> None:
+        raise NetError(f"{name}: no weights found")
+
+    monkeypatch.setattr(recipes, "locate", nothing)
+    (line,) = recipes.weights_doubts()
+    assert "from scratch" in line
+    assert "pip install -e '.[weights]'" in line
+    monkeypatch.setattr(recipes, "locate", lambda name: None)
+    assert recipes.weights_doubts() == []

@@ -11,7 +11,7 @@ from kit.config import ContestConfig, parse
 from kit.data.forms.recognise import recognise
 from kit.errors import ConfigError, DataError
 from kit.start.file import contest_text, platform_text
-from kit.start.recipes import machine_line, starting_recipes
+from kit.start.recipes import machine_line, starting_recipes, weights_doubts
 from kit.start.sample import BASE, read_sample, sample_beside
 from kit.start.survey import survey
 
@@ -75,6 +75,7 @@ def start(
         doubts.append(f"Nothing says what is submitted where: {chosen} is assumed. kit platforms lists the others.")
     recipes = starting_recipes(looks.image_size)
     facts.append(machine_line())
+    doubts += weights_doubts()
     command = f"python make_submission.py --contest {name} --budget 60"
     text = contest_text(name, found, looks, chosen, recipes, facts, doubts, command, sample, metric)
     contest = parse(ContestConfig, tomllib.loads(text), target)

