@@ -3,10 +3,13 @@ from __future__ import annotations
 import contextlib
 import io
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from ensemble_toy import make_runs
+from rich.console import Console
 
 from kit.commands.submissions import _show_ledger
 from kit.config import ContestConfig, ShiftConfig
@@ -32,7 +35,7 @@ from kit.ensemble.tables import scenario_lines, scenario_rows
 from kit.errors import ConfigError, DataError
 from kit.metrics.registry import get_metric
 from kit.packaging.packed import PackedZip
-from kit.pipeline.stages.expectation import named_shares
+from kit.pipeline.stages.expectation import named_shares, shares_expected
 from kit.platforms.ledger import append, record_zip, remote_promises
 from kit.shifts.battery import Battery
 from kit.shifts.mixture import PARTS, drawn_parts
@@ -333,6 +336,16 @@ def test_expects_names_the_scenario_that_selection_follows(expects: str, scored:
     if shares is not None:
         with pytest.raises(ConfigError, match=f'expects = "{expects}" needs cells of that kind'):
             named_shares(empty)
+
+
+def test_shifted_test_images_and_a_battery_without_shifts_are_told(tmp_path: Path) -> None:
+    """It was an assertion after everything had been trained."""
+    shift = ShiftConfig(battery="clean")
+    contest = ContestConfig(name="toy", classes=("a", "b"), image_size=8, expects="shifted", shift=shift)
+    nobody: Any = None
+    said = io.StringIO()
+    assert shares_expected(contest, nobody, Workspace(tmp_path), Console(file=said, width=300), tmp_path) is None
+    assert 'battery = "clean" scores no shift' in said.getvalue()
 
 
 # ---------------------------------------------------------------------------------------------- practice's four forms

@@ -33,8 +33,15 @@ def shares_expected(
         return None
     if not (test or contest.data.test):
         return named_shares(contest)
+    battery = Battery.from_config(contest.shift)
+    if not battery.cells:
+        make_echo(console)(
+            'the hidden test is expected to be shifted, but [shift] battery = "clean" scores no shift: what follows is '
+            "for images like those of training, and too good for others"
+        )
+        return None
     seen = look_at_test(contest, test, workspace)
-    shares, line = shares_in_test(Battery.from_config(contest.shift), np.asarray(prepared.images), seen.images)
+    shares, line = shares_in_test(battery, np.asarray(prepared.images), seen.images)
     make_echo(console)(line)
     return shares
 
