@@ -81,3 +81,13 @@ def test_suspicions_cost_no_class_more_than_the_share_of_all():
     table = clean(image_set(images, labels), config)
     assert table["keep"].all()
     assert table["evidence"][:5].str.contains("kept, since 5 of 20. images of class 'class0' would go .over 2%").all()
+
+
+def test_dark_and_bright_images_stand_apart_from_all_others():
+    images = bright_images(100).astype(float)
+    scales = np.array([0.12, 0.15, 0.2, 0.28, 0.4, 0.5, 0.6, 0.8])
+    images[:8] *= scales[:, None, None, None]
+    images[8:16] = 255 - (255 - images[8:16]) * scales[:, None, None, None]
+    assert found(images.astype(np.uint8)) == {}
+    images[1:8] = images[9:16] = bright_images(120)[100:107]
+    assert found(images.astype(np.uint8)) == {"dark": [0], "bright": [8]}

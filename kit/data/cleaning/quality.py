@@ -13,8 +13,8 @@ import numpy as np
 
 BLANK_RANGE = 8
 """Grey levels between the 2 % and the 98 % quantile below which an image is blank."""
-GAP = 3.0
-"""Factor by which the contrast of blank images is below that of all others."""
+GAP = 4.0
+"""Factor by which the contrast of blank images, or the light of dark ones, is below that of all others."""
 DARK, BRIGHT = 40, 225
 """Grey level that 98 % of a dark image lie under, and 98 % of a bright one over."""
 SPREADS = 5.0
@@ -69,27 +69,35 @@ def robust_z(values: np.ndarray, floor: float = 1e-9) -> np.ndarray:
     return (values - middle) / max(1.4826 * float(np.median(np.abs(values - middle))), floor)
 
 
+def _apart(levels: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Those of the `rows` whose levels (N,) stand apart from all higher ones, the lowest first.
+
+    Where contrast or light dwindles step by step, plain ground is what the images show.
+    """
+    rows = rows[np.argsort(levels[rows], kind="stable")]
+    steps = np.append(np.sort(levels), np.inf) + 1
+    counts = [count for count in range(len(rows), 0, -1) if steps[count] >= GAP * steps[count - 1]]
+    return rows[: next(iter(counts), 0)]
+
+
 def _blank(low: np.ndarray, high: np.ndarray) -> Suspicion:
-    """Only what stands apart: where contrast dwindles step by step, plain ground is what the images show."""
     span = high - low
     rows = np.flatnonzero((span < BLANK_RANGE) & (robust_z(np.log(span + 1), floor=0.2) < -SPREADS))
-    levels = np.append(np.sort(span), np.inf) + 1
-    apart = [count for count in range(len(rows), 0, -1) if levels[count] >= GAP * levels[count - 1]]
-    rows = rows[np.argsort(span[rows], kind="stable")[: next(iter(apart), 0)]]
+    rows = _apart(span, rows)
     text = [f"grey levels span {span[row]:.0f} of 255 (under {BLANK_RANGE})" for row in rows]
     return Suspicion("blank", rows, np.array(text, dtype=object), BLANK_RANGE / (span[rows] + 0.5))
 
 
 def _dark(high: np.ndarray) -> Suspicion:
     z = robust_z(high, floor=4.0)
-    rows = np.flatnonzero((high < DARK) & (z < -SPREADS))
+    rows = _apart(high, np.flatnonzero((high < DARK) & (z < -SPREADS)))
     text = [f"98 % of it under grey level {high[row]:.0f}, {-z[row]:.0f} spreads below the median" for row in rows]
     return Suspicion("dark", rows, np.array(text, dtype=object), -z[rows] / SPREADS)
 
 
 def _bright(low: np.ndarray) -> Suspicion:
     z = robust_z(low, floor=4.0)
-    rows = np.flatnonzero((low > BRIGHT) & (z > SPREADS))
+    rows = _apart(255 - low, np.flatnonzero((low > BRIGHT) & (z > SPREADS)))
     text = [f"98 % of it over grey level {low[row]:.0f}, {z[row]:.0f} spreads above the median" for row in rows]
     return Suspicion("bright", rows, np.array(text, dtype=object), z[rows] / SPREADS)
 
