@@ -99,6 +99,7 @@ def lives(scratch: Path) -> Iterator[Lives]:
     (scratch / "tmp").mkdir(parents=True, exist_ok=True)
     paths = os.pathsep.join([str(TESTS.parent), str(TESTS), os.environ.get("PYTHONPATH", "")])
     more = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TMPDIR": str(scratch / "tmp")}
+    more["TORCHINDUCTOR_CACHE_DIR"] = str(scratch / "inductor")  # torch makes it when it is imported
     environment = os.environ | more | {"PYTHONPATH": paths, MARK: str(scratch)}
     command = [sys.executable, str(Path(__file__).resolve())]
     process = subprocess.Popen(
