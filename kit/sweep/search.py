@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -87,7 +87,10 @@ class Search:
     def _ask(self, scheduler: Scheduler) -> None:
         trial = self._stored(self.study.ask)
         with settled():  # a seed of its own for every trial: processes that start together would draw the same
-            self.study.sampler = make_sampler(self.sweep, trial.number)
+            sampler = make_sampler(self.sweep, trial.number)
+            # Optuna 4.3 asked this of the sampler that was there before, and then expects that this one knows it.
+            sampler.infer_relative_search_space(self.study, cast(FrozenTrial, trial))
+            self.study.sampler = sampler
         self._stored(partial(self.owner.claim, trial))
         try:
             values = self._stored(partial(draw, trial, self.sweep.space))
