@@ -50,7 +50,7 @@ STAGES = {
         "leaderboard": Entry("leaderboard", "Out-of-fold scores of all complete runs.",
                              "kit leaderboard --contest mine"),
         "compare": Entry("compare", "Recipes and techniques held against each other, in tables and a figure.",
-                         "kit compare --contest mine --recipes residual_64,residual_se_64"),
+                         "kit compare --contest mine --recipes residual_64,lite0_96"),
         "adapt": Entry("adapt", "Try adaptation at prediction time on trained recipes, and decide.",
                        "kit adapt residual_64 --contest mine"),
     },
@@ -69,7 +69,7 @@ STAGES = {
         "upload": Entry("submitting", "Submit a rehearsed zip, and wait for its score.",
                         "kit upload best5.zip --phase 1234 --dry-run"),
         "predict": Entry("predicting", "Label images with a zip, in the form that a platform takes.",
-                         "kit predict best5.zip test/ --contest mine --platform kaggle-csv --out submission.csv"),
+                         "kit predict a.zip test/ --platform kaggle-csv --out a.csv"),
         "bundle": Entry("submitting", "Write a contest as Codabench takes it from its organisers.",
                         "kit bundle --contest practice --out bundle.zip"),
         "ledger": Entry("submissions", "Every zip with its local and remote scores; which one to send last.",
@@ -118,12 +118,10 @@ class LazyGroup(click.Group):
         width = max(map(len, COMMANDS))
         for stage, commands in STAGES.items():
             with formatter.section(stage):
-                lines = [
-                    row
-                    for name, entry in commands.items()
-                    for row in ((name.ljust(width), entry.line), (" " * width, f"$ {entry.example}"))
-                ]
-                formatter.write_dl(lines)
+                for name, entry in commands.items():
+                    formatter.write_dl([(name.ljust(width), entry.line)])
+                    # not wrapped: a command that is broken at a hyphen cannot be copied
+                    formatter.write(f"{'':>{formatter.current_indent + width + 2}}$ {entry.example}\n")
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Names and lines without importing a command, so that a key press costs no seconds."""

@@ -56,9 +56,10 @@ def test_help_lists_every_command_with_a_line() -> None:
     for name, entry in COMMANDS.items():
         assert any(row.split()[:1] == [name] for row in text.splitlines()), name
         assert entry.line.split()[0] in text
-        assert f"$ {entry.example[:40]}" in text
+        assert f"$ {entry.example}\n" in text, "in one piece, to be copied"
     for stage in STAGES:
         assert f"{stage}:\n" in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("name", COMMANDS)
