@@ -27,7 +27,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from kit.config import load_contest
 from kit.data.prepared import prepare
 from kit.nets.weights.needs import check_weights
-from kit.pipeline.budget import find_recipe
+from kit.pipeline.named import find_recipe
 from kit.situation.settled import settled
 from kit.train.device import pinned
 from kit.train.fit import Fit

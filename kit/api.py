@@ -26,7 +26,7 @@ from kit.oof_store import OofRun, check_shifts, load_runs
 from kit.options import make_console, make_echo
 from kit.packaging.pack import Notebook
 from kit.packaging.packed import PackedZip
-from kit.pipeline.budget import find_recipe
+from kit.pipeline.named import find_recipe
 from kit.pipeline.plan import planned
 from kit.pipeline.stages import blending, packing
 from kit.pipeline.stages.recipes import chosen_recipes
@@ -140,7 +140,7 @@ def fit(
     """
     echo = make_echo(contest.console)
     chosen = [find_recipe(one) if isinstance(one, str) else one for one in recipes]
-    chosen = chosen or chosen_recipes(contest.config, None, echo)
+    chosen = chosen or chosen_recipes(contest.config, None, contest.workspace, echo)
     for recipe in chosen:
         check_names(contest.config, recipe)
     train_all(contest.config, prepared, chosen, contest.workspace, echo, folds, workers)

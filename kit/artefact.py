@@ -91,6 +91,11 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
+def as_json(value: Any) -> Any:
+    """`value` as it is read again after `write_json`: tuples are lists."""
+    return json.loads(json.dumps(value, allow_nan=False))
+
+
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     """`write_bytes` of a table without its index."""
     write_text(path, table.to_csv(index=False))
@@ -158,6 +163,14 @@ def sha256_file(path: Path) -> str:
     with reading(path), open(path, "rb") as file:
         while piece := file.read(1 << 20):
             digest.update(piece)
+    return digest.hexdigest()
+
+
+def sha256_sources(folder: Path) -> str:
+    """Hex digest of the code in a folder of the kit, and of what it reads beside: another one may do something else."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".html", ".css", ".js")):
+        digest.update(f"{path.relative_to(folder)} {path.stat().st_size}\n".encode() + path.read_bytes())
     return digest.hexdigest()
 
 

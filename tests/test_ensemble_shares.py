@@ -88,7 +88,8 @@ def test_a_blend_is_chosen_and_expected_under_the_shares_and_says_so():
     assert "shares" not in blend(RUNS, "best2").options
 
 
-def test_shares_are_read_off_test_images():
+def test_shares_are_read_off_test_images(monkeypatch):
+    monkeypatch.setattr("kit.shifts.reweight.ROUNDS", 3)
     rng = np.random.default_rng(0)
     images = np.repeat(np.repeat(rng.integers(40, 200, (500, 4, 4, 3)), 6, 1), 6, 2)
     images = (images + rng.normal(0, 3, images.shape)).clip(0, 255).astype(np.uint8)

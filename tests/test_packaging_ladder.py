@@ -115,7 +115,7 @@ def test_eight_bits_come_first_and_pass_the_rehearsal(workspace: Workspace, both
 def test_where_eight_bits_lose_too_much_folds_give_way(
     workspace: Workspace, both: Blend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quantise, "MAY_LOSE", -1.0)
+    monkeypatch.setattr("kit.packaging.precision_loss.MAY_LOSE", -1.0)
     said: list[str] = []
     size = pack(workspace, both, None).size_mb
     packed = pack(workspace, both, size - 0.003, said)

@@ -9,8 +9,9 @@ from conftest import Toy
 
 from kit.config import RecipeConfig
 from kit.errors import ConfigError
-from kit.pipeline.budget import Budget, find_recipe, with_epochs
+from kit.pipeline.budget import Budget
 from kit.pipeline.clock import IMPORTS, RESERVE, SLOWEST, Clock
+from kit.pipeline.named import find_recipe, with_epochs
 from kit.pipeline.plan import with_splits
 from kit.pipeline.race import Heat
 from kit.pipeline.value import LEAST_EPOCHS

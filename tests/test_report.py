@@ -33,7 +33,8 @@ from kit.ensemble.blend import blend
 from kit.ensemble.pool import make_pool
 from kit.ensemble.scoring.leaderboard import rows
 from kit.errors import ExplainError, OofError, RehearsalError
-from kit.explain.explain import Explained, Look
+from kit.explain.explain import Explained
+from kit.explain.look import Look
 from kit.platforms import ledger
 from kit.report import blend_figures, recipe_figures
 from kit.report.blend_figures import shown_classes
@@ -432,7 +433,7 @@ def test_looks_are_shown_computed_once_and_left_out_with_the_reason(full, tmp_pa
         looks = tuple(Look(run.recipe, 1, 0.75, np.zeros((16, 16, 3), np.uint8)) for run in runs)
         return [Explained(one, 0, images.images[0], looks) for one in ids]
 
-    monkeypatch.setattr("kit.report.looks.explain", explained)
+    monkeypatch.setattr("kit.explain.explain.explain", explained)
     first, again = (Page(write_report(contest(), workspace)) for _ in range(2))
     assert "Where the networks looked" in first.headings
     assert len(re.findall(r"net\d: a\$lobe\$d 75 %", first.text)) == 16
@@ -444,7 +445,7 @@ def test_looks_are_shown_computed_once_and_left_out_with_the_reason(full, tmp_pa
         raise ExplainError("needs captum")
 
     shutil.rmtree(workspace.cache / "looks")
-    monkeypatch.setattr("kit.report.looks.explain", refused)
+    monkeypatch.setattr("kit.explain.explain.explain", refused)
     page = Page(write_report(contest(), workspace))
     assert "Where the networks looked is left out: needs captum" in page.text
 

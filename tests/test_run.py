@@ -103,6 +103,21 @@ def test_run_json_says_what_made_it_and_what_it_cost(trained: Toy) -> None:
     assert info["parameters"] == sum(p.numel() for p in load_net(spec, str(folder / "fold0")).parameters())
 
 
+def test_run_json_stays_as_it_is_until_a_fold_changes(trained: Toy) -> None:
+    """Its time and versions are those of the fits, not of who looked at them last."""
+    path, marker = (trained.workspace.run("toy", TINY) / name for name in ("run.json", "fold0/fold.json"))
+    written = path.read_bytes()
+    assert train(trained, trained.recipe(TINY)) == []
+    assert path.read_bytes() == written
+    write_json(marker, read_json(marker) | {"clean": 0.125})
+    train(trained, trained.recipe(TINY))
+    assert read_json(path)["fold_clean"][0] == 0.125
+    for damaged in ("{", "[]"):
+        path.write_text(damaged)
+        train(trained, trained.recipe(TINY))
+        assert read_json(path)["fold_clean"][0] == 0.125
+
+
 def test_fold_scores_are_those_of_the_stored_logits(trained: Toy) -> None:
     folder = trained.workspace.run("toy", "mini")
     for fold in (0, 1):

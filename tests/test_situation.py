@@ -11,13 +11,13 @@ from safetensors.torch import save_file
 from kit.config import AugmentConfig, PolicyConfig, RecipeConfig, load_recipe
 from kit.data.prepared import prepare
 from kit.inference.model import VIEWS, apply_view
-from kit.situation.changes import SUBGROUPS, largest_subgroup
 from kit.situation.expectation import expectation
 from kit.situation.probe import probe
 from kit.situation.recipes import default_recipes
 from kit.situation.resolve import resolved
 from kit.situation.settled import settled, situation_path
 from kit.situation.situation import Situation, find_situation
+from kit.situation.symmetries import SUBGROUPS, largest_subgroup
 from kit.situation.verdict import Allowed, allowed
 from kit.train.augment.policy import augment
 

@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import TracebackType
 
-from kit.cluster.devices import find_devices
-from kit.cluster.inline import InlineBackend
-from kit.cluster.local import LocalBackend
-from kit.cluster.places import cpu_places
 from kit.cluster.unit import Backend
 from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
-from kit.train.device import pick_device
 from kit.workspace import Workspace
 
 
@@ -27,6 +22,12 @@ class Crew:
     ) -> Backend:
         """What runs the fits of `recipes`: of the first call, whatever later ones ask for."""
         if self._backend is None:
+            from kit.cluster.devices import find_devices  # torch, which a run that is there already does not need
+            from kit.cluster.inline import InlineBackend
+            from kit.cluster.local import LocalBackend
+            from kit.cluster.places import cpu_places
+            from kit.train.device import pick_device
+
             on_gpu = pick_device().type != "cpu"
             devices = find_devices() if on_gpu else (cpu_places(contest, prepared, recipes, workspace, many=True),)
             if sum(device.places for device in devices) > 1:

@@ -11,13 +11,12 @@ from kit.cluster.unit import Job, Talk, Unit
 from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
 from kit.lock import alone
-from kit.train.checkpoint import CHECKPOINT
 from kit.train.device import pick_device
 from kit.train.fit import Fit
 from kit.train.fold import AfterEpoch
 from kit.train.images import resized
 from kit.train.run import Trainer
-from kit.train.stored import MARKER
+from kit.train.stored import CHECKPOINT, MARKER
 from kit.workspace import Workspace
 
 

@@ -24,7 +24,7 @@ from kit.cluster.fits import FitsOne
 from kit.cluster.ray_node import POLL, Mailbox, ObjectRows, Order, carry_out, version
 from kit.cluster.unit import Device, Event, Unit
 from kit.errors import ConfigError, TrainError
-from kit.train.checkpoint import CHECKPOINT
+from kit.train.stored import CHECKPOINT
 
 REFRESH = 5.0
 """Seconds between looks for nodes that joined or left."""

@@ -25,7 +25,7 @@ from kit.options import (
     wide_option,
     workers_option,
 )
-from kit.pipeline.budget import find_recipe
+from kit.pipeline.named import find_recipe
 from kit.pipeline.plan import planned
 from kit.pipeline.stages.recipes import split_names
 from kit.workspace import Workspace

@@ -27,7 +27,7 @@ from kit.ensemble.view_choice import best_views
 from kit.errors import EnsembleError
 from kit.oof_store import OofRun, check_shifts, load_runs
 from kit.options import contest_options, json_option, make_console, make_echo, wide_option
-from kit.pipeline.budget import find_recipe
+from kit.pipeline.named import find_recipe
 from kit.pipeline.plan import planned
 from kit.pipeline.stages import blending
 from kit.pipeline.stages.expectation import named_shares, shares_expected

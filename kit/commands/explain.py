@@ -10,8 +10,9 @@ import click
 
 from kit.config import load_contest
 from kit.errors import ExplainError
-from kit.explain.explain import MOST_MEMBERS, Explained, strongest
+from kit.explain.explain import Explained
 from kit.explain.explain import explain as looks_of
+from kit.explain.look import MOST_MEMBERS, strongest
 from kit.explain.sheet import write_sheet
 from kit.options import contest_option, json_option, make_console, make_echo, root_option
 from kit.report.album import surest_mistakes

@@ -13,7 +13,7 @@ from kit.config import load_contest
 from kit.data.prepared import prepare
 from kit.nets.listing import net_rows
 from kit.options import contest_options, json_option, make_console, make_echo, wide_option
-from kit.pipeline.budget import find_recipe
+from kit.pipeline.named import find_recipe
 from kit.situation.resolve import resolve
 from kit.train.augment.policy import augment as apply_preset
 from kit.train.grid import augmentation_grid

@@ -19,7 +19,7 @@ from kit.options import (
     make_echo,
     workers_option,
 )
-from kit.pipeline.budget import find_recipe
+from kit.pipeline.named import find_recipe
 from kit.pipeline.plan import planned
 from kit.pipeline.stages.recipes import chosen_recipes
 from kit.situation.situation import find_situation
@@ -57,7 +57,7 @@ def train(
         return
     config, workspace, console = load_contest(contest), Workspace(root.resolve()), make_console()
     config, echo = planned(config, workspace), make_echo(console)
-    wanted = [find_recipe(name) for name in recipes] or chosen_recipes(config, None, echo)
+    wanted = [find_recipe(name) for name in recipes] or chosen_recipes(config, None, workspace, echo)
     for recipe in wanted:
         check_names(config, recipe)
     prepared = prepare(config, data, workspace, echo).repeat(repeat)

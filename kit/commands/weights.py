@@ -12,7 +12,7 @@ from kit.echo import Echo
 from kit.errors import NetError
 from kit.nets.weights.fetch import Need, fetch, needs
 from kit.options import contest_option, json_option, make_console, make_echo, wide_option
-from kit.pipeline.budget import find_recipe
+from kit.pipeline.named import find_recipe
 
 
 @click.command()

@@ -11,29 +11,16 @@ import torch
 
 from kit.artefact import read_json
 from kit.data.sources.imageset import ImageSet
-from kit.ensemble.blend import Blend
 from kit.errors import ExplainError, did_you_mean
 from kit.explain.heat import heat
+from kit.explain.look import Look
 from kit.explain.overlay import overlay
 from kit.inference.model import load_net, preprocess
 from kit.oof_store import OofRun
 from kit.train.device import pick_device
 from kit.train.stored import SPEC
 
-MOST_MEMBERS = 2
-"""Members that are shown beside an image, the heaviest of the blend first."""
 MOST_IMAGES = 24
-
-
-@dataclass(frozen=True)
-class Look:
-    """What one member predicted for an image, and where it looked for that class."""
-
-    recipe: str
-    predicted: int
-    confidence: float
-    pixels: np.ndarray
-    """(H, W, 3) uint8: the image under its heat."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +32,6 @@ class Explained:
     image: np.ndarray
     """(H, W, 3) uint8."""
     looks: tuple[Look, ...]
-
-
-def strongest(blend: Blend | None, runs: Sequence[OofRun], most: int = MOST_MEMBERS) -> list[OofRun]:
-    """The heaviest members of the blend, or the first of `runs`, best first; none of predictions made elsewhere."""
-    own = {run.recipe: run for run in runs if not run.info.get("external")}
-    if blend is None:
-        return list(own.values())[:most]
-    places = {run.recipe: place for place, run in enumerate(runs)}
-    members = [member for member in blend.members if member.recipe in own]
-    members.sort(key=lambda member: (-member.weight, places[member.recipe]))
-    return [own[member.recipe] for member in members[:most]]
 
 
 def explain(ids: Sequence[str], runs: Sequence[OofRun], folder: Path, images: ImageSet) -> list[Explained]:

@@ -22,13 +22,14 @@ import torchvision
 from torch import nn
 
 from kit.errors import NetError, did_you_mean
+from kit.nets.names import file_of
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 CENTRED = (0.5, 0.5, 0.5)
 """Mean and standard deviation that map 0..1 to -1..1: what the kit's own networks are given."""
 
-NO_NETWORKS = ("coverage", "heads", "listing", "pretrained", "quick_weights", "registry", "weights")
+NO_NETWORKS = ("coverage", "heads", "listing", "names", "pretrained", "quick_weights", "registry", "weights")
 """Files and folders here that do not define a network."""
 
 
@@ -118,8 +119,7 @@ def describe(name: str, args: Mapping[str, Any] | None = None) -> NetInfo:
     if family == "torchvision":
         size = torchvision.models.get_model_weights(rest).DEFAULT.transforms().crop_size[0]
         return NetInfo(IMAGENET_MEAN, IMAGENET_STD, size, "torchvision", ())
-    module = OWN[name]
-    return NetInfo(CENTRED, CENTRED, module.INPUT_SIZE, "kit", (module.__name__.rpartition(".")[2] + ".py",))
+    return NetInfo(CENTRED, CENTRED, OWN[name].INPUT_SIZE, "kit", (file_of(name),))
 
 
 def timm_config(name: str) -> Any:

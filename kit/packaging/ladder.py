@@ -23,7 +23,7 @@ from kit.ensemble.scoring.recalibrate import recalibrated
 from kit.errors import KitError
 from kit.oof_store import load_run
 from kit.packaging.members import Member
-from kit.packaging.quantise import MAY_LOSE, Loss, measure, quantised
+from kit.packaging.precision_loss import MAY_LOSE, Loss
 from kit.workspace import Workspace
 
 HALF, EIGHT = "fp16", "int8"
@@ -112,6 +112,8 @@ class Ladder:
         self, members: Sequence[Member], prepared: Callable[[], Prepared], metric: str
     ) -> tuple[list[Member], list[str]]:
         """The members, those of each recipe that bears it in eight bits, and what was measured."""
+        from kit.packaging.quantise import measure, quantised  # torch, where a zip is too big
+
         smaller = [quantised(member) for member in members]
         recipes = list(dict.fromkeys(member.entry["recipe"] for member in members))
         for recipe in recipes:

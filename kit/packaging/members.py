@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from kit.artefact import read_json, sha256_bytes
 from kit.ensemble.blend import Blend
@@ -16,6 +14,9 @@ from kit.oof_store import RUN
 from kit.storage import reading
 from kit.train.stored import checked_spec
 from kit.workspace import Workspace
+
+if TYPE_CHECKING:
+    import torch
 
 ALL_ROWS = "all"
 """In the place of a fold's number: the network that was trained on all rows."""

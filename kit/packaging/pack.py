@@ -24,7 +24,6 @@ from kit.metrics.registry import get_metric, same_metric
 from kit.packaging.adaptation import adapting
 from kit.packaging.archive import stored_size, write_zip
 from kit.packaging.fastest import fastest
-from kit.packaging.final import with_all_rows
 from kit.packaging.form import label_values
 from kit.packaging.ladder import Ladder, Rung
 from kit.packaging.members import Member, read_members
@@ -88,6 +87,8 @@ def package(
     packer = Packer(contest, platform, workspace, _fixed_files(contest, platform, notebook or Notebook()))
     rungs = ladder.rungs(blend, members)
     if final:
+        from kit.packaging.final import with_all_rows  # torch, to train it
+
         if images is None:
             raise PackagingError("a network on all rows needs the images, but got none. Give the contest's data")
         rungs = chain([ladder.final(blend, with_all_rows(blend, members, contest, images(), workspace, echo))], rungs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import safetensors.torch
@@ -15,37 +15,13 @@ from kit.inference.model import SCALE, merge_views, net_logits
 from kit.metrics.registry import get_metric
 from kit.oof_store import OofRun
 from kit.packaging.members import Member
+from kit.packaging.precision_loss import Loss
 
 SMALL = 4096
 """Tensors of fewer elements stay as they are: they weigh little, and some are scales themselves."""
 
 ROWS = 300
 """Most held-out rows that a network is evaluated on."""
-
-MAY_LOSE = 0.003
-"""How much worse the contest's metric may become on held-out rows."""
-
-
-@dataclass(frozen=True)
-class Loss:
-    """What eight bits did to a recipe's held-out predictions."""
-
-    rows: int
-    agree: float
-    lost: float
-    """How much worse the contest's metric is after, on these rows."""
-    metric: str = "accuracy"
-
-    @property
-    def holds(self) -> bool:
-        """Whether it may be shipped."""
-        return self.lost <= MAY_LOSE
-
-    def __str__(self) -> str:
-        name = get_metric(self.metric).title
-        change = f"{self.lost:.4f} worse" if self.lost > 0 else f"{-self.lost:.4f} better"
-        verdict = "taken" if self.holds else f"refused: more than {MAY_LOSE:g} lost"
-        return f"{self.agree:.2%} of {self.rows:,} held-out labels agree, {name} {change}, {verdict}"
 
 
 def eight_bits(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

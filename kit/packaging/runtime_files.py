@@ -9,22 +9,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-
 from kit import nets
 from kit.artefact import sha256_bytes
 from kit.errors import PackagingError
-from kit.inference import adapt, runtimes
-from kit.nets.registry import describe
-from kit.packaging.graph import export_graph
+from kit.inference import runtimes
+from kit.nets.names import file_of
 from kit.packaging.members import Member
-from kit.packaging.onnx_file import onnx_bytes
 
 Files = dict[str, bytes]
 Entries = list[dict[str, Any]]
 
 RUNTIMES = Path(runtimes.__file__).parent
 NETS = Path(nets.__file__).parent
+ADAPT = RUNTIMES.parent / "adapt.py"
 
 
 def runtime_files(runtime: str, members: Sequence[Member]) -> tuple[Entries, Files]:
@@ -36,10 +33,10 @@ def _timm(members: Sequence[Member]) -> tuple[Entries, Files]:
     """Weights as they were trained; networks are built by timm, or by the kit's file that defines them."""
     files = {member.entry["weights"]: member.weights for member in members}
     for member in members:
-        for name in describe(member.spec["net"]["name"], member.spec["net"]["args"]).files:
+        if name := file_of(member.spec["net"]["name"]):
             files[name] = (NETS / name).read_bytes()
     if any("adapt" in member.entry for member in members):
-        files["adapt.py"] = Path(adapt.__file__).read_bytes()
+        files[ADAPT.name] = ADAPT.read_bytes()
     return [member.entry for member in members], files
 
 
@@ -58,6 +55,10 @@ def _graphs(runtime: str, members: Sequence[Member]) -> tuple[Entries, Files]:
 
 def _write_graph(member: Member, recipe: str, known: set[str] | None, files: Files) -> dict[str, str]:
     """Add the graph of a recipe to `files`; what its members' entries have to name."""
+    import safetensors.torch  # torch and its compiler, which a zip of timm's networks needs not
+
+    from kit.packaging.graph import export_graph
+
     graph = export_graph(member.network(), member.spec["size"], recipe)
     missing = sorted({node[1] for node in graph.description["nodes"]} - known) if known is not None else []
     if missing:
@@ -83,6 +84,8 @@ def supported_operators(path: Path) -> set[str]:
 
 def _onnx(members: Sequence[Member]) -> tuple[Entries, Files]:
     """One ONNX file a network, its weights in half precision."""
+    from kit.packaging.onnx_file import onnx_bytes
+
     files = {"onnx_runtime.py": (RUNTIMES / "onnx_runtime.py").read_bytes()}
     entries = []
     for member in members:

@@ -19,7 +19,8 @@ from kit.cluster.unit import Backend, Outcome, Unit
 from kit.config import RecipeConfig
 from kit.echo import Echo
 from kit.errors import TrainError
-from kit.pipeline.budget import Begun, Budget, with_epochs
+from kit.pipeline.budget import Begun, Budget
+from kit.pipeline.named import with_epochs
 from kit.pipeline.plan import Plan
 from kit.pipeline.value import Room, fit_seconds
 from kit.train.device import pick_device

@@ -57,8 +57,9 @@ def train_planned(
     clock: Clock,
     crew: Crew,
     echo: Echo,
+    predicted: int = 0,
 ) -> list[str]:
-    """Trains what the budget buys; the names of the complete runs."""
+    """Trains what the budget buys; the names of the complete runs. predicted: images of the file that is submitted."""
     plan = Plan.read(workspace, contest)
     assert plan is not None, "settle comes first"
     if plan.fold_digest != prepared.fold_digest:  # folds made anew, by hand or by other data
@@ -68,6 +69,5 @@ def train_planned(
     backend = crew.backend(contest, prepared, recipes, workspace)
     places = sum(device.places for device in backend.devices)
     known = known_points(contest, prepared, recipes, workspace)
-    predicted = images_to_predict(contest, workspace)
     budget = Budget(contest, prepared, clock, places, heats, known, predicted)
     return InTime(budget, plan, workspace, backend, echo).run(recipes)

@@ -18,7 +18,6 @@ from kit.options import make_echo
 from kit.packaging.form import make_form, read_sample
 from kit.packaging.packed import PackedZip
 from kit.packaging.rows import Unmatched
-from kit.platforms.ledger import record_file
 from kit.platforms.predict import FileRequest, predict_file, request_file
 from kit.rehearsal.rehearse_predictions import HiddenImages, rehearse_predictions
 from kit.rehearsal.result import Rehearsal
@@ -80,23 +79,27 @@ def predict(
     file: PredictionFile | None,
     asked: FileRequest | None,
     packed: PackedZip,
-    rehearsal: Rehearsal,
+    rehearsal: Rehearsal | None,
     workspace: Workspace,
     out: Path | None,
     console: Console,
 ) -> Rehearsal | None:
     """The file of predictions, read as its platform reads it; None where code is submitted or the zip failed."""
-    if file is None or asked is None or not rehearsal.passed:
+    if file is None or asked is None or (rehearsal is not None and not rehearsal.passed):
         return None
     console.rule("predict", align="left")
     echo, target = make_echo(console), out or workspace.submissions / _name(file, packed)
     target.parent.mkdir(parents=True, exist_ok=True)
-    predict_file(asked, packed.path, file.runs_on, target, echo)
-    record_file(workspace, packed.path, target, file.platform.name)
+    predict_file(asked, packed.path, file.runs_on, target, workspace, echo)
     rows = HiddenImages(asked.ids, None, asked.form)
     made = rehearse_predictions(target, file.platform, rows, metric=file.contest.metric, echo=echo)
     console.print(made.table())
     return made
+
+
+def to_predict(asked: FileRequest | None) -> int:
+    """How many images are predicted after the rehearsal; 0 where code is submitted."""
+    return 0 if asked is None else len(asked.stream.ids)
 
 
 def _name(file: PredictionFile, packed: PackedZip) -> str:
@@ -106,7 +109,7 @@ def _name(file: PredictionFile, packed: PackedZip) -> str:
 
 
 def images_to_predict(contest: ContestConfig, workspace: Workspace) -> int:
-    """How many images are predicted after the rehearsal; 0 where code is submitted."""
+    """How many images are predicted after the rehearsal; 0 where code is submitted. Before there is a `FileRequest`."""
     if not contest.data.test or load_platform(contest.platform).artefact != "predictions":
         return 0
     record = DecodingRecord.read(workspace, contest)

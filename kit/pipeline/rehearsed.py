@@ -7,10 +7,8 @@ from kit.echo import Echo
 from kit.packaging.packed import PackedZip
 from kit.pipeline.clock import STAGES, Clock
 from kit.pipeline.plan import Plan
-from kit.pipeline.prediction_file import images_to_predict
 from kit.rehearsal.calls import MANY, MANY_SECONDS, images_of_calls
 from kit.rehearsal.reference import MEMBER_ROWS
-from kit.train.device import usable_cores
 from kit.workspace import Workspace
 
 HIDDEN = 1_000
@@ -26,15 +24,19 @@ def within(
     platform: PlatformConfig,
     workspace: Workspace,
     echo: Echo,
+    predicted: int = 0,
 ) -> tuple[int, float]:
-    """Rows of a rehearsal, and the most seconds of its largest call, with which it ends in time."""
+    """Rows of a rehearsal, and the most seconds of its largest call, with which it and what follows end in time.
+
+    predicted: images that are predicted after it.
+    """
     wanted = platform.rehearsal_rows
     image = seconds_an_image(contest, packed, workspace) if clock.minutes is not None else 0.0
     if not image:
         return wanted, MANY_SECONDS
     practice = contest.data.kind == "practice"
     free = clock.remaining() - clock.starting(practice) - STAGES / 2
-    rows, many = fitting(free / image - images_to_predict(contest, workspace), wanted, practice)
+    rows, many = fitting(free / image - predicted, wanted, practice)
     if rows < wanted or not many:
         fewer = [f"asks for {rows:,} rows instead of {wanted:,}"] if rows < wanted else []
         without = [] if many else [f"makes no call of {MANY:,} images"]
@@ -60,6 +62,8 @@ def seconds_an_image(contest: ContestConfig, packed: PackedZip, workspace: Works
     plan = Plan.read(workspace, contest)
     if plan is None:
         return 0.0
+    from kit.train.device import usable_cores  # torch, where there is a budget
+
     scored = {f"{name}-e{epochs:g}": plan.heats[name][-1]["scored"] for name, epochs in plan.epochs.items()}
     members = [member.recipe for member in packed.blend.members]
     together = sum(scored.get(name, 0.0) for name in members) * plan.n_splits

@@ -74,8 +74,7 @@ def predicted(
     asked = request_file(
         contest, platform, images, workspace, record=record, sample=sample, unmatched=unmatched, echo=echo
     )
-    predict_file(asked, zip_path, source, out, echo)
-    record_file(workspace, zip_path, out, platform.name)
+    predict_file(asked, zip_path, source, out, workspace, echo)
 
 
 def request_file(
@@ -112,8 +111,10 @@ def request_file(
     return FileRequest(contest, platform, record, stream, form, table, unmatched, ids)
 
 
-def predict_file(asked: FileRequest, zip_path: Path, source: PlatformConfig, out: Path, echo: Echo = print) -> None:
-    """Predicts the images with a zip that was packed for `source`, and writes the file `out`.
+def predict_file(
+    asked: FileRequest, zip_path: Path, source: PlatformConfig, out: Path, workspace: Workspace, echo: Echo = print
+) -> None:
+    """Predicts the images with a zip that was packed for `source`, writes the file `out`, and records it in the ledger.
 
     Damaged images are decoded as far as they go; of the rest the class prior is predicted. Each is listed in
     <out>.images.txt.
@@ -138,6 +139,7 @@ def predict_file(asked: FileRequest, zip_path: Path, source: PlatformConfig, out
     )
     echo(f"{out}: {asked.form.wants} of {len(proba):,} images")
     _list_damaged(asked.stream.ids, feed, out, echo)
+    record_file(workspace, zip_path, out, asked.platform.name)
 
 
 def _list_damaged(ids: np.ndarray, feed: Feed, out: Path, echo: Echo) -> None:

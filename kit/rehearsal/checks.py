@@ -12,6 +12,9 @@ from kit.errors import did_you_mean
 NO_SCORES = "Could not find scores file"
 """What Codabench shows when the prediction run wrote nothing: a crash there does not fail the submission."""
 
+LEFT_OUT = "left out"
+"""How the figure of a check begins that there was no time for."""
+
 
 @dataclass(frozen=True)
 class Check:

@@ -11,7 +11,7 @@ import numpy as np
 from kit.config import PlatformConfig
 from kit.inference.model import contribution, finish, merge_views, softmax
 from kit.rehearsal.calls import HINTS, Calls
-from kit.rehearsal.checks import Check, failed, judge, passed
+from kit.rehearsal.checks import LEFT_OUT, Check, failed, judge, passed
 from kit.rehearsal.predicted import LABELS_AGREE, Predictions
 
 LOGITS_TOLERANCE = 2e-2
@@ -138,7 +138,7 @@ def _sizes(predictions: Predictions, calls: Calls) -> Iterator[Check]:
     yield predictions.same("none", "N = 0", some[:0], WRONG["none"])
     repeated = whole[np.arange(calls.many) % len(whole)]
     if predictions.results.get("many", {}).get("left_out"):
-        left = f"left out: it would take more than the {calls.many_seconds:.0f} s that there are"
+        left = f"{LEFT_OUT}: it would take more than the {calls.many_seconds:.0f} s that there are"
         yield passed(f"N = {calls.many:,}", left)
     else:
         yield predictions.same("many", f"N = {calls.many:,}", repeated, WRONG["size"])

@@ -18,11 +18,11 @@ from kit.packaging import archive
 from kit.packaging.form import label_values
 from kit.packaging.pack import MANIFEST
 from kit.rehearsal.calls import MANY_SECONDS, Calls, write_calls
-from kit.rehearsal.checks import Check, Surroundings, failed, passed
+from kit.rehearsal.checks import LEFT_OUT, Check, Surroundings, failed, passed
 from kit.rehearsal.codabench import Scored, run_hidden
 from kit.rehearsal.conduct import conduct, killed
 from kit.rehearsal.environment import platform_python
-from kit.rehearsal.interpreter import missing_packages, this_python
+from kit.rehearsal.interpreter import this_python
 from kit.rehearsal.isolation import warning
 from kit.rehearsal.jail import Mount
 from kit.rehearsal.judgement import judge_predictions
@@ -32,6 +32,7 @@ from kit.rehearsal.other_forms import other_forms
 from kit.rehearsal.predicted import ADAPTED_AGREE, LABELS_AGREE, Predictions, read_results
 from kit.rehearsal.programs import driver
 from kit.rehearsal.reference import Reference, make_reference
+from kit.rehearsal.repeat import conditions, level_of
 from kit.rehearsal.result import Rehearsal, report_path
 from kit.rehearsal.sandbox import SUBMISSION, Interpreter, Job, Outcome, run_isolated
 from kit.rehearsal.static import check_zip
@@ -72,7 +73,7 @@ def rehearse(
         return _report(zip_path, platform, level or "run", static)
     if weaker := warning():
         echo(weaker)
-    level = level or ("platform" if missing_packages(platform) else "run")
+    level = level_of(platform, level)
     python = platform_python(platform, echo) if level == "platform" else this_python(platform)
     with temporary_folder() as scratch:
         submission = scratch / "submission"
@@ -92,7 +93,9 @@ def rehearse(
             checks.append(_hidden_check(scored, hidden, manifest))
             forms = other_forms(submission, contest, platform, python, scratch, reference.adapts)
             forms |= {"contest": hidden} if hidden is not None else {}
-    return _report(zip_path, platform, level, checks, outcome.isolation, hidden, forms)
+    whole = not any(check.figure.startswith(LEFT_OUT) for check in checks)
+    under = conditions(platform, contest, level, MANY_SECONDS if whole else many_seconds)
+    return _report(zip_path, platform, level, checks, outcome.isolation, hidden, forms, under)
 
 
 def check(zip_path: Path, platform: PlatformConfig) -> Rehearsal:
@@ -109,10 +112,11 @@ def _report(
     isolation: str = "not run",
     hidden: float | None = None,
     forms: dict[str, float] | None = None,
+    under: dict[str, Any] | None = None,
 ) -> Rehearsal:
     """The rehearsal, its report written."""
-    told = (zip_path, sha256_file(zip_path), platform.name, level, isolation, tuple(checks), hidden, forms or {})
-    made = Rehearsal(*told)
+    told = (zip_path, sha256_file(zip_path), platform.name, level, isolation, tuple(checks), hidden)
+    made = Rehearsal(*told, forms or {}, under or {})
     made.to_json(report_path(zip_path))
     return made
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.text import Text
 
@@ -26,6 +27,8 @@ class Rehearsal:
     """Score on the practice contest's hidden test, in the contest's metric."""
     forms: dict[str, float] = field(default_factory=dict)
     """The same by form of that test: clean, natural, contest, laboratory."""
+    under: dict[str, Any] = field(default_factory=dict)
+    """What it depends on beside the zip: `kit.rehearsal.repeat.conditions`; empty where nothing was run."""
 
     @property
     def passed(self) -> bool:

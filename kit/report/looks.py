@@ -12,7 +12,7 @@ import numpy as np
 import kit
 from kit.artefact import read_npz, sha256_bytes, write_npz
 from kit.errors import ArtefactError, KitError
-from kit.explain.explain import MOST_MEMBERS, Look, explain, strongest
+from kit.explain.look import MOST_MEMBERS, Look, strongest
 from kit.oof_store import OofRun
 from kit.report.album import data_uri, surest_mistakes
 from kit.report.material import Material
@@ -79,6 +79,8 @@ def _remembered(
     except (ArtefactError, KeyError, IndexError):
         pass
     assert material.images is not None
+    from kit.explain.explain import explain  # torch and timm, and kept once made
+
     explained = explain(ids, runs, workspace.oof(material.contest.name), material.images)
     looks = {one.id: list(one.looks) for one in explained}
     flat = [look for one in ids for look in looks[one]]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 import torch
 from torch import Generator, Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from kit.inference.model import VIEWS, apply_view
+from kit.inference.model import apply_view
+from kit.situation.symmetries import TESTED
 
 Change = Callable[[Tensor, Generator], Tensor]
 """x (N, 3, S, S) float32 in 0..1 -> the same shape and range; x unchanged."""
@@ -56,25 +57,5 @@ def _lit(x: Tensor, generator: Generator) -> Tensor:
     return (mean + (lit - mean) * (1 + LIGHT * sign[:, 1:])).clamp(0, 1)
 
 
-TESTED: dict[str, Change] = {name: _view(name) for name in ("hflip", "vflip", "rot180", "rot90", "transpose")}
-"""The other two of the square are products of these."""
 MILD: dict[str, Change] = {"crop": _cropped, "turn": _turned, "light": _lit, "grey": _grey}
-CHANGES = TESTED | MILD
-
-SUBGROUPS: tuple[tuple[str, ...], ...] = (
-    VIEWS,
-    ("identity", "hflip", "vflip", "rot180"),
-    ("identity", "rot180", "transpose", "antitranspose"),
-    ("identity", "rot90", "rot180", "rot270"),
-    ("identity", "hflip"),
-    ("identity", "vflip"),
-    ("identity", "rot180"),
-    ("identity", "transpose"),
-    ("identity",),
-)
-"""Sets of symmetries of the square that hold every product of theirs, those with more before those with fewer."""
-
-
-def largest_subgroup(kept: Collection[str]) -> tuple[str, ...]:
-    """The symmetries that may be used together where each of `kept`, of `TESTED`, keeps the label."""
-    return next(group for group in SUBGROUPS if all(name in kept for name in group if name in TESTED))
+CHANGES = {name: _view(name) for name in TESTED} | MILD

@@ -8,50 +8,21 @@ changed copies help with unchanged images? The classifier is kernel ridge regres
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
 from kit.inference.model import preprocess
 from kit.situation.changes import CHANGES
+from kit.situation.evidence import Evidence, Probe
 from kit.situation.features import SIDE, describe
 
 ROWS, FOLDS = 1000, 3
 RIDGE = 0.3
 COLLAPSE, CERTAIN = 0.5, 3.0
 """Share of a class's right predictions that a change may cost; standard errors from which a loss is believed."""
-STANDARD_ERRORS = 2.0
 LEAST_ROWS = 60
 ABOVE_CHANCE = 0.15
 """Share of the way from chance to perfect at which the classifier is good enough to be asked."""
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What one change does."""
-
-    change: str
-    retained: float
-    """Accuracy above chance on changed rows, as a share of that on unchanged ones."""
-    retained_se: float
-    gain: float
-    """Accuracy on unchanged rows after learning from changed copies too, less that without them."""
-    gain_se: float
-    collapsed: int | None
-    """The class that the change costs most of its right predictions; None where it costs no class so much."""
-
-
-@dataclass(frozen=True)
-class Probe:
-    """The classifier's accuracy, and the evidence it gives."""
-
-    rows: int
-    accuracy: float
-    chance: float
-    """Share of the largest class."""
-    evidence: tuple[Evidence, ...]
-    """Empty where the classifier is too weak to be asked."""
 
 
 def probe(images: np.ndarray, labels: np.ndarray, seed: int = 0) -> Probe:

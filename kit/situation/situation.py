@@ -13,10 +13,10 @@ from kit.artefact import write_json
 from kit.config import ContestConfig
 from kit.data.prepared import Prepared
 from kit.echo import Echo
-from kit.situation.changes import TESTED
+from kit.situation.evidence import Evidence, Probe
 from kit.situation.expectation import Expects, expectation
-from kit.situation.probe import Evidence, Probe, probe
 from kit.situation.settled import key_of, read_kept, situation_path
+from kit.situation.symmetries import TESTED
 from kit.situation.verdict import Allowed, allowed, verdict
 from kit.workspace import Workspace
 
@@ -38,6 +38,8 @@ def find_situation(
     path, key = situation_path(workspace, contest), key_of(contest) | {"data": prepared.data_digest}
     kept = read_kept(path)
     if kept is None or kept["key"] != key:
+        from kit.situation.probe import probe  # torch, and found once for a contest
+
         kept = {"key": key, "probe": asdict(probe(prepared.images, prepared.labels, contest.seed)), "told": None}
         write_json(path, kept)
     if contest.expects == "auto" and kept["told"] is None:

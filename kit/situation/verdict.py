@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from kit.config import PolicyConfig
 from kit.inference.model import VIEWS
-from kit.situation.changes import TESTED, largest_subgroup
-from kit.situation.probe import STANDARD_ERRORS, Evidence, Probe
+from kit.situation.evidence import STANDARD_ERRORS, Evidence, Probe
+from kit.situation.symmetries import TESTED, largest_subgroup
 
 RETAINED = 0.75
 """Share of the accuracy above chance that a symmetry must keep: less than one, as lamps and lenses have a side."""

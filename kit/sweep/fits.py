@@ -19,10 +19,9 @@ from kit.sweep.leave_out import left_out
 from kit.sweep.material import refolded, subset
 from kit.sweep.objective import FoldResult, fold_result
 from kit.sweep.watch import EpochWatch, GivenUp
-from kit.train.checkpoint import CHECKPOINT
 from kit.train.names import check_names
 from kit.train.run_folder import scored_folds
-from kit.train.stored import OOF, WEIGHTS
+from kit.train.stored import CHECKPOINT, OOF, WEIGHTS
 from kit.workspace import Workspace
 
 FRESH_SEED = 7919

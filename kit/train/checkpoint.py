@@ -15,7 +15,6 @@ from kit.errors import ArtefactError
 from kit.seal import framed, unframed
 from kit.storage import exists, reading
 
-CHECKPOINT = "checkpoint.pt"
 ZIP = b"PK"
 """How a file of torch.save begins."""
 

@@ -15,7 +15,6 @@ from kit.artefact import read_json, write_json
 from kit.echo import Echo
 from kit.shifts.battery import Battery
 from kit.train import checkpoint
-from kit.train.checkpoint import CHECKPOINT
 from kit.train.device import pinned, usable_cores
 from kit.train.fit import LOWERED, Diverged, Fit
 from kit.train.member import write_member
@@ -26,7 +25,7 @@ from kit.train.provenance import versions
 from kit.train.run_folder import RunFolder
 from kit.train.scoring import fold_scores, score_fold
 from kit.train.setup import Setup
-from kit.train.stored import MARKER, SPEC, checked_spec, file_digests
+from kit.train.stored import CHECKPOINT, MARKER, SPEC, checked_spec, file_digests
 
 LAYOUT = 2
 """Of what a checkpoint holds: a fit that another version of the kit began is begun again."""

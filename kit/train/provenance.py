@@ -10,13 +10,15 @@ from typing import Any
 import cv2
 import numpy as np
 import PIL
-import torch
 from pydantic import ValidationError
 
 import kit
 from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
 from kit.shifts.battery import Battery
+
+VERSIONS = ("versions", "time")
+"""Keys of `versions`."""
 
 
 def identity(contest: ContestConfig, prepared: Prepared, recipe: RecipeConfig) -> dict[str, Any]:
@@ -39,6 +41,8 @@ def differences(made: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
 
 def versions() -> dict[str, Any]:
     """What made an artefact."""
+    import torch  # seconds, which a run that is there already does not need
+
     made_by = {"kit": kit.__version__, "python": platform.python_version(), "torch": torch.__version__}
     made_by |= {"timm": metadata.version("timm"), "numpy": np.__version__}
     made_by |= {"opencv": cv2.__version__, "pillow": PIL.__version__}

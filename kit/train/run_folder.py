@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from kit.artefact import read_json, sha256_file, write_json
+from kit.artefact import as_json, read_json, sha256_file, write_json
 from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
-from kit.errors import TrainError
+from kit.errors import ArtefactError, TrainError
 from kit.lock import remove_left_overs
 from kit.storage import exists
-from kit.train.checkpoint import CHECKPOINT
-from kit.train.provenance import differences, identity, versions
-from kit.train.stored import MARKER
+from kit.train.provenance import VERSIONS, differences, identity, versions
+from kit.train.stored import CHECKPOINT, MARKER
 from kit.workspace import Workspace
 
 RUN = "run.json"
@@ -96,8 +95,18 @@ class RunFolder:
             "train_score": float(np.mean([marker["train_score"] for marker in markers])),
             "precision": markers[0]["precision"],
         }
-        write_json(self.path / RUN, self.identity() | summary | versions())
+        made = self.identity() | summary
+        if not self._stands(made):
+            write_json(self.path / RUN, made | versions())
         return True
+
+    def _stands(self, made: dict[str, Any]) -> bool:
+        """Whether run.json is there and says what is `made`: then its time and versions stay those of the fits."""
+        try:
+            kept = read_json(self.path / RUN)
+        except ArtefactError:
+            return False
+        return isinstance(kept, dict) and {key: kept[key] for key in kept if key not in VERSIONS} == as_json(made)
 
 
 def scored_folds(prepared: Prepared) -> list[int]:

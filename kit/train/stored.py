@@ -9,6 +9,7 @@ from typing import Any
 from kit.artefact import check_digest, read_json, sha256_file
 
 MARKER = "fold.json"
+CHECKPOINT = "checkpoint.pt"
 WEIGHTS, SPEC = "weights.safetensors", "member.json"
 OOF, VAULT_ROWS = "oof.npz", "vault.npz"
 FILES = (WEIGHTS, SPEC, OOF, VAULT_ROWS)

@@ -142,13 +142,17 @@ def serve() -> None:
     import kit.commands.ensembles
     import kit.commands.submissions
     import kit.commands.training
+    import kit.pipeline.planned
     import kit.pipeline.stages.blending
     import kit.pipeline.stages.conclusion
     import kit.pipeline.stages.data
     import kit.pipeline.stages.packing
     import kit.pipeline.stages.recipes
     import kit.pipeline.stages.rehearsal
-    import kit.pipeline.stages.training  # noqa: F401
+    import kit.pipeline.stages.training
+    import kit.report.page
+    import kit.situation.probe
+    import kit.situation.recipes  # noqa: F401
     import make_submission  # noqa: F401
 
     torch.set_num_threads(1)

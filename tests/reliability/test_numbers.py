@@ -16,9 +16,8 @@ from kit.artefact import read_json, write_json
 from kit.cli import group
 from kit.errors import KitError
 from kit.oof_store import load_run, load_runs
-from kit.train.checkpoint import CHECKPOINT
 from kit.train.fit import LOWERED, Fit
-from kit.train.stored import file_digests
+from kit.train.stored import CHECKPOINT, file_digests
 
 TOY = ("--contest", "toy")
 

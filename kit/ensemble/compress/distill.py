@@ -11,7 +11,7 @@ Which recipes teach was chosen on all rows, as for any blend.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -63,18 +63,6 @@ class Teacher:
         runs = [_rows(run, run.folds != fold) for run in self.runs]
         pool = make_pool(runs, contest.expects, contest.metric, merges=self.merges)
         return pool, kind(self.kind).fit(pool)
-
-
-def is_student(info: Mapping[str, Any], blend: Blend) -> bool:
-    """Whether run.json's `info` is that of a student of `blend`, whatever share of its targets was the blend's.
-
-    An average of students' weights, which earlier versions stored, is none: it names the teacher of its first alone.
-    """
-    views = {member.recipe: list(member.views) for member in blend.members}
-    merges = {member.recipe: member.merge for member in blend.members}
-    wanted = {"kind": blend.kind, "views": views, "merges": merges}
-    known = info.get("teacher")
-    return known is not None and "soup" not in info and {key: known.get(key) for key in wanted} == wanted
 
 
 def _rows(run: OofRun, chosen: np.ndarray) -> OofRun:

@@ -15,7 +15,6 @@ from kit.config import AugmentConfig
 from kit.echo import Echo
 from kit.ensemble.blend import Blend
 from kit.ensemble.blend import blend as make_blend
-from kit.ensemble.compress.distill import is_student
 from kit.oof_store import RUN, OofRun, load_runs
 from kit.storage import holding
 from kit.train.augment.families import trained_families
@@ -38,6 +37,18 @@ def students(blend: Blend, contest: str, workspace: Workspace, echo: Echo) -> It
 def has_student(blend: Blend, contest: str, workspace: Workspace) -> bool:
     """Whether the store holds one."""
     return any(is_student(info, blend) for info in _stored(contest, workspace).values())
+
+
+def is_student(info: Info, blend: Blend) -> bool:
+    """Whether run.json's `info` is that of a student of `blend`, whatever share of its targets was the blend's.
+
+    An average of students' weights, which earlier versions stored, is none: it names the teacher of its first alone.
+    """
+    views = {member.recipe: list(member.views) for member in blend.members}
+    merges = {member.recipe: member.merge for member in blend.members}
+    wanted = {"kind": blend.kind, "views": views, "merges": merges}
+    known = info.get("teacher")
+    return known is not None and "soup" not in info and {key: known.get(key) for key in wanted} == wanted
 
 
 def _stored(contest: str, workspace: Workspace) -> dict[str, Info]:

@@ -14,19 +14,22 @@ from kit.ensemble.tables import scenario_lines, scenario_rows
 from kit.options import make_echo
 from kit.packaging.packed import PackedZip
 from kit.rehearsal.result import Rehearsal
-from kit.report.page import write_report
+from kit.report.standing import page_about
 from kit.workspace import Workspace
 
 
 def conclude(
     contest: ContestConfig,
     packed: PackedZip,
-    result: Rehearsal,
+    result: Rehearsal | None,
     workspace: Workspace,
     console: Console,
     file: Rehearsal | None = None,
 ) -> None:
-    """What a contestant wants to know at the end, the page that shows it, and what to do next."""
+    """What a contestant wants to know at the end, the page that shows it, and what to do next.
+
+    result: None where the zip was not rehearsed.
+    """
     console.rule("result", align="left")
     made, echo = packed.blend, make_echo(console)
     expected = made.expected
@@ -36,14 +39,20 @@ def conclude(
         f"{expected.level:.0%} probability ({expected.expects}); clean {made.nested.clean:.3f}"
         f"{'; ' if expected.note else ''}{expected.note}"
     )
-    if result.hidden is not None:
+    if result is not None and result.hidden is not None:
         inside = "inside" if expected.low <= result.hidden <= expected.high else "outside"
         echo(f"achieved  {result.hidden:.3f} on the practice contest's hidden test: {inside} the interval")
-    show_scenarios(made, console, result.forms)
-    echo(f"report    {write_report(contest, workspace, packed.path)}")
-    if not result.passed:
+    show_scenarios(made, console, result.forms if result is not None else None)
+    echo(f"report    {page_about(contest, workspace, packed.path)}")
+    if result is not None and not result.passed:
         console.print("[red]The rehearsal failed: do not upload this zip.[/red] The table above says what to fix.")
         return
+    if result is None:
+        rehearse = f"kit rehearse {packed.path} --contest {contest.name} --platform {packed.manifest['platform']}"
+        console.print("[yellow]The zip was not rehearsed[/yellow]: nobody knows whether it runs on the platform.")
+        echo(f"{'next' if file is None else 'better':<9} {rehearse}   (kit upload takes no zip without it)")
+        if file is None:
+            return
     if file is None:
         echo(f"next      kit upload {packed.path} --phase PHASE_ID   (or the platform's web page)")
         return
@@ -64,9 +73,9 @@ def show_scenarios(made: Blend, console: Console, achieved: Mapping[str, float] 
 
 
 def summary(
-    contest: ContestConfig, packed: PackedZip, result: Rehearsal, file: Rehearsal | None = None
+    contest: ContestConfig, packed: PackedZip, result: Rehearsal | None, file: Rehearsal | None = None
 ) -> dict[str, Any]:
-    """The result as plain values, for --json."""
+    """The result as plain values, for --json; "rehearsal_passed" is None where the zip was not rehearsed."""
     made = packed.blend
     return {
         "contest": contest.name,
@@ -77,8 +86,8 @@ def summary(
         "members": {member.recipe: member.weight for member in made.members},
         "nested": asdict(made.nested),
         "expected": asdict(made.expected),
-        "scenarios": scenario_rows(made, result.forms),
-        "hidden": result.hidden,
-        "rehearsal_passed": result.passed,
+        "scenarios": scenario_rows(made, result.forms if result is not None else None),
+        "hidden": result.hidden if result is not None else None,
+        "rehearsal_passed": result.passed if result is not None else None,
         **({"file": str(file.zip), "file_passed": file.passed} if file is not None else {}),
     }

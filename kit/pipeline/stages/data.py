@@ -13,7 +13,6 @@ from kit.data.prepared import Prepared, prepare
 from kit.options import make_echo
 from kit.pipeline.clock import Clock
 from kit.pipeline.plan import Plan, plan_path, race_digest
-from kit.pipeline.planned import settle
 from kit.situation.settled import settled
 from kit.situation.situation import find_situation
 from kit.workspace import Workspace
@@ -46,6 +45,8 @@ def prepare_data(
     contest = settled(contest, workspace)
     if clock.minutes is None:
         return contest, prepared
+    from kit.pipeline.planned import settle
+
     console.rule("race", align="left")
     fewer = settle(contest, prepared, recipes, workspace, clock, crew, echo).applied(contest)
     return fewer, prepared if fewer.folds == contest.folds else prepare(fewer, path, workspace, echo)
