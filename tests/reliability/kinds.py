@@ -13,7 +13,7 @@ WRITERS = {"write_bytes", "write_text", "write_json", "write_csv", "write_npz", 
 CHECKED = {
     "run.json": ("train/run_folder.py:complete",),
     "fold.json": ("train/fold.py:train", "train/fold.py:score_again"),
-    "oof.npz, vault.npz": ("train/scoring.py:score_fold",),
+    "oof.npz, vault.npz": ("train/scoring.py:score_fold", "train/all_rows.py:_score"),
     "weights.safetensors, member.json": ("train/member.py:write_member",),
     "checkpoint.pt": ("train/checkpoint.py:save",),
     "teacher-*.npz": ("ensemble/compress/distill.py:predictions",),
