@@ -54,6 +54,17 @@ def test_a_script_writes_through_its_output(isolation: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
+    ("code", "kinds"),
+    [("import ctypes.util; ctypes.util.find_library('dl')", set()), ("import os; os.system('true')", {"process"})],
+)
+def test_looking_for_a_library_is_no_process_of_the_submission(code: str, kinds: set[str], tmp_path: Path) -> None:
+    """It runs ldconfig, and newer versions of torch do it when they are imported."""
+    found = run(tmp_path, code)
+    assert found.returncode == 0, found.stderr
+    assert {event["kind"] for event in found.events} & {"process"} == kinds
+
+
+@pytest.mark.parametrize(
     ("attempt", "shown"),
     [
         ("import socket; socket.create_connection(('10.0.0.1', 80), 2)", "unreachable"),

@@ -20,6 +20,7 @@ from typing import Any
 
 NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
 PROCESSES = ("os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.exec", "os.system")
+LOOKUP = os.path.join(os.path.dirname(os.__file__), "ctypes", "util.py")
 CHANGES = (
     *("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.chown", "os.truncate", "os.utime"),
     *("os.symlink", "os.link"),
@@ -66,7 +67,7 @@ class Watch:
         if event in NETWORK and not is_local(arguments):
             self.note("network", event, str(arguments[-1]))
             raise OSError(101, "Network is unreachable")
-        if event in PROCESSES:
+        if event in PROCESSES and not looks_up_a_library():
             self.note("process", event, "")
         if event == "open" and isinstance(arguments[0], (str, bytes)):
             writing = bool(arguments[2] & (os.O_WRONLY | os.O_RDWR))
@@ -95,6 +96,14 @@ class Watch:
                 return f"{os.path.relpath(name, self.watched)}:{frame.f_lineno}"
             frame = frame.f_back
         return ""
+
+
+def looks_up_a_library() -> bool:
+    """Whether `ctypes.util.find_library` asks, which runs ldconfig: importing torch does, where cuda.pathfinder is."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename != LOOKUP:
+        frame = frame.f_back
+    return frame is not None
 
 
 def is_local(arguments: tuple[Any, ...]) -> bool:
