@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -171,9 +172,10 @@ def run_guarded(command: click.Command) -> None:
         sys.exit(0)
     except Exception as error:
         _trace(debug)
-        if isinstance(error, OSError) and error.errno in NO_ROOM:
+        if isinstance(error, OSError) and (error.errno in NO_ROOM or SHORT.match(str(error))):
             where = f"{error.filename}: " if error.filename else ""
-            print(f"error: {where}{error.strerror}. {remedy(error.errno)}, then run the same command again",
+            what = error.strerror or os.strerror(errno.ENOSPC)
+            print(f"error: {where}{what}. {remedy(error.errno)}, then run the same command again",
                   file=sys.stderr)  # fmt: skip
             sys.exit(USER_ERROR)
         if (failed := failure(error)) is not None:
@@ -187,6 +189,8 @@ def run_guarded(command: click.Command) -> None:
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 """Of an OSError that no stage expected: the disk is full, or not to be written to."""
+SHORT = re.compile(r"\d+ requested and \d+ written")
+"""What numpy says, without a number, of an array that does not fit on the disk."""
 USER_ERROR, FAULT, INTERRUPTED, TERMINATED = 2, 3, 130, 143
 
 

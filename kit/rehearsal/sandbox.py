@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kit.errors import DiskError
 from kit.lock import temporary_folder
 from kit.rehearsal import bubblewrap, cgroup, isolation, jail
 from kit.rehearsal.jail import DEVICES, SYSTEM, Mount
@@ -33,6 +34,10 @@ WATCHERS = (Path(str(guard.__file__)), Path(str(confine.__file__)))
 
 MOST_LINKS = 40
 """Links in a row that are followed, as Linux does."""
+
+LEAST_FREE = 1 << 16
+"""Bytes; with less, results cannot be written."""
+
 
 @dataclass(frozen=True)
 class Interpreter:
@@ -101,7 +106,10 @@ class Outcome(Ended):
 
 
 def run_isolated(job: Job, python: Interpreter, limits: Limits) -> Outcome:
-    """Run a job, watched by the guard, until it ends or breaks a limit; what it wrote is then safe to open."""
+    """Run a job, watched by the guard, until it ends or breaks a limit; what it wrote is then safe to open.
+
+    DiskError where it failed and no room is left for what it writes.
+    """
     with temporary_folder() as place:
         for name in ("root", "guard", "notes"):
             (place / name).mkdir()
@@ -116,9 +124,21 @@ def run_isolated(job: Job, python: Interpreter, limits: Limits) -> Outcome:
         try:
             with cgroup.bounded(limits.memory_mb, TASKS) as group:
                 ended = _run(job, python, limits, mounts, place, group)
+            if ended.returncode and not ended.killed:
+                _check_room(writable)
         finally:
             settle(writable)
         return Outcome(**vars(ended), isolation=isolation.best(), events=_events(place / "notes" / "events.jsonl"))
+
+
+def _check_room(folders: Sequence[Path]) -> None:
+    """DiskError for a full disk: what failed beside it says nothing about the submission."""
+    for folder in folders:
+        if shutil.disk_usage(folder).free < LEAST_FREE:
+            raise DiskError(
+                f"{folder}: No space left on device while the submission ran, which says nothing about it. Free space, "
+                f"or set TMPDIR to a folder with more, then run the same command again"
+            )
 
 
 def _run(
