@@ -9,11 +9,13 @@ import tempfile
 import time
 import venv
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 from isolated import KINDS, isolate
 
+from kit.errors import DiskError
 from kit.rehearsal import sandbox
 from kit.rehearsal.jail import Mount
 from kit.rehearsal.programs import guard
@@ -51,6 +53,13 @@ def test_a_script_writes_through_its_output(isolation: str, tmp_path: Path) -> N
     cwd, environment = json.loads((tmp_path / "output" / "x.json").read_text())
     assert cwd.endswith("program")
     assert set(environment) <= {"PATH", "HOME", "PYTHONUNBUFFERED", "LC_CTYPE", "PWD"}
+
+
+def test_a_full_disk_is_not_the_submissions_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox.shutil, "disk_usage", lambda folder: SimpleNamespace(free=4096))
+    with pytest.raises(DiskError, match=r"output: No space left on device .* says nothing about it\. Free space"):
+        run(tmp_path, "raise SystemExit(1)")
+    assert run(tmp_path, "pass").returncode == 0
 
 
 @pytest.mark.parametrize(
