@@ -186,3 +186,17 @@ def test_a_users_own_metric_is_the_same_by_another_path():
     assert not same_metric("mine.py:score", "mine.py:other")
     assert own_file("/home/me/mine.py:score") == Path("/home/me/mine.py")
     assert own_file("accuracy") is None
+
+
+@pytest.mark.parametrize("name", [*METRICS, "top2_accuracy", "map@2"])
+def test_rows_that_do_not_count_leave_the_score_of_the_others(name: str) -> None:
+    """A scenario counts the rows under some shifts alone, and a class may have none of them."""
+    rng = np.random.default_rng(0)
+    labels, proba = np.repeat(np.arange(3), 20), rng.dirichlet(np.ones(3), 60)
+    counts = (labels < 2) & (proba.argmax(1) < 2)
+    metric = get_metric(name)
+    values = metric.row_values(labels, proba, counts / counts.mean())
+    assert np.isfinite(values).all()
+    assert metric.score(labels, proba, counts / counts.mean()) == pytest.approx(
+        metric.score(labels[counts], proba[counts]), abs=1e-12
+    )

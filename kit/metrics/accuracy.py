@@ -19,4 +19,4 @@ def balanced_accuracy(labels: np.ndarray, proba: np.ndarray, weights: np.ndarray
     true = shares(labels, weights, classes)
     recall = ratio(np.bincount(labels, weights * hit, minlength=classes) / weights.sum(), true)
     there = (true > 0).sum()
-    return (recall.sum() + (hit - recall[labels]) / true[labels]) / there
+    return (recall.sum() + ratio(hit - recall[labels], true[labels])) / there

@@ -14,7 +14,7 @@ def macro_f1(labels: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.n
     there = size > 0
     rate = ratio(hits, size)
     hit, predicted = _hit(labels, proba)
-    change = (hit - rate[labels] / 2) / size[labels] - rate[predicted] / 2 / size[predicted]
+    change = ratio(hit - rate[labels] / 2, size[labels]) - ratio(rate[predicted] / 2, size[predicted])
     return (rate.sum() + change) / there.sum()
 
 
