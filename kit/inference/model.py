@@ -304,11 +304,14 @@ def fill_net(net: Dict[str, Any], folder: str, arrays: Dict[str, np.ndarray]) ->
 def quickened(net: torch.nn.Module, size: int) -> torch.nn.Module:
     """`net` of `fill_net` for prediction on a CPU: BatchNorms that alone follow a convolution are multiplied into it.
 
-    Changed in place, and left as it was where its logits for noise of (1, 3, size, size) are not the same then.
+    Changed in place, and left as it was where its logits for noise of (1, 3, size, size) are not the same then. On
+    other devices it stays as it is.
     """
     import torch
     from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+    if next(net.parameters()).device.type != "cpu":
+        return net
     made = {}  # type: Dict[int, Any]
     pairs = []  # type: List[Any]
     seen = []  # type: List[torch.nn.Module]
@@ -391,6 +394,7 @@ def net_logits(
     import torch
 
     device = next(net.parameters()).device
+    half = half and device.type == "cpu"
     batch_size = batch_size or rows_at_once(spec["size"], device.type, half)
     workers = at_once(len(X)) if device.type == "cpu" else 1
     batch_size = min(batch_size, -(-len(X) // workers) or 1)
@@ -509,9 +513,7 @@ def on_gpu(net: torch.nn.Module) -> torch.nn.Module:
 def load_runner(spec: Dict[str, Any], folder: str, runtime: str) -> Any:
     """A function (X, spec) -> logits (N, V, C) that runs a member in "timm", "torch", "onnx" or "tensorflow"."""
     if runtime == "timm":
-        net = on_gpu(load_net(spec, folder))
-        on_cpu = next(net.parameters()).device.type == "cpu"
-        return functools.partial(net_logits, quickened(net, spec["size"]) if on_cpu else net)
+        return functools.partial(net_logits, quickened(on_gpu(load_net(spec, folder)), spec["size"]))
     module = load_module(sibling(runtime + "_runtime.py", folder))
     if runtime == "onnx":
         return functools.partial(array_logits, module.build(spec, folder))

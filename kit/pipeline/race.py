@@ -102,8 +102,7 @@ class HeatJob:
             whole = time.perf_counter() - started - building
             beginning = max(0.0, whole - fit.matching)  # a head may start from the features of rows
             net = fit.run(lambda state: None, FitDisplay(recipe.name, 1, 0, None, lambda line: None))
-            half = fit.precision.bf16 and trainer.device.type == "cpu"
-            scores = _scored(trainer, net, some, half)
+            scores = _scored(trainer, net, some, fit.precision.bf16)
         seen = fit.step * batch
         every, here = (min(rows, HEAD_ROWS) for rows in (len(prepared.split(self.fit.fold).train), len(fit_rows)))
         load = building + resizing * len(prepared.ids) + fit.matching + beginning * every / max(1, here)
@@ -116,8 +115,7 @@ def _scored(trainer: Trainer, net: Any, some: Prepared, half: bool) -> dict[str,
     held = np.flatnonzero(some.folds >= 0)
     images, ids, labels = np.array(some.images[held]), some.ids[held], some.labels[held]
     spec = trainer.spec()
-    net = net.to(trainer.device)
-    net = quickened(net, spec["size"]) if trainer.device.type == "cpu" else net  # as it is scored after its fit
+    net = quickened(net.to(trainer.device), spec["size"])  # as it is scored after its fit
     started = time.perf_counter()
     clean = _right(net_logits(net, images, spec), labels)
     scored = (time.perf_counter() - started) / len(held)

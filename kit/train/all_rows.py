@@ -19,7 +19,7 @@ from kit.data.fold_kinds import TRAIN_ONLY
 from kit.data.prepared import Prepared
 from kit.data.vault import VAULT, draw_vault
 from kit.echo import Echo
-from kit.inference.model import load_net, merge_views, net_logits
+from kit.inference.model import load_net, merge_views, net_logits, quickened
 from kit.lock import alone
 from kit.metrics.registry import get_metric
 from kit.train.device import pick_device
@@ -84,7 +84,7 @@ class Half(Fold):
         rows = prepared.split(self.number).held_out
         display.note(f"scoring {len(rows):,} held-out rows")
         spec = read_json(self.path / SPEC)
-        net = load_net(spec, str(self.path)).to(self.setup.device)
+        net = quickened(load_net(spec, str(self.path)).to(self.setup.device), spec["size"])  # as its twins were
         logits = net_logits(net, np.array(prepared.images[rows]), spec)
         write_npz(self.path / OOF, ids=prepared.ids[rows], labels=prepared.labels[rows], logits=logits)
         metric = get_metric(self.setup.contest.metric)

@@ -160,7 +160,7 @@ class Fold:
         contest, prepared = self.setup.contest, self.setup.prepared
         battery = Battery.from_config(contest.shift)
         spec = read_json(self.path / SPEC)  # as it was trained: weights that were found then may lie elsewhere now
-        half = self.setup.device.type == "cpu" and precision.startswith(BF16)
+        half = precision.startswith(BF16)
         arrays = score_fold(self.path, spec, prepared, self.number, battery, self.setup.device, display.note, half)
         return {
             **fold_scores(arrays, contest.metric),

@@ -65,8 +65,7 @@ def score_rows(
     The cells are drawn over all rows of the contest, so every fold and every recipe sees the same images.
     half: whether shifted rows are predicted in bfloat16.
     """
-    net = load_net(spec, str(folder)).to(device)
-    net = quickened(net, spec["size"]) if device.type == "cpu" else net
+    net = quickened(load_net(spec, str(folder)).to(device), spec["size"])
     cells = battery.draw(prepared.ids)[rows]
     clean, shifted = [], []
     for start in range(0, len(rows), PIECE):

@@ -105,7 +105,7 @@ class Setup:
         """Seconds for one of `images` (n, H, W, 3) through the network as it is scored, with all views."""
         spec = self.spec()
         net = self.new_net().to(self.device).to(memory_format=torch.channels_last).eval()
-        net = quickened(net, spec["size"]) if self.device.type == "cpu" else net
+        net = quickened(net, spec["size"])
         net_logits(net, images[:32], spec)
         started = time.perf_counter()
         net_logits(net, images, spec)
