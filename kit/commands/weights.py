@@ -13,6 +13,7 @@ from kit.errors import NetError
 from kit.nets.weights.fetch import Need, fetch, needs
 from kit.options import contest_option, json_option, make_console, make_echo, wide_option
 from kit.pipeline.named import find_recipe
+from kit.pipeline.stages.recipes import recipe_names
 
 
 @click.command()
@@ -27,8 +28,8 @@ def weights(recipes: tuple[str, ...], contest: str, folder: Path | None, as_json
     --fetch DIR gathers them for a machine without network: set KIT_WEIGHTS to that folder there.
     """
     console = make_console(stderr=as_json)
-    sets = load_contest(contest).recipes
-    names = recipes or tuple(dict.fromkeys((*sets.cpu, *sets.gpu)))
+    config = load_contest(contest)
+    names = recipes or tuple(dict.fromkeys((*recipe_names(config, "cpu"), *recipe_names(config, "gpu"))))
     found = needs([find_recipe(name) for name in names])
     rows = [_row(need) for need in found]
     if as_json:

@@ -165,7 +165,8 @@ class PolicyConfig(Section):
 
 
 class RecipeSets(Section):
-    """The recipes in play, by the kind of machine that can train them; chosen by the situation where both are empty."""
+    """The recipes in play, by the machine that trains them. Where there is no list, the situation chooses; a GPU trains
+    what is listed for a CPU alone."""
 
     gpu: tuple[str, ...] = ()
     cpu: tuple[str, ...] = ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 
 from kit.config import ContestConfig, RecipeConfig
@@ -14,6 +16,9 @@ from kit.pipeline.named import find_recipe
 from kit.storage import exists
 from kit.workspace import Workspace
 
+if TYPE_CHECKING:
+    from kit.situation.recipes import Device
+
 
 def chosen_recipes(
     contest: ContestConfig, names: str | None, workspace: Workspace, echo: Echo, minutes: float | None = None
@@ -21,44 +26,60 @@ def chosen_recipes(
     """The recipes named, comma-separated, or else the contest's set for this machine, or that of its situation.
 
     Of the set, recipes whose weights file is not here are left out, and `echo` is told; a named one is an error. One
-    with a complete run needs none.
+    with a complete run needs none. NetError where none is left.
     """
     if names:
         return [find_recipe(name) for name in split_names(names)]
-    chosen = _contest_recipes(contest, minutes)
-    return [one for one in map(find_recipe, chosen) if _has_run(contest, one, workspace) or _has_weights(one, echo)]
+    found = list(map(find_recipe, _names_for_this_machine(contest, minutes)))
+    missing = {one.name: error for one in found if (error := _weights_missing(contest, one, workspace))}
+    if not missing:
+        return found
+    first = next(iter(missing.values()))
+    if len(missing) == len(found):
+        raise NetError(
+            f"the weights of none of the contest's recipes ({', '.join(missing)}) are here. {first}. Or name recipes "
+            "that need none: --recipes residual_64"
+        )
+    echo(f"LEFT OUT: {', '.join(missing)}, as the weights are not here. {first}")
+    return [one for one in found if one.name not in missing]
 
 
-def _contest_recipes(contest: ContestConfig, minutes: float | None) -> tuple[str, ...]:
-    """The contest's set for this machine, or that of its situation."""
+def recipe_names(contest: ContestConfig, device: Device, minutes: float | None = None) -> tuple[str, ...]:
+    """The contest's set for a "cpu" or a "gpu", or else that of its situation.
+
+    A GPU trains what was listed for a CPU where nothing else is; never the other way round.
+    """
+    sets = contest.recipes
+    if listed := (sets.gpu or sets.cpu) if device == "gpu" else sets.cpu:
+        return listed
+    from kit.situation.recipes import default_recipes
+
+    return default_recipes(contest.image_size, contest.expects, device, minutes)
+
+
+def _names_for_this_machine(contest: ContestConfig, minutes: float | None) -> tuple[str, ...]:
     if contest.recipes.cpu and contest.recipes.cpu == contest.recipes.gpu:
         return contest.recipes.cpu
     from kit.train.device import pick_device  # torch
 
-    on_gpu = pick_device().type == "cuda"
-    chosen = contest.recipes.gpu if on_gpu and contest.recipes.gpu else contest.recipes.cpu or contest.recipes.gpu
-    if chosen:
-        return chosen
-    from kit.situation.recipes import default_recipes
-
-    return default_recipes(contest.image_size, contest.expects, "gpu" if on_gpu else "cpu", minutes)
+    return recipe_names(contest, "gpu" if pick_device().type == "cuda" else "cpu", minutes)
 
 
 def _has_run(contest: ContestConfig, recipe: RecipeConfig, workspace: Workspace) -> bool:
     return exists(workspace.run(contest.name, recipe.name) / RUN)
 
 
-def _has_weights(recipe: RecipeConfig, echo: Echo) -> bool:
-    if not recipe.net.pretrained:
-        return True
+def _weights_missing(contest: ContestConfig, recipe: RecipeConfig, workspace: Workspace) -> NetError | None:
+    """Why the recipe cannot be trained here; None where it can, or is."""
+    if not recipe.net.pretrained or _has_run(contest, recipe, workspace):
+        return None
     from kit.nets.weights.needs import check_weights
 
     try:
         check_weights(recipe.net)
     except NetError as error:
-        echo(f"LEFT OUT: {recipe.name}, as its weights are not here. {error}")
-        return False
-    return True
+        return error
+    return None
 
 
 def split_names(names: str) -> list[str]:
