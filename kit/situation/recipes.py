@@ -31,6 +31,13 @@ SCRATCH_LONG = 30.0
 """Minutes from which more than one of them races beside pretrained networks: in 15 none of the three was worth
 training on blood cells, where the race of six recipes took 149 s."""
 GPU = ("convnext_tiny_224", "efficientnetv2_s_224", "swin_tiny_224", "residual_wide_64")
+STARTING = (
+    *GPU,
+    *(f"finetune_{trunk}_{size}" for trunk in TRUNKS for size in (*SIZES, *SIZES_LARGE)),
+    *(name for names in SHIFTED.values() for name in names),
+    *SCRATCH_SHIFTED,
+)
+"""Every recipe that a contest may start with unasked."""
 
 
 def default_recipes(
