@@ -123,6 +123,14 @@ def test_draw_knows_no_order_of_rows() -> None:
     assert (seen > 0).mean() > 0.9
 
 
+def test_any_column_of_the_draw_is_as_hard_as_all() -> None:
+    """Who looks at one cell a row (a race, a sweep's epochs, adaptation) meets mixtures in their share."""
+    battery = Battery(DEFAULT.cells, cells_per_row=4, mixture_share=0.75)
+    mixed = np.array([cell.family == "mixture" for cell in battery.cells])[battery.draw(IDS)]
+    error = (0.75 * 0.25 / len(IDS)) ** 0.5
+    assert np.all(np.abs(mixed.mean(axis=0) - 0.75) < 4 * error)
+
+
 def test_draw_never_asks_for_more_than_there_is() -> None:
     battery = Battery.from_config(ShiftConfig(battery=["blur.motion@2", "mixture.two@3", "tone.solarize@1"]))
     drawn = battery.draw(IDS)

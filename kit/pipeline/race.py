@@ -119,11 +119,12 @@ def _scored(trainer: Trainer, net: Any, some: Prepared, half: bool) -> dict[str,
     started = time.perf_counter()
     clean = _right(net_logits(net, images, spec), labels)
     scored = (time.perf_counter() - started) / len(held)
-    drawn = Battery.from_config(trainer.contest.shift).draw(ids)
-    if not drawn.shape[1]:
+    battery = replace(Battery.from_config(trainer.contest.shift), cells_per_row=1)
+    cells = battery.draw(ids)
+    if not cells.shape[1]:
         return {"rows": len(held), "clean": clean, "shifted": None, "scored": scored, "shift": 0.0}
     started = time.perf_counter()
-    images = Battery.from_config(trainer.contest.shift).apply(images, ids, drawn[:, 0])
+    images = battery.apply(images, ids, cells[:, 0])
     shifted = _right(net_logits(net, images, spec, half=half), labels)
     shift = (time.perf_counter() - started) / len(held)
     return {"rows": len(held), "clean": clean, "shifted": shifted, "scored": scored, "shift": shift}

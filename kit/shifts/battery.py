@@ -23,8 +23,8 @@ from kit.shifts.strengths import RANGES, SEVERITIES, STRENGTHS
 ALL_OPERATORS = OPERATORS | MIXTURES
 FAMILIES = tuple(dict.fromkeys(map(family_of, ALL_OPERATORS)))
 ROWS_A_TASK = 32
-REVISION = 2
-"""Raised when an operator makes other images than before."""
+REVISION = 3
+"""Raised when an operator makes other images than before, or rows draw other cells."""
 OPENCV = cv2.__version__.partition(".")[0]
 """Versions 4 and 5 interpolate differently: by up to 4 levels, 0.2 on average, where an image is moved or turned.
 From 4.11 on no operator differs by more than one level within one of them.
@@ -100,7 +100,8 @@ class Battery:
         """Cells for every row: (N, K) int64, K = min(cells_per_row, number of cells), distinct within a row.
 
         A function of the set of ids and the seed: rows take turns in an order that both give, so every single
-        cell is drawn equally often but for one, and so is every mixture.
+        cell is drawn equally often but for one, and so is every mixture. Columns are alike: a part of them is as hard
+        as all.
         """
         rows = len(ids)
         mixed = np.array([cell.family == MIXTURE for cell in self.cells], dtype=bool)
@@ -112,6 +113,7 @@ class Battery:
         from_single = np.arange(width)[None, :] < (width - split)[:, None]
         drawn[from_single] = _turns(shuffle.permutation(single), int(from_single.sum()))
         drawn[~from_single] = _turns(shuffle.permutation(mixtures), int(split.sum()))
+        drawn = shuffle.permuted(drawn, axis=1)  # any column alone is a fair draw, mixtures in their share
         result = np.empty_like(drawn)
         result[_hashed_order(ids, self.seed)] = drawn
         return result
