@@ -27,7 +27,7 @@ import numpy as np
 
 from kit.ensemble.kinds.combine import Combiner
 from kit.ensemble.pool import Pool
-from kit.ensemble.scoring.margins import AGREE, fold_factor, margin
+from kit.ensemble.scoring.margins import AGREE, bounded, fold_factor, margin
 from kit.ensemble.scoring.margins import score as accuracy
 from kit.ensemble.vault import Vault
 from kit.inference.model import FLOOR
@@ -44,11 +44,6 @@ STRETCH, DOUBT = 1.1, 0.22
 
 MOST_FIXED = 0.5
 """Largest share of the wrong predictions that a vault can tell of as put right: what all networks get wrong stays."""
-MOST_RECORDED = 0.25
-"""The same of recorded blends. Normal margins promise half of the errors where few are left, but those may be images
-that all networks get wrong. Three to five networks put right 14, 15 and 17 % of them on photographs (0.52 to 0.77
-right), 11 % on shifted cells (0.84), 10 % on handwritten digits (0.98, fourteen epochs from scratch), about 40 % on
-those and on clean cells where networks were fine-tuned for one or two epochs (0.98 and 0.96)."""
 UNSURE = 0.7
 """Standard error, without a vault, of what recorded blends promise, as a share of it."""
 BESIDE = 0.15
@@ -153,7 +148,7 @@ def recorded_gain(combiner: Combiner, pool: Pool, score: float) -> float:
     recipes = 1 / sum(weight**2 for weight in combiner.weights)
     factor = fold_factor(recipes, len(np.unique(pool.folds)), AGREE[pool.expects])
     promised = accuracy(factor * margin(score, pool.num_classes), pool.num_classes) - score
-    return min(max(promised, 0.0), MOST_RECORDED * (1 - score))
+    return bounded(promised, score)
 
 
 def fewer_folds(gain: Gain, folds: int) -> Gain:
