@@ -49,6 +49,45 @@ def test_an_interval_grows_with_what_is_not_known():
     assert few.point == many.point == pool.score(proba).shifted
 
 
+def right_everywhere(rows, metric="accuracy", groups=None):
+    labels = np.arange(rows) % 2
+    proba = (np.eye(2)[labels] * 0.8 + 0.1)[:, None]
+    pool = Pool(
+        ("net",), proba[None], labels, np.zeros(rows, int), np.zeros((rows, 0), int), expects="clean", metric=metric
+    )
+    return expected_score(proba, Pool(**{**vars(pool), "groups": groups}), hidden_rows=500)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "roc_auc", "matthews"])
+def test_a_blend_that_is_right_on_every_row_need_not_stay_so(metric):
+    """Of 100 rows without an error, Jeffreys' interval ends at 0.987."""
+    few, many = (right_everywhere(rows, metric) for rows in (100, 10_000))
+    assert few.point == many.point == few.high == 1.0
+    assert 0.97 < few.low < 0.99
+    assert 0.998 < many.low < 1.0
+    alike = right_everywhere(1000, metric, np.arange(1000) // 10)
+    assert alike.low == pytest.approx(few.low, abs=1e-6), "copies count once"
+
+
+def test_a_loss_without_end_has_no_worst_row():
+    found = right_everywhere(100, "log_loss")
+    assert found.high - found.low < 1e-6
+
+
+def test_the_interval_covers_rates_of_few_errors():
+    """Right on 99 % and 99.8 % of all images, told by 100 rows."""
+    rng = np.random.default_rng(1)
+    for rate in (0.99, 0.998):
+        inside = 0
+        for _ in range(200):
+            labels, right = rng.integers(2, size=100), rng.random(100) < rate
+            proba = (np.eye(2)[np.where(right, labels, 1 - labels)])[:, None]
+            pool = Pool(("net",), proba[None], labels, np.zeros(100, int), np.zeros((100, 0), int), expects="clean")
+            found = expected_score(proba, pool, hidden_rows=500)
+            inside += found.low <= rng.binomial(500, rate) / 500 <= found.high
+        assert inside >= 150, rate
+
+
 def test_the_same_blend_gets_the_same_interval():
     pool = make_pool(make_runs(3))
     assert expected_score(pool.proba[0], pool) == expected_score(pool.proba[0], pool)

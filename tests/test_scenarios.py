@@ -29,7 +29,7 @@ from kit.ensemble.scoring.laboratory import (
     operator_slopes,
     together,
 )
-from kit.ensemble.scoring.scenarios import not_above, scenario_scores
+from kit.ensemble.scoring.scenarios import OPERATORS, between_operators, not_above, scenario_scores
 from kit.ensemble.scoring.shares import with_shares
 from kit.ensemble.tables import scenario_lines, scenario_rows
 from kit.errors import ConfigError, DataError
@@ -222,6 +222,19 @@ def test_natural_is_the_metric_of_its_own_images() -> None:
         shifted, same = (get_metric("roc_auc").score(pool.labels, one, weights / weights.mean()) for one in images)
         assert not found["natural"].note
         assert found["natural"].point == pytest.approx(found["clean"].point + shifted - same)
+
+
+def test_kinds_may_differ_in_every_natural_test_alike_but_their_operators_may_not() -> None:
+    """What focus, light, stain and compression differ by is in each test; which operators stand for them is not."""
+    pool = ranked(0, rows=2000)
+    weights = cell_weights(scenario_shares("natural", pool.cell_names), pool.cell_names, pool.cells)[:, 1:]
+    kind = {name: number for number, names in enumerate(NATURAL.values()) for name in names}
+    single = [name.partition("@")[0] for name in pool.cell_names]
+    between = np.array([0.1 * kind.get(name, 0) for name in single])
+    assert between_operators(-between[pool.cells], weights, pool) == pytest.approx(0, abs=1e-6)
+    one = np.array([0.4 * (name == "compression.jpeg") for name in single])
+    found = between_operators(-(between + one)[pool.cells], weights, pool)
+    assert found == pytest.approx(np.sqrt(0.25**2 * 0.4**2 / 2 / OPERATORS), rel=1e-3)
 
 
 def test_few_rows_never_promise_more_of_shifted_images_than_they_show_beyond_chance() -> None:

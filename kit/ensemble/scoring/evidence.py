@@ -10,7 +10,7 @@ import numpy as np
 from kit.ensemble.kinds.combine import Combiner
 from kit.ensemble.pool import Pool
 from kit.ensemble.scoring.averaging import Gain, gain_under
-from kit.ensemble.scoring.expected import LEAST_SD, LEVEL, Expected
+from kit.ensemble.scoring.expected import LEVEL, Expected, one_worse
 from kit.metrics.registry import get_metric
 
 
@@ -39,16 +39,21 @@ class Evidence:
 
         return gain_under(self.combiner, self.pool, self.proba, seen, on_vault, score)
 
-    def expected(self, centres: np.ndarray, noise: float, gain: Gain | None, scenario: str) -> Expected:
-        """The interval about `centres` (DRAWS,) with the noise of our rows, of theirs and of the gain."""
+    def expected(
+        self, centres: np.ndarray, noise: float, gain: Gain | None, scenario: str, row_sd: float
+    ) -> Expected:
+        """The interval about `centres` (DRAWS,) with the noise of our rows, of theirs and of the gain.
+
+        row_sd: standard deviation of the metric's value of one hidden image.
+        """
         metric = get_metric(self.pool.metric)
         if gain is not None:
             centres = centres + gain.gain
             noise = float(np.hypot(noise, gain.se))
-        row_sd = max(float(self.values.std()), LEAST_SD)
-        spread = np.sqrt(noise**2 + row_sd**2 / self.hidden_rows)
-        scores = metric.clipped(centres + spread * np.random.default_rng(1).standard_normal(len(centres)))
         point = float(metric.clipped(float(centres.mean())))
+        rare, row_sd = one_worse(point, row_sd, self.pool)
+        spread = np.sqrt(noise**2 + rare**2 + row_sd**2 / self.hidden_rows)
+        scores = metric.clipped(centres + spread * np.random.default_rng(1).standard_normal(len(centres)))
         low, high = (float(bound) for bound in np.quantile(scores, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
         return Expected(
             point, low, high, scenario, hidden_rows=self.hidden_rows, local=point, averaging=gain, row_sd=row_sd

@@ -21,8 +21,6 @@ from kit.metrics.registry import get_metric
 
 LEVEL = 0.8
 DRAWS = 4000
-LEAST_SD = 1e-2
-"""Values that vary less are taken to vary so much: a blend that is right on every row will not always be."""
 
 CONCENTRATION = {"family": 1.0, "operator": 1.0, "severity": 3.0}
 """Shapes of the gamma weights: 1 is a flat Dirichlet, any mixture of families, and of operators, as likely as another.
@@ -88,12 +86,27 @@ def expected_score(
     if gain is not None:
         moved = float(metric.clipped(point + gain.gain))
         centres, point, doubt = centres + (moved - point), moved, gain.se
-    row_sd = max(float(values.std()), LEAST_SD)
-    noise = np.sqrt(spread**2 + doubt**2 + row_sd**2 / hidden_rows)
+    rare, row_sd = one_worse(point, float(values.std()), pool)
+    noise = np.sqrt(spread**2 + rare**2 + doubt**2 + row_sd**2 / hidden_rows)
     scores = metric.clipped(centres + noise * rng.standard_normal(DRAWS))
     low, high = (float(bound) for bound in np.quantile(scores, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
     known: dict[str, Any] = {"local": point, "averaging": gain, "row_sd": row_sd}
     return Expected(point, low, high, pool.expects, hidden_rows=hidden_rows, **known)
+
+
+def one_worse(score: float, row_sd: float, pool: Pool) -> tuple[float, float]:
+    """How far one more row of our own moves `score` if it is predicted as badly as can be, and `row_sd` with it.
+
+    An error as rare as that was not seen: a blend that is right on every row will not always be. Metrics without a
+    worst value are left as they are.
+    """
+    metric = get_metric(pool.metric)
+    worst = metric.low if metric.greater_is_better else metric.high
+    if worst is None:
+        return 0.0, row_sd
+    rows = len(pool.labels) if pool.groups is None else len(np.unique(pool.groups))
+    moved = abs(score - worst) / (rows + 1)
+    return moved, float(np.hypot(row_sd, moved * np.sqrt(rows)))
 
 
 def _gain(combiner: Combiner, pool: Pool, seen: np.ndarray, shifted: bool, score: float) -> Gain | None:

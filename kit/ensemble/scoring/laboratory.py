@@ -77,7 +77,8 @@ def laboratory(known: Evidence, contest: Expected) -> Expected | None:
     clean = known.values[:, 0]
     noise = float(clean.std(ddof=1) / np.sqrt(len(clean)))
     one_network = hit_rate(above_chance(float(clean.mean()), guess) - total, guess)
-    return known.expected(one_network, noise, _moved(contest, float(one_network.mean())), "laboratory")
+    gain = _moved(contest, float(one_network.mean()))
+    return known.expected(one_network, noise, gain, "laboratory", float(known.values.std()))
 
 
 def operator_slopes(known: Evidence, right: np.ndarray, start: float, guess: float) -> Slopes:

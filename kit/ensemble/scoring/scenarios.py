@@ -21,11 +21,13 @@ from kit.ensemble.scoring.expected import DRAWS, Expected, expected_score, image
 from kit.ensemble.scoring.laboratory import laboratory
 from kit.ensemble.scoring.scores import numbered, operators
 from kit.metrics.registry import get_metric
-from kit.shifts.scenarios import CLAIMS, scenario_shares
+from kit.shifts.scenarios import CLAIMS, NATURAL, scenario_shares
 
 STRENGTH = 0.5
 """Standard deviation of what a natural test takes off, as a share of it: how strong moderate is differs from test to
 test. A guess: the battery's first two severities do 10 and 25 % of one damage."""
+OPERATORS = 2
+"""Operators of each kind that a natural test is taken to hold."""
 
 Gap = tuple[float, float]
 """A shifted score less the clean one, and its paired standard error."""
@@ -103,10 +105,11 @@ def _natural(known: Evidence) -> tuple[Expected, Gap] | None:
     lost = shifted - before
     taken = float((weights * lost).mean())
     of_clean, of_lost = (clean - clean.mean()) / len(clean), (weights * (lost - taken)).sum(axis=1) / weights.size
-    unlike = _between_operators(lost, weights, pool)
+    unlike = between_operators(lost, weights, pool)
+    row_sd = float(np.sqrt((weights * (shifted - (weights * shifted).mean()) ** 2).mean()))
     centres = np.full(DRAWS, clean.mean() + taken)
     noise = float(np.sqrt(((of_clean + of_lost) ** 2).sum() + unlike**2 + (STRENGTH * taken) ** 2))
-    expected = known.expected(centres, noise, known.gain(shares, float(centres.mean())), "natural")
+    expected = known.expected(centres, noise, known.gain(shares, float(centres.mean())), "natural", row_sd)
     return expected, (taken, float(np.sqrt((of_lost**2).sum())))
 
 
@@ -116,20 +119,22 @@ def _measurable(weights: np.ndarray, pool: Pool) -> bool:
     return pool.metric in OF_HITS or len(there) == len(np.unique(pool.labels))
 
 
-def _between_operators(lost: np.ndarray, weights: np.ndarray, pool: Pool) -> float:
-    """Standard deviation of what a test of a few of the operators loses, beyond the noise of the rows.
+def between_operators(lost: np.ndarray, weights: np.ndarray, pool: Pool) -> float:
+    """Standard deviation of what a test loses because OPERATORS of each kind stand for it, whichever they are.
 
-    Operators' variance by the method of moments; a test is taken to hold four of them.
+    The kinds are equally frequent, so that what they differ by is in every test alike. Variances within kinds by the
+    method of moments: those of operators' means, less the noise of their rows.
     """
-    codes = numbered(operators(pool.cell_names))[pool.cells]
-    used = [code for code in np.unique(codes) if weights[codes == code].any()]
-    means, noises = [], []
-    for code in used:
-        share = weights * (codes == code)
-        mean = float((share * lost).sum() / share.sum())
-        means.append(mean)
-        noises.append(float(((share * (lost - mean)) ** 2).sum() / share.sum() ** 2))
-    if len(used) < 2:
-        return 0.0
-    beyond = float(np.var(means, ddof=1)) - float(np.mean(noises))
-    return float(np.sqrt(max(beyond, 0.0) / 4))
+    drawn, beyond = operators(pool.cell_names), 0.0
+    codes = numbered(drawn)[pool.cells]
+    code = dict(zip(drawn, numbered(drawn)))
+    for names in NATURAL.values():
+        shares = [weights * (codes == code[name]) for name in names if name in code]
+        shares = [share for share in shares if share.any()]
+        if len(shares) < 2:
+            continue
+        means = [float((share * lost).sum() / share.sum()) for share in shares]
+        noises = [float(((share * (lost - m)) ** 2).sum() / share.sum() ** 2) for share, m in zip(shares, means)]
+        of_test = float(sum(share.sum() for share in shares) / weights.sum())
+        beyond += of_test**2 * (float(np.var(means, ddof=1)) - float(np.mean(noises))) / OPERATORS
+    return float(np.sqrt(max(beyond, 0.0)))
