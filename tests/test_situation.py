@@ -228,8 +228,8 @@ def no_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def test_every_trunk_whose_weights_are_here_takes_part(no_weights: Path) -> None:
-    mobilenet = ("finetune_mobilenetv2_128", "finetune_mobilenetv2_160")
-    lite = ("finetune_lite0_128", "finetune_lite0_160")
+    mobilenet = ("finetune_mobilenetv2_160", "finetune_mobilenetv2_128")
+    lite = ("finetune_lite0_160", "finetune_lite0_128")
     assert default_recipes(32) == (*mobilenet, "residual_64"), "from the hub, or left out with a message"
     assert default_recipes(96, "shifted", minutes=15) == default_recipes(96, "shifted")
     save_file({"x": torch.zeros(1)}, no_weights / "tf_efficientnet_lite0.safetensors")
