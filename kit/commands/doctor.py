@@ -8,15 +8,15 @@ from pathlib import Path
 import click
 
 from kit.commands.printing import print_json
-from kit.doctor.examine import examine, grid
-from kit.options import json_option, make_console, root_option, wide_option
+from kit.doctor.examine import examine
+from kit.doctor.listing import listing
+from kit.options import json_option, make_console, root_option
 from kit.workspace import Workspace
 
 
 @click.command()
 @root_option
 @click.option("--offline", is_flag=True, help="Ask no host.")
-@wide_option
 @json_option
 def doctor(root: Path, offline: bool, as_json: bool) -> None:
     """Show versions, devices with their speeds, free space, what can be reached, and what is missing for what.
@@ -27,4 +27,4 @@ def doctor(root: Path, offline: bool, as_json: bool) -> None:
     if as_json:
         print_json([asdict(one) for one in found])
         return
-    make_console().print(grid(found))
+    make_console().print(*listing(found), sep="\n")

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from rich.text import Text
-
 from kit.doctor.features import optional, rehearsal, weights
 from kit.doctor.finding import Finding
 from kit.doctor.machine import devices, space, versions
 from kit.doctor.reach import credentials, network
 from kit.echo import asked_for
-from kit.table import Column, Grid
 from kit.workspace import Workspace
 
 
@@ -43,12 +40,3 @@ def _guarded(part: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
             raise
         found.append(Finding(part, "examination", type(error).__name__, f"all of {part}", "kit doctor --debug"))
     return found
-
-
-def grid(found: list[Finding]) -> Grid:
-    """The findings for a terminal: what is missing says what for, and how to get it."""
-    rows: list[list[str | Text]] = []
-    for one in found:
-        value = one.value if one.fine else f"{one.value}\nneeded for: {one.missing_for}\nget it: {one.fix}"
-        rows.append([one.part, one.name, Text("ok", "green") if one.fine else Text("-", "yellow"), value])
-    return Grid([Column(name, number=False) for name in ("part", "name", "", "found")], rows)

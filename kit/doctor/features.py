@@ -57,9 +57,9 @@ def weights() -> Iterator[Finding]:
             packed = PACKAGES.get(name.split("/")[-1])
             yield Finding("weights", name, "not here", need, EXTRA if packed else _fetching(recipes[0]))
     if others:
-        said = f"of {len(others)} networks not here: {', '.join(name.split('/')[-1] for name in others)}"
+        said = f"not here: {', '.join(name.split('/')[-1] for name in others)}"
         need = f"{len(set().union(*others.values()))} recipes that are trained where asked for"
-        yield Finding("weights", "others", said, need, _fetching("RECIPE"))
+        yield Finding("weights", f"{len(others)} others", said, need, _fetching("RECIPE"))
 
 
 def _place(name: str) -> str | None:
