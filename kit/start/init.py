@@ -74,7 +74,7 @@ def start(
     elif not platform:
         doubts.append(f"Nothing says what is submitted where: {chosen} is assumed. kit platforms lists the others.")
     recipes = starting_recipes(looks.image_size)
-    facts.append(machine_line())
+    facts.append(machine_line(recipes))
     doubts += weights_doubts()
     command = f"python make_submission.py --contest {name} --budget 60"
     text = contest_text(name, found, looks, chosen, recipes, facts, doubts, command, sample, metric)

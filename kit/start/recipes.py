@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from kit.config import list_names
 from kit.errors import NetError
 from kit.nets.weights.packages import EXTRA
@@ -18,10 +20,10 @@ def starting_recipes(size: int) -> dict[str, tuple[str, ...]]:
     return {machine: tuple(name for name in names if name in known) for machine, names in sets.items()}
 
 
-def machine_line() -> str:
-    """What this machine trains on."""
-    device = pick_device()
-    return f"This machine trains on {'a GPU: the gpu list' if device.type == 'cuda' else 'its CPU: the cpu list'}."
+def machine_line(recipes: Mapping[str, Sequence[str]]) -> str:
+    """What this machine trains on, and which of the starting recipes."""
+    machine = "gpu" if pick_device().type == "cuda" else "cpu"
+    return f"This machine trains on its {machine.upper()}: {', '.join(recipes[machine])}."
 
 
 def weights_doubts() -> list[str]:
