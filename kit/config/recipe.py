@@ -173,7 +173,8 @@ class RecipeConfig(Section):
     size: Count
     """Height and width at which the network sees the image."""
     views: tuple[str, ...] = ("auto",)
-    """Test-time views; the out-of-fold rows see the same. auto: the image, and a symmetry that keeps the label."""
+    """Test-time views; the out-of-fold rows see the same. auto: the image, and a symmetry that keeps the label. A name
+    of ttach's aliases stands for its views: d4_transform, flip_transform, hflip_transform."""
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
     finetune: FinetuneConfig = FinetuneConfig()

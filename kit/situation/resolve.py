@@ -6,6 +6,7 @@ from kit.config import AugmentConfig, ContestConfig, RecipeConfig, TrainConfig
 from kit.data.prepared import Prepared
 from kit.inference.model import VIEWS
 from kit.situation.situation import Situation, find_situation
+from kit.situation.views import expanded
 from kit.workspace import Workspace
 
 FEWEST_EPOCHS, MOST_EPOCHS = 8, 120
@@ -33,7 +34,7 @@ def is_open(recipe: RecipeConfig) -> bool:
 def resolved(recipe: RecipeConfig, found: Situation, rows: int) -> RecipeConfig:
     """The recipe in a situation, for `rows` training rows a fold."""
     augment = _augment(recipe.augment, found)
-    views = _views(augment, found) if recipe.views == ("auto",) else recipe.views
+    views = _views(augment, found) if recipe.views == ("auto",) else expanded(recipe.views)
     return recipe.model_copy(update={"augment": augment, "train": _train(recipe.train, rows), "views": views})
 
 

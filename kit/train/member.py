@@ -15,6 +15,7 @@ from kit.errors import ConfigError, TrainError, did_you_mean
 from kit.inference.model import TINTS, VIEWS, WINDOWS
 from kit.nets.registry import describe, with_size
 from kit.nets.weights.needs import completed
+from kit.situation.views import expanded
 from kit.train.stored import SPEC, WEIGHTS
 
 
@@ -23,8 +24,8 @@ def member_spec(recipe: RecipeConfig, num_classes: int) -> dict[str, Any]:
 
     ConfigError or NetError where the recipe names a view or a network that there is not.
     """
-    known = [*VIEWS, *WINDOWS, *TINTS]
-    for view in recipe.views:
+    known, views = [*VIEWS, *WINDOWS, *TINTS], expanded(recipe.views)
+    for view in views:
         if view not in known and recipe.views != ("auto",):
             near = did_you_mean(view, known)
             raise ConfigError(f"{recipe.name}: views must be of {', '.join(known)}, but got {view!r}.{near}")
@@ -39,7 +40,7 @@ def member_spec(recipe: RecipeConfig, num_classes: int) -> dict[str, Any]:
         "size": recipe.size,
         "mean": list(net.mean or info.mean),
         "std": list(net.std or info.std),
-        "views": list(recipe.views),
+        "views": list(views),
     }
 
 
