@@ -288,6 +288,24 @@ def test_file_names_of_patients_are_a_doubt() -> None:
     assert not any("begin alike" in line for line in start("other", folder_of_numbers()).doubts)
 
 
+@pytest.mark.parametrize("name", ["StudyInstanceUID", "seq_id", "burst", "WSI", "PatientID", "clip name"])
+def test_columns_that_are_called_as_groups_are(name: str) -> None:
+    made = start("mine", table(label=np.array(CLASSES)[LABELS], **{name: np.arange(ROWS) // 5}))
+    assert made.contest.data.group_column == name
+
+
+def test_a_column_whose_values_lie_within_the_labels_may_be_groups() -> None:
+    """Frames of a film, images of a plant: whatever such a column is called, nobody else knows that they are alike."""
+    labels, row = np.array(CLASSES)[LABELS], np.arange(ROWS)
+    unit = [f"unit {one % 3} {one // 12}" for one in row]
+    made = start("mine", table(label=labels, unit=unit, age=row % 7, number=row))
+    assert [line for line in made.doubts if "group_column" in line] == [
+        "'unit' has 12 values for 45 images, and images of one value have one label. If they show one thing, such as "
+        'frames of a film, set group_column = "unit" in [data]: else scores are too high.'
+    ]
+    assert not made.contest.data.group_column
+
+
 def folder_of_numbers() -> Path:
     for row, image in enumerate(images()):
         path = Path("plain") / str(LABELS[row]) / f"img_{row}.png"
@@ -318,6 +336,30 @@ def test_what_is_unsure_is_said_and_stands_in_the_file() -> None:
     for line in (*made.facts, *made.doubts):
         assert " ".join(line.split()) in " ".join(comments.split())
     assert any("grey" in line for line in made.facts)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([(200, 60)], 128),  # captchas: at 32 px, half the shorter side, nothing could be read
+        ([(44, 50), (58, 58), (70, 66)], 96),  # letters: not 32
+        ([(16, 16), (32, 32), (64, 64), (256, 256)], 128),  # icons: most keep what they show
+        ([(20, 24)], 22),
+        ([(1000, 100)], 224),  # spectrograms
+        ([(640, 480)], 480),
+        ([(600, 400), (400, 600)], 384),
+        ([(60, 60)], 60),
+        ([(3000, 2000), (4000, 3000)], 512),
+    ],
+)
+def test_the_size_keeps_what_images_show(sizes: list[tuple[int, int]], expected: int) -> None:
+    for row in range(24):
+        path = Path("cells") / "ab"[row % 2] / f"{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", sizes[row % len(sizes)]).save(path)
+    made = start("mine", Path("cells"))
+    assert made.contest.image_size == expected
+    assert ("differ in size" in doubts(made)) == (len(sizes) > 1)
 
 
 def test_a_calm_contest_has_few_doubts() -> None:

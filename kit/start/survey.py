@@ -21,6 +21,8 @@ MANY_ALIKE = 0.05
 UNEVEN = 3.0
 """Largest class over smallest from which accuracy hides the small ones."""
 LARGEST, STEP = 512, 32
+FULL = 224
+"""Pixels up to which images keep what they show, as networks see that many: what is lost here is lost for all."""
 FEW = 20
 """Images of a class below which its scores mean little."""
 
@@ -58,25 +60,39 @@ def survey(found: Form, seed: int = 0) -> Survey:
 
 def _sizes(images: list[np.ndarray]) -> tuple[int, str, list[str], list[str]]:
     shapes = Counter((image.shape[1], image.shape[0]) for image in map(_last, images))
-    sides = np.array([min(width, height) for width, height in shapes.elements()])
-    doubts = []
+    sides = np.array(list(shapes.elements()))
+    size, doubts = _one_size(sides), []
     if len(shapes) == 1 and len(set(next(iter(shapes)))) == 1:
-        size = int(sides[0])
         lines = [f"Every image looked at is {size}x{size}."]
     else:
         listed = ", ".join(f"{width}x{height} ({count})" for (width, height), count in shapes.most_common(3))
         lines = [f"Sizes (width x height) of {len(images)} images: {len(shapes)} different, most often {listed}."]
-        size = max(STEP, int(np.median(sides)) // STEP * STEP) if np.median(sides) >= STEP else int(np.median(sides))
-        doubts.append(f"Images differ in size: {size} is near the median of their shorter sides. Smaller is faster.")
+    if len(shapes) > 1:
+        doubts.append(f"Images differ in size: {size} keeps what most of them show. Smaller is faster.")
     if size > LARGEST:
         doubts.append(f"The images are of about {size} pixels: {LARGEST} is taken, as networks seldom use more.")
         size = LARGEST
-    aspects = np.array([width / height for width, height in shapes.elements()])
+    aspects = sides[:, 0] / sides[:, 1]
     long = float(np.maximum(aspects, 1 / aspects).max())
     resize = "squash"
     if long > 1.1:
         doubts.append(f'Sides differ up to {long:.1f} times: resize = "squash" distorts; "crop" and "pad" do not.')
     return size, resize, lines, doubts
+
+
+def _one_size(sides: np.ndarray) -> int:
+    """The size of a square for images of width and height (N, 2).
+
+    Equal squares keep their size. Else as many pixels as three in four of the images have, in steps of 32; above FULL
+    no more than the shorter side has.
+    """
+    if (sides == sides[0, 0]).all():
+        return int(sides[0, 0])
+    pixels = float(np.quantile(np.sqrt(sides.prod(axis=1)), 0.75))
+    shorter = float(np.median(sides.min(axis=1))) // STEP * STEP
+    wanted = min(pixels, max(shorter, FULL))
+    step = STEP if wanted >= STEP else 1
+    return int(np.ceil(wanted / step)) * step
 
 
 def _modes(images: list[np.ndarray]) -> str:

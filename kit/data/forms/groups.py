@@ -25,6 +25,8 @@ def group_key(columns: Mapping[str, np.ndarray], found: Form) -> None:
         found.data["group_column"] = repeated[0]
         count = len(np.unique(columns[repeated[0]]))
         found.facts.append(f"{repeated[0]!r} has {count:,} values for {len(found):,} images: each stays in one fold.")
+    else:
+        found.doubts += [_nested(name, values, found) for name, values in columns.items() if nests(values, found)]
     if len(repeated) > 1:
         found.doubts.append(f"Groups are kept together by {repeated[0]!r}; {', '.join(repeated[1:])} would be others.")
     for name in columns:
@@ -33,6 +35,24 @@ def group_key(columns: Mapping[str, np.ndarray], found: Form) -> None:
                 f"{name!r} looks like folds of the organisers: to use them, set fold_column = {name!r} in [data] and "
                 f'kind = "column" in [folds].'
             )
+
+
+def nests(values: np.ndarray, found: Form) -> bool:
+    """Whether rows of one value (N,) str have one label throughout, and most share theirs: bursts of one thing."""
+    unique, places = np.unique(values, return_inverse=True)
+    if len(values) != len(found) or not repeats(values) or len(unique) <= 2 * len(found.classes):
+        return False
+    pairs = np.unique(np.stack([places.reshape(-1), found.labels]), axis=1)
+    return pairs.shape[1] == len(unique)
+
+
+def _nested(name: str, values: np.ndarray, found: Form) -> str:
+    count = len(np.unique(values))
+    return (
+        f"{name!r} has {count:,} values for {len(found):,} images, and images of one value have one label. If they "
+        f"show one thing, such as frames of a film, set group_column = {json.dumps(name)} in [data]: else scores are "
+        f"too high."
+    )
 
 
 def repeats(values: np.ndarray) -> bool:

@@ -6,7 +6,8 @@ import re
 
 GROUP = re.compile(
     r"(?i)(^|[_ -])(patient|subject|person|participant|user|writer|signer|driver|case|slide|specimen|lesion|animal|"
-    r"group|donor|scan|study|series|session|video|site|hospital|camera|location)s?([_ -]?(id|no|nr|number|name|key))?$"
+    r"group|donor|scan|study|series|session|video|site|hospital|camera|location|"
+    r"exam|sequence|seq|burst|clip|track|recording|wsi)s?([_ -]?(id|no|nr|number|name|key|(instance)?uid))?$"
 )
 SPLIT = re.compile(
     r"(?i)^((data|dataset|train_test)[_ -]?)?(fold|split|set|partition|subset|usage|phase)s?$|^is_(train|test|val)\w*$"
