@@ -13,6 +13,7 @@ import safetensors.torch
 import timm
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from kit.inference import model
 from kit.inference.decode import from_array
@@ -86,8 +87,10 @@ def test_grey_images_get_three_channels(shape: tuple[int, ...]) -> None:
 
 
 def test_a_wrong_shape_is_refused_with_its_shape() -> None:
-    with pytest.raises(ValueError, match=r"\(4, 3, 5, 5\)"):
-        model.as_batch(np.zeros((4, 3, 5, 5)))
+    with pytest.raises(ValueError, match=r"\(4, 2, 5, 5\)"):
+        model.as_batch(np.zeros((4, 2, 5, 5)))
+    with pytest.raises(ValueError, match=r"\(5, 5, 3\)"):
+        model.as_batch(np.zeros((5, 5, 3)))
 
 
 @pytest.mark.parametrize(
@@ -192,6 +195,48 @@ def test_arrays_of_another_type_are_scaled_as_the_training_arrays_were() -> None
     assert one.as_trained(np.ones((1, 2, 2, 3))).max() == 255
     one.manifest = {"images": images | {"arrays": False}}  # image files of 16 bits say nothing of a platform's arrays
     assert one.as_trained(np.ones((1, 2, 2, 3))).max() == 1
+
+
+def drawn_in_transparency() -> np.ndarray:
+    """(6, 8, 8, 4) uint8: a disc under soft edges, its colours anything where nothing is seen of them."""
+    images = RNG.integers(0, 256, (6, 8, 8, 4), dtype=np.uint8)
+    far = np.hypot(*(np.mgrid[:8, :8] - 3.5))
+    images[..., 3] = np.clip((3.2 - far) * 255, 0, 255)
+    return images
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize(("scale", "dtype"), [(1, np.uint8), (257, np.uint16), (1 / 255, np.float32)])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_platforms_arrays_are_seen_as_training_arrays_of_any_layout(
+    channels: int, scale: float, dtype: type, first: bool
+) -> None:
+    """A contest may hand out (N, 3, H, W) or transparency: its platform then hands the same to the submission."""
+    eight = drawn_in_transparency()[..., :channels] if channels > 1 else drawn_in_transparency()[..., 3:]
+    given = (eight * np.array(scale)).astype(dtype)
+    given = given.transpose(0, 3, 1, 2) if first else given
+    bounds = {np.uint8: None, np.uint16: (0.0, 65535.0), np.float32: (0.0, 1.0)}[dtype]
+    trained = from_array(given, {"size": 8, "resize": "squash", "range": bounds}, Counter())
+    seen = model.as_batch(given if bounds is None else in_range(given, *bounds))
+    np.testing.assert_array_equal(seen, trained)
+    assert seen.shape == (6, 8, 8, 3)
+    if channels == 4:
+        files = [Image.alpha_composite(Image.new("RGBA", (8, 8), (128,) * 3 + (255,)), Image.fromarray(one))
+                 for one in eight]  # fmt: skip
+        off = np.stack([np.asarray(one.convert("RGB")) for one in files]).astype(int) - seen
+        assert np.abs(off).max() <= 1  # as files are decoded, but for how Pillow rounds
+
+
+def test_a_fourth_channel_that_is_no_transparency_is_left_out() -> None:
+    """Infrared beside the colours, also where water is black in it, and a transparency of which all is opaque."""
+    images = drawn_in_transparency()
+    for last in (RNG.integers(0, 250, (6, 8, 8)), np.zeros((6, 8, 8)), np.full((6, 8, 8), 255)):
+        images[..., 3] = last
+        np.testing.assert_array_equal(model.as_batch(images), images[..., :3])
+        counts: Counter[str] = Counter()
+        spec = {"size": 8, "resize": "squash", "range": None}
+        np.testing.assert_array_equal(from_array(images, spec, counts), images[..., :3])
+        assert counts == {"without their fourth channel": 6}
 
 
 # ------------------------------------------------------------------------------------------------------------ GPUs

@@ -546,14 +546,32 @@ def from_array(images: np.ndarray, spec: Spec, counts: Counter[str]) -> np.ndarr
     last = channels_last(images, counts)
     if is_deep(last):
         counts["converted from %s to uint8" % last.dtype] += len(last)
-    if last.shape[3] != 3:
-        counts["of one channel made RGB" if last.shape[3] == 1 else "without their alpha channel"] += len(last)
-    last = last[..., :1] if last.shape[3] == 1 else last[..., :3]
     last = eight_bits(last, spec["range"])
-    last = np.repeat(last, 3, axis=3) if last.shape[3] == 1 else last
+    if last.shape[3] == 1:
+        counts["of one channel made RGB"] += len(last)
+        last = np.repeat(last, 3, axis=3)
+    elif last.shape[3] == 4:
+        laid, last = three_channels(last)
+        kinds = (("with transparency laid on grey", laid), ("without their fourth channel", len(last) - laid))
+        counts.update({what: count for what, count in kinds if count})
     if last.shape[1:3] == (spec["size"], spec["size"]):
         return last
     return np.stack([fit(one, spec["size"], spec["resize"], counts) for one in last])
+
+
+def three_channels(images: np.ndarray) -> Tuple[int, np.ndarray]:
+    """Images (N, H, W, 4) uint8 as (N, H, W, 3), and how many of them were laid on grey.
+
+    A fourth channel is taken for transparency where at least half of it is all or nothing, and some of it all; any
+    other, such as infrared, is left out. `as_batch` of `model.py` does the same with a platform's arrays.
+    """
+    colours, last = images[..., :3].copy(), images[..., 3]
+    sharp = ((last == 0) | (last == 255)).mean(axis=(1, 2)) >= 0.5
+    rows = np.flatnonzero(sharp & (last.max(axis=(1, 2)) == 255) & (last.min(axis=(1, 2)) < 255))
+    for row in rows:
+        opaque = last[row, ..., None] / 255.0
+        colours[row] = np.round(GROUND + opaque * (colours[row] - float(GROUND)))
+    return len(rows), colours
 
 
 def channels_last(images: np.ndarray, counts: Counter[str]) -> np.ndarray:

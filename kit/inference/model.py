@@ -71,6 +71,12 @@ ENOUGH_FOR_HALF = 256
 KEPT_MB = 400
 """Most memory for networks that wait for the next call."""
 
+CHANNELS = (1, 3, 4)
+"""Of the images in arrays."""
+
+GROUND = 128
+"""Grey level under transparent pixels."""
+
 DTYPES = {
     "F64": "<f8",
     "F32": "<f4",
@@ -97,19 +103,35 @@ def as_batch(X: Any) -> np.ndarray:
     """Images as a C-contiguous (N, H, W, 3) array, uint8 or float32, values 0..255; X is never written
     to.
 
-    Accepts any number type and (N, H, W), (N, H, W, 1) or (N, H, W, 3). The scale is never guessed: a batch
-    of dark images stays dark. ValueError for another shape.
+    Accepts any number type and (N, H, W), (N, H, W, C) or (N, C, H, W) with C of 1, 3 or 4, as training arrays
+    may have them. The scale is never guessed: a batch of dark images stays dark. ValueError for another shape.
     """
     X = as_array(X)
     if X.ndim == 3 and X.shape[-1] != 3:
         X = X[..., None]
-    if X.ndim != 4 or X.shape[-1] not in (1, 3):
+    if X.ndim == 4 and X.shape[-1] not in CHANNELS and X.shape[1] in CHANNELS:
+        X = X.transpose(0, 2, 3, 1)
+    if X.ndim != 4 or X.shape[-1] not in CHANNELS:
         raise ValueError("X must be (N, H, W, 3) with values 0..255, but got shape %s" % (X.shape,))
     if X.shape[-1] == 1:
         X = np.repeat(X, 3, axis=-1)
     if X.dtype != np.uint8:
         X = np.clip(np.nan_to_num(X.astype(np.float32)), 0, 255)
+    if X.shape[-1] == 4:
+        X = three_channels(X)
     return X if X.flags.c_contiguous and X.flags.writeable else X.copy(order="C")
+
+
+def three_channels(X: np.ndarray) -> np.ndarray:
+    """(N, H, W, 3) of (N, H, W, 4), values 0..255: a fourth channel that is mostly all or nothing is a transparency,
+    and what is under it is laid on mid grey; any other is left out. As `decode.py` does with training arrays.
+    """
+    colours, last = X[..., :3].copy(), X[..., 3]
+    sharp = ((last == 0) | (last == 255)).mean(axis=(1, 2)) >= 0.5
+    for row in np.flatnonzero(sharp & (last.max(axis=(1, 2)) == 255) & (last.min(axis=(1, 2)) < 255)):
+        opaque = last[row, ..., None] / 255.0
+        colours[row] = np.round(GROUND + opaque * (colours[row] - float(GROUND)))
+    return colours
 
 
 def in_range(X: np.ndarray, low: float, high: float) -> np.ndarray:

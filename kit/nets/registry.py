@@ -166,7 +166,7 @@ def _no_matter_of_size(name: str, args: dict[str, Any], size: int) -> NetError:
     if channels:
         return NetError(
             f"{name}: takes images of {channels} channels with args {args}, but the kit gives every network 3 (grey is "
-            f"repeated, an alpha channel dropped). Take the key that sets channels out of [net] args"
+            f"repeated, transparency laid on grey). Take the key that sets channels out of [net] args"
         )
     try:
         build_on_meta(name, args)(torch.empty(2, 3, size, size, device="meta"))
