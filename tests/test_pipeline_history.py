@@ -16,5 +16,6 @@ def test_runs_tell_of_curves_in_the_metric_that_they_were_scored_by(trained: Toy
     (point,) = known_points(contest, prepared, [recipe], trained.workspace)["tiny"]
     scores = info["fold_shifted"] if contest.expects == "shifted" else info["fold_clean"]
     assert point.score == pytest.approx(sum(scores) / 2)
-    other = contest.model_copy(update={"metric": "macro_f1"})
-    assert known_points(other, prepared, [recipe], trained.workspace) == {}
+    for metric in ("macro_f1", "log_loss"):
+        other = contest.model_copy(update={"metric": metric})
+        assert known_points(other, prepared, [recipe], trained.workspace) == {}

@@ -111,6 +111,16 @@ def test_labels_that_are_not_found_allow_no_symmetry(rows: int) -> None:
     assert allowed(found).symmetries == ("identity",)
 
 
+def test_a_rare_class_is_asked_about_too() -> None:
+    """With 30 rows to one, predicting the common class throughout is as good as seeing what things look like."""
+    images, labels = scenes(1800, 2)
+    rows = np.append(np.flatnonzero(labels == 0), np.flatnonzero(labels == 1)[:60])
+    found = probe(images[rows], labels[rows])
+    assert (found.rows, found.chance) == (120, 0.5)
+    assert found.accuracy > 0.9
+    assert "vflip" not in allowed(found).symmetries
+
+
 def test_classes_of_one_row_do_not_stop_the_probe() -> None:
     images, labels = scenes(200)
     labels = labels.copy()

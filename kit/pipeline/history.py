@@ -15,14 +15,14 @@ from kit.train.run_folder import RUN
 from kit.workspace import Workspace
 
 SHARES = ("accuracy", "balanced_accuracy", "macro_f1")
-"""Metrics in which a curve's scores are."""
+"""Metrics in which a curve's scores are; of two classes the AUC too."""
 
 
 def known_points(
     contest: ContestConfig, prepared: Prepared, recipes: Sequence[RecipeConfig], workspace: Workspace
 ) -> dict[str, list[Point]]:
     """By recipe, the scores of its complete runs on the same data; none under a metric that is no share."""
-    if contest.metric not in SHARES:
+    if contest.metric not in SHARES and (contest.metric != "roc_auc" or len(contest.classes) > 2):
         return {}
     folder = workspace.oof(contest.name)
     infos = [_read(path) for path in holding(folder, RUN)]

@@ -21,6 +21,7 @@ from kit.data.prepared import Prepared
 from kit.inference.model import net_logits, quickened
 from kit.lock import alone
 from kit.pipeline.curves import Point
+from kit.pipeline.heat_score import drawn, measure_of, measured, worth
 from kit.shifts.battery import Battery
 from kit.train.device import pinned
 from kit.train.head_start import ROWS as HEAD_ROWS
@@ -41,7 +42,7 @@ class Heat:
     images: float
     """Training images that it saw."""
     rows: int
-    """Rows that it was scored on."""
+    """Rows that it was scored on, or fewer where some class has few of them."""
     clean: float
     shifted: float | None
     """None where the battery is clean."""
@@ -80,8 +81,10 @@ class HeatJob:
     def __call__(self, talk: Talk, share: float) -> Heat:
         prepared = self.fit.data.load()
         recipe = without_watching(self.fit.recipe)
-        drawn = min(max(round(self.seconds * ROWS_PER_SECOND), FEWEST_ROWS), MOST_ROWS)
-        some = sample(prepared, self.fit.fold, drawn, self.rows)
+        training = min(max(round(self.seconds * ROWS_PER_SECOND), FEWEST_ROWS), MOST_ROWS)
+        contest = self.fit.contest
+        measure = measure_of(contest.metric, prepared.labels, len(contest.classes))
+        some = sample(prepared, self.fit.fold, training, self.rows, measure)
         trainer = replace(self.fit, recipe=recipe).trainer(some, share)
         started = time.perf_counter()
         images = resized(some.images, recipe.size)
@@ -102,7 +105,7 @@ class HeatJob:
             whole = time.perf_counter() - started - building
             beginning = max(0.0, whole - fit.matching)  # a head may start from the features of rows
             net = fit.run(lambda state: None, FitDisplay(recipe.name, 1, 0, None, lambda line: None))
-            scores = _scored(trainer, net, some, fit.precision.bf16)
+            scores = _scored(trainer, net, some, fit.precision.bf16, measure)
         seen = fit.step * batch
         every, here = (min(rows, HEAD_ROWS) for rows in (len(prepared.split(self.fit.fold).train), len(fit_rows)))
         load = building + resizing * len(prepared.ids) + fit.matching + beginning * every / max(1, here)
@@ -110,37 +113,34 @@ class HeatJob:
         return Heat(seen, image=image, load=load, precision=precision, drawn=len(fit_rows), **scores)
 
 
-def _scored(trainer: Trainer, net: Any, some: Prepared, half: bool) -> dict[str, Any]:
+def _scored(trainer: Trainer, net: Any, some: Prepared, half: bool, measure: str) -> dict[str, Any]:
     """Scores on the held-out rows of `some`, and seconds for one image and one shift; half: see kit.train.scoring."""
     held = np.flatnonzero(some.folds >= 0)
     images, ids, labels = np.array(some.images[held]), some.ids[held], some.labels[held]
     spec = trainer.spec()
     net = quickened(net.to(trainer.device), spec["size"])  # as it is scored after its fit
     started = time.perf_counter()
-    clean = _right(net_logits(net, images, spec), labels)
+    clean = measured(measure, labels, net_logits(net, images, spec))
     scored = (time.perf_counter() - started) / len(held)
     battery = replace(Battery.from_config(trainer.contest.shift), cells_per_row=1)
-    cells = battery.draw(ids)
+    cells, rows = battery.draw(ids), worth(measure, labels)
     if not cells.shape[1]:
-        return {"rows": len(held), "clean": clean, "shifted": None, "scored": scored, "shift": 0.0}
+        return {"rows": rows, "clean": clean, "shifted": None, "scored": scored, "shift": 0.0}
     started = time.perf_counter()
     images = battery.apply(images, ids, cells[:, 0])
-    shifted = _right(net_logits(net, images, spec, half=half), labels)
+    shifted = measured(measure, labels, net_logits(net, images, spec, half=half))
     shift = (time.perf_counter() - started) / len(held)
-    return {"rows": len(held), "clean": clean, "shifted": shifted, "scored": scored, "shift": shift}
+    return {"rows": rows, "clean": clean, "shifted": shifted, "scored": scored, "shift": shift}
 
 
-def _right(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Accuracy of logits (n, V, C)."""
-    return float((logits.mean(1).argmax(1) == labels).mean())
-
-
-def sample(prepared: Prepared, fold: int, training: int, held_out: int, seed: int = 0) -> Prepared:
+def sample(
+    prepared: Prepared, fold: int, training: int, held_out: int, measure: str = "accuracy", seed: int = 0
+) -> Prepared:
     """At most `training` training rows of `fold` and `held_out` of its held-out rows, in memory."""
     rng = np.random.default_rng(seed)
     part = prepared.split(fold)
     train = np.sort(rng.permutation(part.train)[:training])
-    held = np.sort(rng.permutation(part.held_out)[: max(1, held_out)])
+    held = np.sort(drawn(rng.permutation(part.held_out), prepared.labels, max(1, held_out), measure))
     some = prepared.take(np.concatenate([train, held]))
     return some.with_folds(np.repeat([-1, fold], [len(train), len(held)]))
 

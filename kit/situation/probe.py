@@ -51,9 +51,15 @@ def probe(images: np.ndarray, labels: np.ndarray, seed: int = 0) -> Probe:
 
 
 def _some(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Rows of classes that every fold can hold, drawn evenly; in order."""
+    """Rows of classes that every fold can hold, drawn evenly, but of one class no more than of all others; in order.
+
+    Where nearly all rows are of one class, a classifier that predicts it throughout could not be told from any other.
+    """
     often = np.isin(labels, np.flatnonzero(np.bincount(labels) >= FOLDS))
-    drawn = np.random.default_rng(seed).permutation(np.flatnonzero(often))[:ROWS]
+    drawn = np.random.default_rng(seed).permutation(np.flatnonzero(often))
+    largest = np.flatnonzero(labels[drawn] == np.bincount(labels[drawn], minlength=1).argmax())
+    others = len(drawn) - len(largest)
+    drawn = np.delete(drawn, largest[max(others, LEAST_ROWS // 2) :])[:ROWS]
     counts = np.bincount(labels[drawn], minlength=int(labels.max()) + 1)
     drawn = drawn[counts[labels[drawn]] >= FOLDS]
     return np.sort(drawn) if len(np.unique(labels[drawn])) > 1 else drawn[:0]
