@@ -3,9 +3,9 @@
 Imports numpy and Pillow alone, because it travels in the zip of a platform where a submission reads files.
 Syntax: Python 3.7. A spec is a dict {"size": S, "resize": "squash", "crop" or "pad", "range": [low, high] or
 None}. The rules: the camera's orientation tag is applied; grey is repeated into three channels; transparent
-images are laid on mid grey; CMYK, palettes and other modes are converted by Pillow; of several frames the first
-is taken. What has more than 8 bits a channel is
-scaled by one range for the whole data set, never image by image; 8 bits are left as they are. TIFFs in which
+images are laid on mid grey, or on white where that would hide them; CMYK, palettes and other modes are converted
+by Pillow; of several frames the first is taken. What has more than 8 bits a channel is scaled by one range for the
+whole data set, never image by image; 8 bits are left as they are. TIFFs in which
 zero is white are turned, whatever their bits. Sizes are changed with an antialiased bicubic filter, alike with
 every Pillow from 9.5 on.
 """
@@ -33,6 +33,9 @@ SUFFIXES = frozenset([
 
 GROUND = 128
 """Grey level under transparent pixels: black letters and white ones, drawn in the transparency alone, stay visible."""
+
+FAINT = 32
+"""Grey levels: an image that stands out less from its ground, such as a grey icon, is laid on white instead."""
 
 BICUBIC = getattr(Image, "Resampling", Image).BICUBIC
 
@@ -104,9 +107,7 @@ class Pixels(NamedTuple):
         """(H, W, 3) uint8 by the data set's range, laid on grey where they are transparent."""
         made = eight_bits(self.values, bounds)
         made = 255 - made if self.inverted else made
-        if self.opaque is None:
-            return made
-        return np.round(GROUND + self.opaque[..., None] * (made.astype(np.float64) - GROUND)).astype(np.uint8)
+        return made if self.opaque is None else _laid(made, self.opaque)
 
 
 def read_pixels(data: bytes, counts: Counter[str]) -> Pixels:
@@ -265,7 +266,25 @@ def _on_grey(image: Image.Image, counts: Counter[str]) -> Image.Image:
     if image.getchannel("A").getextrema()[0] == 255:
         return image.convert("RGB")
     counts["with transparency laid on grey"] += 1
-    return Image.alpha_composite(Image.new("RGBA", image.size, (GROUND, GROUND, GROUND, 255)), image).convert("RGB")
+    for ground in (GROUND, 255):
+        under = Image.new("RGBA", image.size, (ground, ground, ground, 255))
+        laid = Image.alpha_composite(under, image).convert("RGB")
+        if _stands_out(np.asarray(laid)):
+            break
+    return laid
+
+
+def _laid(colours: np.ndarray, opaque: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8: colours that are opaque to the shares (H, W), on the ground that shows them."""
+    for ground in (GROUND, 255):
+        laid = np.round(ground + opaque[..., None] * (colours.astype(np.float64) - ground)).astype(np.uint8)
+        if _stands_out(laid):
+            break
+    return laid
+
+
+def _stands_out(pixels: np.ndarray) -> bool:
+    return max(int(pixels.max()) - GROUND, GROUND - int(pixels.min())) >= FAINT
 
 
 def _count_frames(data: bytes, opened: Image.Image, counts: Counter[str]) -> None:
@@ -569,8 +588,7 @@ def three_channels(images: np.ndarray) -> Tuple[int, np.ndarray]:
     sharp = ((last == 0) | (last == 255)).mean(axis=(1, 2)) >= 0.5
     rows = np.flatnonzero(sharp & (last.max(axis=(1, 2)) == 255) & (last.min(axis=(1, 2)) < 255))
     for row in rows:
-        opaque = last[row, ..., None] / 255.0
-        colours[row] = np.round(GROUND + opaque * (colours[row] - float(GROUND)))
+        colours[row] = _laid(colours[row], last[row] / 255.0)
     return len(rows), colours
 
 

@@ -74,8 +74,8 @@ KEPT_MB = 400
 CHANNELS = (1, 3, 4)
 """Of the images in arrays."""
 
-GROUND = 128
-"""Grey level under transparent pixels."""
+GROUND, FAINT = 128, 32
+"""Grey level under transparent pixels; how far from it an image must go, which else is laid on white."""
 
 DTYPES = {
     "F64": "<f8",
@@ -124,13 +124,15 @@ def as_batch(X: Any) -> np.ndarray:
 
 def three_channels(X: np.ndarray) -> np.ndarray:
     """(N, H, W, 3) of (N, H, W, 4), values 0..255: a fourth channel that is mostly all or nothing is a transparency,
-    and what is under it is laid on mid grey; any other is left out. As `decode.py` does with training arrays.
+    and the colours are laid on grey or white; any other is left out. As `decode.py` does with training arrays.
     """
     colours, last = X[..., :3].copy(), X[..., 3]
     sharp = ((last == 0) | (last == 255)).mean(axis=(1, 2)) >= 0.5
     for row in np.flatnonzero(sharp & (last.max(axis=(1, 2)) == 255) & (last.min(axis=(1, 2)) < 255)):
-        opaque = last[row, ..., None] / 255.0
-        colours[row] = np.round(GROUND + opaque * (colours[row] - float(GROUND)))
+        opaque, own = last[row, ..., None] / 255.0, colours[row].astype(np.float64)
+        colours[row] = np.round(GROUND + opaque * (own - GROUND))
+        if np.abs(colours[row] - float(GROUND)).max() < FAINT:
+            colours[row] = np.round(255 + opaque * (own - 255))
     return colours
 
 

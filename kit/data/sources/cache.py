@@ -27,7 +27,7 @@ from kit.errors import ArtefactError, DiskError
 from kit.lock import alone, remove_left_overs, temporary_folder
 from kit.storage import reading
 
-VERSION = 7
+VERSION = 8
 """Raised when the rules of decoding change."""
 
 Make = Callable[[Allocate], ImageSet]
