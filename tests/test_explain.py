@@ -17,8 +17,11 @@ from torch import nn
 
 from kit.cli import group
 from kit.errors import ExplainError
+from kit.explain.explain import Explained
 from kit.explain.heat import heat
+from kit.explain.look import Look
 from kit.explain.overlay import overlay
+from kit.explain.sheet import write_sheet
 from kit.nets.registry import build
 
 captum = pytest.importorskip("captum", reason="needs the extra `explain`")
@@ -131,3 +134,10 @@ def test_each_image_is_read_by_the_network_that_had_not_seen_it(trained: Toy, mo
     row = int(np.flatnonzero(prepared.folds == 1)[0])
     run(str(prepared.ids[row]), "--members", "1")
     assert read == ["fold1"]
+
+
+def test_classes_in_letters_that_no_font_has_are_drawn_without_a_warning(tmp_path: Path) -> None:
+    image = np.zeros((8, 8, 3), np.uint8)
+    found = Explained("日/1.png", 1, image, (Look("net", 0, 0.5, image),))
+    write_sheet([found], ("日", "ᚠ"), tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,7 +26,9 @@ def write_sheet(found: Sequence[Explained], classes: tuple[str, ...], path: Path
         for axes, look in zip(line[1:], one.looks):
             _draw(axes, look.pixels, f"{look.recipe}\n{classes[look.predicted]} {look.confidence:.0%}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    with warnings.catch_warnings():  # classes may be called in letters that no font here has: they become boxes
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(path, dpi=130)
 
 
 def _draw(axes: Axes, pixels: np.ndarray, title: str) -> None:
