@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import tomllib
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +18,11 @@ from PIL import Image
 from kit.cli import group
 from kit.config import FoldsConfig, load_contest, load_platform
 from kit.data.fold_kinds import from_column
+from kit.data.forms.recognise import recognise
 from kit.data.sources.load import load, load_test
 from kit.errors import ConfigError, DataError
 from kit.start.init import Started, start
+from kit.start.survey import survey
 from kit.workspace import Workspace
 
 SIDE, ROWS = 20, 45
@@ -360,6 +363,22 @@ def test_the_size_keeps_what_images_show(sizes: list[tuple[int, int]], expected:
     made = start("mine", Path("cells"))
     assert made.contest.image_size == expected
     assert ("differ in size" in doubts(made)) == (len(sizes) > 1)
+
+
+def test_no_more_than_one_image_is_held_at_a_time() -> None:
+    """400 photographs of a camera at once are 14 GB."""
+    side = 1000
+    for row in range(20):
+        path = Path("cells") / "ab"[row % 2] / f"{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (side, side), (row, 0, 0)).save(path)
+    found = recognise(Path("cells"))
+    tracemalloc.start()
+    try:
+        survey(found)
+        assert tracemalloc.get_traced_memory()[1] < 5 * 3 * side**2
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_calm_contest_has_few_doubts() -> None:

@@ -13,7 +13,8 @@ from kit.errors import DataError
 
 SAMPLE = 400
 """Images that are opened."""
-THUMBNAIL = 16
+THUMBNAIL, ENOUGH = 16, 128
+"""Pixels of the small copies that are compared, and of what they are made of, at least."""
 ALIKE = 0.94
 """Correlation of two thumbnails from which cleaning may take their images for copies."""
 MANY_ALIKE = 0.05
@@ -37,13 +38,24 @@ class Survey:
     doubts: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Looked:
+    """What is kept of an image that was opened: 400 photographs of a camera would fill 14 GB."""
+
+    width: int
+    height: int
+    mode: str
+    thumbnail: np.ndarray
+    """(THUMBNAIL ** 2,) float64."""
+
+
 def survey(found: Form, seed: int = 0) -> Survey:
     """Opens up to 400 images, classes in their shares; DataError where none can be read."""
     rows = np.random.default_rng(seed).permutation(len(found))[:SAMPLE]
     images, broken = [], []
     for row in rows.tolist():
         try:
-            images.append(found.open_image(row))
+            images.append(_looked(found.open_image(row)))
         except DataError as error:
             broken.append(str(error))
     if not images:
@@ -58,8 +70,13 @@ def survey(found: Form, seed: int = 0) -> Survey:
     return Survey(size, resize, tuple(lines), tuple(doubts))
 
 
-def _sizes(images: list[np.ndarray]) -> tuple[int, str, list[str], list[str]]:
-    shapes = Counter((image.shape[1], image.shape[0]) for image in map(_last, images))
+def _looked(image: np.ndarray) -> Looked:
+    last = _last(image)
+    return Looked(last.shape[1], last.shape[0], _mode(last), _thumbnail(last))
+
+
+def _sizes(images: list[Looked]) -> tuple[int, str, list[str], list[str]]:
+    shapes = Counter((image.width, image.height) for image in images)
     sides = np.array(list(shapes.elements()))
     size, doubts = _one_size(sides), []
     if len(shapes) == 1 and len(set(next(iter(shapes)))) == 1:
@@ -95,13 +112,14 @@ def _one_size(sides: np.ndarray) -> int:
     return int(np.ceil(wanted / step)) * step
 
 
-def _modes(images: list[np.ndarray]) -> str:
-    names = Counter(_mode(image) for image in images)
+def _modes(images: list[Looked]) -> str:
+    names = Counter(image.mode for image in images)
     return "Modes: " + ", ".join(f"{name} ({count})" for name, count in names.most_common()) + "."
 
 
 def _mode(image: np.ndarray) -> str:
-    channels = {1: "grey", 2: "grey with transparency", 3: "RGB", 4: "RGBA or CMYK"}.get(_last(image).shape[2], "other")
+    """Of an image (H, W, C)."""
+    channels = {1: "grey", 2: "grey with transparency", 3: "RGB", 4: "RGBA or CMYK"}.get(image.shape[2], "other")
     grey = channels == "RGB" and bool((image[..., 0] == image[..., 1]).all() and (image[..., 1] == image[..., 2]).all())
     depth = "" if image.dtype in (np.uint8, np.bool_) else f", {image.dtype}"
     return ("grey stored as RGB" if grey else channels) + depth
@@ -131,11 +149,11 @@ def _balance(found: Form, doubts: list[str]) -> list[str]:
     ]
 
 
-def _similarity(images: list[np.ndarray], doubts: list[str]) -> str:
+def _similarity(images: list[Looked], doubts: list[str]) -> str:
     """How similar each image is to its nearest neighbour in the sample, by the correlation of small grey copies."""
     if len(images) < 3:
         return "Too few images to say how similar they are."
-    flat = np.stack([_thumbnail(image) for image in images])
+    flat = np.stack([image.thumbnail for image in images])
     flat -= flat.mean(axis=1, keepdims=True)
     flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9)
     similar = flat @ flat.T
@@ -155,7 +173,8 @@ def _similarity(images: list[np.ndarray], doubts: list[str]) -> str:
 
 
 def _thumbnail(image: np.ndarray) -> np.ndarray:
-    values = _last(image)[..., :3].astype(np.float64).mean(axis=2)
+    step = max(1, min(image.shape[:2]) // ENOUGH)
+    values = image[::step, ::step, :3].astype(np.float64).mean(axis=2)
     span = values.max() - values.min()
     grey = ((values - values.min()) / (span or 1.0) * 255).astype(np.uint8)
     small = Image.fromarray(grey).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
