@@ -38,7 +38,7 @@ def clean(
     keys = image_keys(image_set.images)
     distinct = by_key(keys)
     first = np.unique(distinct, return_index=True)[1]
-    images = image_set.images[first]
+    images = image_set.images if len(first) == len(labels) else image_set.images[first]
     described = descriptors.describe(images)
     near = _near(images, described, config)
     if near.remark:

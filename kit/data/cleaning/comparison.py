@@ -59,7 +59,7 @@ def learn(images: np.ndarray, small: np.ndarray, seed: int = 0) -> Comparison:
     count = min(SIMULATED, A_IMAGE * len(images))
     rows = rng.choice(len(images), count, replace=len(images) < count)
     one = small[rows]
-    other = aligned(one, thumbnails(perturb.simulated(images, rows, rng)))
+    other = aligned(one, perturb.simulated(images, rows, rng, thumbnails))
     change = _change(one, other)
     seen = np.arange(count) % 4 > 0
     size = np.linalg.norm(change, axis=1)

@@ -120,7 +120,7 @@ def learn_metric(images: np.ndarray, described: np.ndarray, seed: int = 0) -> Me
     rng = np.random.default_rng(seed)
     count = min(SIMULATED, A_IMAGE * len(images))
     rows = rng.choice(len(images), count, replace=len(images) < count)
-    change = describe(perturb.simulated(images, rows, rng)) - described[rows]
+    change = perturb.simulated(images, rows, rng, describe) - described[rows]
     seen = np.arange(len(change)) % 4 > 0  # the rest shows how far copies lie that were not learned from
     within = change[seen].T @ change[seen] / (2 * seen.sum())
     within[np.diag_indices_from(within)] += 0.01 * np.trace(within) / len(within) + 1e-6

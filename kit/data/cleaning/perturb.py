@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 
 Perturb = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+MEMORY = 64 << 20
+"""Bytes of copies that are held at a time."""
 BORDERS = (cv2.BORDER_REFLECT, cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT)
 
 
@@ -79,7 +81,16 @@ def several(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return image
 
 
-def simulated(images: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A copy of each of `rows` of the images, of all kinds in turn; crops, hardest to see through, are a third."""
+def simulated(
+    images: np.ndarray, rows: np.ndarray, rng: np.random.Generator, seen_as: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """What `seen_as` makes of a copy of each of `rows` of the images (N, S, S, 3); of all kinds in turn, crops, hardest
+    to see through, a third. Few copies are held at a time: 4,000 of 512 px would be 3 GB.
+    """
     kinds = [*KINDS.values(), cropped, several, cropped]
-    return np.stack([kinds[number % len(kinds)](images[row], rng) for number, row in enumerate(rows)])
+    piece = min(max(MEMORY // images[0].nbytes, 1), 1024)
+    found = []
+    for start in range(0, len(rows), piece):
+        some = enumerate(rows[start : start + piece], start)
+        found.append(seen_as(np.stack([kinds[number % len(kinds)](images[row], rng) for number, row in some])))
+    return np.concatenate(found)
