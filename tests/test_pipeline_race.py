@@ -30,6 +30,6 @@ def test_a_heat_meets_mixtures_in_the_share_that_fits_meet(width: int, monkeypat
         return images
 
     monkeypatch.setattr(Battery, "apply", apply)
-    scores = race._scored(trainer, net, some, half=False)
+    scores = race._scored(trainer, net, some, half=False, measure="accuracy")
     assert scores["rows"] == len(met) == rows
     assert abs(np.mean(met) - shift.mixture_share) <= 1 / rows
