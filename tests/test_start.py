@@ -382,6 +382,28 @@ def test_no_more_than_one_image_is_held_at_a_time() -> None:
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_uneven_classes_are_a_doubt_about_the_metric(classes: int) -> None:
+    sizes = (36, 9) if classes == 2 else (27, 9, 9)
+    made = start("mine", table(label=np.repeat(CLASSES[:classes], sizes)))
+    (line,) = [line for line in made.doubts if "uneven" in line]
+    assert ('"roc_auc"' in line) == (classes == 2)
+    assert 'or "balanced_accuracy".' in line
+
+
+def test_images_drawn_in_their_transparency_are_not_all_alike() -> None:
+    """Black letters: of their colours alone all are one black square."""
+    rng = np.random.default_rng(0)
+    for row in range(40):
+        drawn = np.zeros((20, 20, 4), np.uint8)
+        drawn[..., 3] = np.repeat(np.repeat(rng.integers(0, 2, (5, 5)), 4, 0), 4, 1) * 255
+        path = Path("cells") / "ab"[row % 2] / f"{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(drawn).save(path)
+    (line,) = [line for line in start("mine", Path("cells")).facts if "Similarity" in line]
+    assert 0.2 < float(line.split("median ")[1].split(";")[0]) < 0.9
+
+
 def test_a_calm_contest_has_few_doubts() -> None:
     made = start("mine", npz())
     assert len(made.doubts) == 2, made.doubts  # few images a class, and the platform

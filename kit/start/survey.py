@@ -10,6 +10,7 @@ from PIL import Image
 
 from kit.data.forms.form import Form
 from kit.errors import DataError
+from kit.inference.decode import three_channels
 
 SAMPLE = 400
 """Images that are opened."""
@@ -142,9 +143,10 @@ def _balance(found: Form, doubts: list[str]) -> list[str]:
     most, least = int(counts.argmax()), int(counts.argmin())
     ratio = counts[most] / max(1, counts[least])
     if ratio >= UNEVEN:
+        words, names = ("ROC AUC, ", '"roc_auc", ') if len(counts) == 2 else ("", "")
         doubts.append(
-            f"Classes are uneven ({ratio:.1f} times): if the contest judges by macro F1 or balanced accuracy, set "
-            f'metric = "macro_f1" or "balanced_accuracy".'
+            f"Classes are uneven ({ratio:.1f} times): if the contest judges by {words}macro F1 or balanced accuracy, "
+            f'set metric = {names}"macro_f1" or "balanced_accuracy".'
         )
     if counts[least] < FEW:
         doubts.append(f"Class {found.classes[least]!r} has {counts[least]} images: its scores will mean little.")
@@ -179,7 +181,9 @@ def _similarity(images: list[Looked], doubts: list[str]) -> str:
 
 def _thumbnail(image: np.ndarray) -> np.ndarray:
     step = max(1, min(image.shape[:2]) // ENOUGH)
-    values = image[::step, ::step, :3].astype(np.float64).mean(axis=2)
+    some = image[::step, ::step]
+    some = three_channels(some[None])[1][0] if some.shape[2] == 4 and some.dtype == np.uint8 else some[..., :3]
+    values = some.astype(np.float64).mean(axis=2)
     span = values.max() - values.min()
     grey = ((values - values.min()) / (span or 1.0) * 255).astype(np.uint8)
     small = Image.fromarray(grey).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
