@@ -56,7 +56,7 @@ Promises = dict[str, tuple[Combiner, dict[str, Expected]]]
 def trained(given: Source, workspace: Workspace, options: argparse.Namespace) -> tuple[list[OofRun], Pool]:
     """The runs of one training set, trained where they are missing, and their pool."""
     prepared = prepare(given.contest, None, workspace, lambda line: None)
-    chosen = recipes(given.contest, options.recipes, options.epochs)
+    chosen = recipes(given.contest, options)
     for recipe in chosen:
         train_recipe(given.contest, prepared, recipe, workspace, lambda line: None)
     runs = load_runs(workspace, given.contest.name, [recipe.name for recipe in chosen])
@@ -153,14 +153,16 @@ def _told(given: Source, pool: Pool, workspace: Workspace, seed: int, rows: int,
     return expected_score(nested.proba, shared, hidden_rows=rows, combiner=nested.combiner)
 
 
-def recipes(contest: ContestConfig, names: str, epochs: float) -> list[RecipeConfig]:
-    """The recipes by name, the contest's own by default; for other epochs where they are given."""
+def recipes(contest: ContestConfig, options: argparse.Namespace) -> list[RecipeConfig]:
+    """The recipes by name, the contest's own by default; of other epochs and size where they are given."""
     made = []
-    for name in names.split(",") if names else contest.recipes.cpu:
+    for name in options.recipes.split(",") if options.recipes else contest.recipes.cpu:
         recipe = load_recipe(name)
-        if epochs:
-            fewer = recipe.train.model_copy(update={"epochs": epochs})
-            recipe = recipe.model_copy(update={"name": f"{name}-e{epochs:g}", "train": fewer})
+        if options.epochs:
+            fewer = recipe.train.model_copy(update={"epochs": options.epochs})
+            recipe = recipe.model_copy(update={"name": f"{recipe.name}-e{options.epochs:g}", "train": fewer})
+        if options.size:
+            recipe = recipe.model_copy(update={"name": f"{recipe.name}-{options.size}px", "size": options.size})
         made.append(recipe)
     return made
 
@@ -191,6 +193,7 @@ def main() -> None:
     parser.add_argument("--train-rows", type=int, default=0, help="train on so many of its images; 0: on all")
     parser.add_argument("--recipes", default="", help="comma-separated; the practice contest's by default")
     parser.add_argument("--epochs", type=float, default=0.0, help="of every recipe; its own by default")
+    parser.add_argument("--size", type=int, default=0, help="side of the images that networks get; the recipes' own")
     parser.add_argument("--blends", default="best2")
     parser.add_argument("--contests", type=int, default=40, help="hidden tests a scenario")
     parser.add_argument("--trainings", type=int, default=8, help="training sets, which share the contests out")

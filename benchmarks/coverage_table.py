@@ -51,19 +51,8 @@ def mean_se(values: pd.Series, trainings: pd.Series) -> tuple[float, float]:
 
 def ranked(recipes: pd.DataFrame) -> float:
     """Mean over contests of the rank correlation over recipes of expected and hidden scores."""
-    each = [spearmanr(one["point"], one["hidden"]).statistic for _, one in recipes.groupby("contest") if len(one) > 2]
+    each = [spearmanr(one["point"], one["hidden"]).statistic for _, one in recipes.groupby("contest") if len(one) > 1]
     return float(np.nanmean(each)) if each else float("nan")
-
-
-def summed_up(records: pd.DataFrame) -> pd.DataFrame:
-    """For each recipe and blend of a training set, its clean score to expect beside its contest-like tests.
-
-    Columns: training, name, recipe, clean; shifted, low and high (to expect), hidden (mean over contests) of those.
-    """
-    keys = ["training", "name", "recipe"]
-    clean = records[records["scenario"] == "clean"].groupby(keys, sort=False)["point"].mean().rename("clean")
-    tests = records[records["scenario"] == "contest"].groupby(keys, sort=False)[["point", "low", "high", "hidden"]]
-    return tests.mean().rename(columns={"point": "shifted"}).join(clean).reset_index()
 
 
 def _line(scenario: str, name: str, rows: pd.DataFrame, ranks: float) -> str:

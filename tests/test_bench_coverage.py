@@ -54,13 +54,6 @@ def test_contests_of_one_training_set_count_together() -> None:
     assert coverage_table.mean_se(values, pd.Series([0, 1, 2, 3]))[1] == pytest.approx(np.sqrt(1 / 12))
 
 
-def test_what_is_drawn_is_the_mean_over_contests() -> None:
-    both = pd.concat([records([0.75, 0.65, 0.85, 0.75]), records([0.9] * 4).assign(scenario="clean", point=0.9)])
-    found = coverage_table.summed_up(both).set_index(["training", "name"])
-    assert found.loc[(0, "best2"), ["clean", "shifted", "hidden"]].tolist() == pytest.approx([0.9, 0.7, 0.8])
-    assert found.loc[(1, "c"), ["shifted", "hidden"]].tolist() == pytest.approx([0.5, 0.5])
-
-
 def test_hidden_tests_hold_no_image_of_their_training_set(tmp_path: Path) -> None:
     given = coverage_sets.make_source("digits", None, 3, 200, tmp_path)
     with np.load(given.contest.data.path) as stored:
