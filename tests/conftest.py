@@ -253,6 +253,19 @@ def small_calls() -> Iterator[None]:
 
 # ------------------------------------------------------------------------------- the harness of tests/reliability
 @pytest.fixture(scope="session")
+def full_once(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trained toy contest with a file of every kind that the kit keeps; not to be written to."""
+    from full_store import make_full
+
+    def make(root: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(root)
+            make_full(copied(trained_once, root))
+
+    return made_once(tmp_path_factory, "full", make)
+
+
+@pytest.fixture(scope="session")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lives]:
     """A process that has imported the kit and forks for every command."""
     from lives import lives

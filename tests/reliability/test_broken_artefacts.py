@@ -42,15 +42,11 @@ COMMAND = re.compile(r"(?i)\b(kit|rm|head|sed) |delete it|free space")
 
 
 @pytest.fixture(scope="module")
-def full_once(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Toy:
-    """The trained contest with a file of every kind; another contest's store beside it, trained likewise."""
-    root = tmp_path_factory.mktemp("full") / "store"
-    copied(trained_once, root)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        make_full(Toy(root))
-        make_other(root)
-    return Toy(root)
+def two_stores(full_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a file of every kind; another contest's beside it, trained likewise."""
+    root = copied(full_once, tmp_path_factory.mktemp("full") / "store").root
+    make_other(root)
+    return root
 
 
 def make_other(root: Path) -> None:
@@ -74,12 +70,11 @@ def write_toy_of(root: Path) -> Toy:
 
 
 @pytest.fixture
-def full(full_once: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
+def full(two_stores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
     """A copy, in the current directory."""
-    root = tmp_path / "store"
-    shutil.copytree(full_once.root, root)
-    monkeypatch.chdir(root)
-    return Toy(root)
+    toy = copied(two_stores, tmp_path / "store")
+    monkeypatch.chdir(toy.root)
+    return toy
 
 
 def flipped(data: bytes, seed: str) -> list[bytes]:

@@ -14,7 +14,7 @@ import pytest
 from conftest import Toy, copied
 from data_toy import contest, some_images, write_folder
 from essence import differences, essence
-from full_store import USES, digests, make_full, same
+from full_store import USES, digests, same
 from ill import make_gone, make_ill
 from kills import Chain
 from lives import Lives
@@ -32,41 +32,29 @@ STRIDE = int(os.environ.get("KIT_ILL_STRIDE", "29"))
 DESTROYS = re.compile(r"\brm \b|[Dd]elete|[Tt]rain it again|download it again")
 
 
-@pytest.fixture(scope="module")
-def full_once(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Toy:
-    """The trained contest with a file of every kind."""
-    root = tmp_path_factory.mktemp("full") / "store"
-    copied(trained_once, root)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        make_full(Toy(root))
-    return Toy(root)
-
-
 @pytest.mark.parametrize("how", [make_ill, make_gone])
 @pytest.mark.parametrize("name", USES, ids=lambda name: Path(name).name)
 def test_a_file_that_cannot_be_read_is_not_taken_for_a_broken_one(
     name: str,
     how: Callable[[Path, pytest.MonkeyPatch], None],
-    full_once: Toy,
+    full_once: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Of every kind that the kit keeps."""
-    root = tmp_path / "store"
-    shutil.copytree(full_once.root, root)
-    monkeypatch.chdir(root)
-    toy, (path,) = Toy(root), list(root.glob(name))[:1]
-    wanted, before = USES[name](toy), digests(root)
+    toy = copied(full_once, tmp_path / "store")
+    monkeypatch.chdir(toy.root)
+    (path,) = list(toy.root.glob(name))[:1]
+    wanted, before = USES[name](toy), digests(toy.root)
     with pytest.MonkeyPatch.context() as patch:
         how(path, patch)
         with pytest.raises(StorageError) as raised:
             USES[name](toy)
     said = str(raised.value)
-    assert str(path.relative_to(root)) in said
+    assert str(path.relative_to(toy.root)) in said
     assert "Check the disk, or mount the network folder again" in said
     assert not DESTROYS.search(said)
-    assert digests(root) == before
+    assert digests(toy.root) == before
     assert same(USES[name](toy), wanted)
 
 
