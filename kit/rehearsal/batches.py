@@ -16,10 +16,9 @@ from kit.array_file import BROKEN, load_arrays
 from kit.config import PlatformConfig
 from kit.errors import PackagingError
 from kit.inference.decode import Batch
-from kit.rehearsal.codabench import settings
-from kit.rehearsal.jail import Mount
+from kit.rehearsal.codabench import prediction_job, settings
 from kit.rehearsal.programs import batches as program
-from kit.rehearsal.sandbox import SUBMISSION, Interpreter, Job, run_isolated
+from kit.rehearsal.sandbox import Interpreter, run_isolated
 from kit.rehearsal.watch import Limits
 
 AHEAD = 2
@@ -93,15 +92,8 @@ def probabilities(
     feed = Feed(folders["input"], folders["output"], batches, note)
     thread = threading.Thread(target=feed.run, daemon=True)
     thread.start()
-    arguments = ("/app/input_data", "/app/output", "/app/program", SUBMISSION)
-    mounts = (
-        Mount(submission, SUBMISSION),
-        Mount(folders["program"], "/app/program"),
-        Mount(folders["input"], "/app/input_data"),
-        Mount(folders["output"], "/app/output", writable=True),
-    )
     try:
-        job = Job("/app/program/batches.py", arguments, mounts, "/app/program")
+        job = prediction_job("batches.py", submission, folders)
         outcome = run_isolated(job, python, Limits(shm_mb=platform.shm_mb))
     finally:
         feed.stopped.set()

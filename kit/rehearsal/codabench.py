@@ -72,7 +72,7 @@ def run_prediction(
     shutil.copy(ingestion.__file__, folders["program"])
     (folders["program"] / "settings.json").write_text(json.dumps(settings(platform, method)))
     np.savez(folders["input"] / "images.npz", images=images)
-    return run_isolated(_prediction_job(submission, folders), python, limits_of(platform))
+    return run_isolated(prediction_job("ingestion.py", submission, folders), python, limits_of(platform))
 
 
 def run_scoring(
@@ -95,7 +95,8 @@ def limits_of(platform: PlatformConfig) -> Limits:
     return Limits(platform.max_seconds, platform.max_memory_mb, platform.shm_mb, platform.threads)
 
 
-def _prediction_job(submission: Path, folders: dict[str, Path]) -> Job:
+def prediction_job(script: str, submission: Path, folders: dict[str, Path]) -> Job:
+    """The program `script`, which has a submission predict; folders: of the "program", its "input" and its "output"."""
     arguments = ("/app/input_data", "/app/output", "/app/program", SUBMISSION)
     mounts = (
         Mount(submission, SUBMISSION),
@@ -103,7 +104,7 @@ def _prediction_job(submission: Path, folders: dict[str, Path]) -> Job:
         Mount(folders["input"], "/app/input_data"),
         Mount(folders["output"], "/app/output", writable=True),
     )
-    return Job("/app/program/ingestion.py", arguments, mounts, "/app/program")
+    return Job(f"/app/program/{script}", arguments, mounts, "/app/program")
 
 
 def _scoring_job(folders: dict[str, Path]) -> Job:
