@@ -22,7 +22,6 @@ def every_table():
     compared = compare(POOL, [kind(name) for name in ("best5", "geometric5", "best3")])
     points, made = front(POOL, COSTS), blend_point(blend(RUNS, "best3"), COSTS)
     return {
-        "members": tables.member_rows(blend(RUNS, "best3")),
         "kinds": tables.kind_rows(compared, auto(POOL, compared).kind.name),
         "diversity": tables.diversity_rows(POOL),
         "calibration": tables.calibration_rows(POOL),

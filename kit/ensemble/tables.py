@@ -22,22 +22,6 @@ from kit.shifts.scenarios import CLAIMS
 Row = dict[str, Any]
 
 
-def member_rows(blend: Blend) -> list[Row]:
-    """A row a member: its weight, temperature, views, and its own scores."""
-    return [
-        {
-            "recipe": member.recipe,
-            "weight": member.weight,
-            "temperature": member.temperature,
-            "views": len(member.views),
-            "merge": member.merge,
-            "clean": member.score.clean,
-            "shifted": member.score.shifted,
-        }
-        for member in blend.members
-    ]
-
-
 def score_lines(blend: Blend) -> list[str]:
     """A line a member; then nested scores, what was gained by seeing the rows, the bar, and what to expect."""
     lines = [f"  {m.weight:.3f}  {m.recipe}  views {', '.join(m.views)}" for m in blend.members]

@@ -39,9 +39,6 @@ FAINT = 32
 
 BICUBIC = getattr(Image, "Resampling", Image).BICUBIC
 
-RESIZE = ("squash", "crop", "pad")
-"""squash: the whole image, aspect lost; crop: the largest central square; pad: black borders."""
-
 ORIENTATION, PHOTOMETRIC, BITS, PLANAR, EXTRA, SAMPLES, SAMPLE = 0x0112, 262, 258, 284, 338, 277, 339
 """Tags of EXIF and of TIFF."""
 
@@ -298,7 +295,10 @@ def _count_frames(data: bytes, opened: Image.Image, counts: Counter[str]) -> Non
 
 
 def fit(image: np.ndarray, size: int, resize: str, counts: Counter[str]) -> np.ndarray:
-    """(H, W, 3) uint8 as (size, size, 3), by the rule `resize`; left alone where it has that size."""
+    """(H, W, 3) uint8 as (size, size, 3); left alone where it has that size.
+
+    resize: "squash", the whole image, aspect lost; "crop", the largest central square; "pad", black borders.
+    """
     if image.shape[:2] == (size, size):
         return image
     counts["resized to %dx%d (%s, bicubic)" % (size, size, resize)] += 1

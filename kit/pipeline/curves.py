@@ -167,11 +167,6 @@ def _log_odds(score: np.ndarray) -> np.ndarray:
     return np.asarray(np.log(score / (1 - score)))
 
 
-def point_of(images: float, score: float | None, rows: int) -> tuple[Point, ...]:
-    """The point as a tuple; empty where there is no score."""
-    return () if score is None else (Point(images, score, rows),)
-
-
 def joined(*points: Sequence[Point]) -> tuple[Point, ...]:
     """All of them, each once."""
     return tuple(dict.fromkeys(point for some in points for point in some))

@@ -165,10 +165,11 @@ def shared(chosen: Sequence[Candidate], room: Room) -> Allocation | None:
 def _climbed(
     chosen: Sequence[Candidate], room: Room, least: np.ndarray, wishes: np.ndarray, whole: np.ndarray
 ) -> np.ndarray:
-    """Epochs by recipe; whole: what all the spare time buys of each. From equal shares, parts of the time move from
+    """Epochs by recipe; whole: what all the spare time buys of each.
 
-    recipe to recipe while the expected score rises. Not from nothing, part by part: the first seconds of a second
-    network are worth nothing, as it adds only from where its margin comes near the first one's.
+    From equal shares, parts of the time move from recipe to recipe while the expected score rises. Not from nothing,
+    part by part: the first seconds of a second network are worth nothing, as it adds only from where its margin comes
+    near the first one's.
     """
     count = len(chosen)
 

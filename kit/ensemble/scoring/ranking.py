@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from kit.ensemble.pool import Pool, make_pool
+from kit.ensemble.pool import Pool
 from kit.ensemble.scoring.scores import Score, family_scores
 from kit.metrics.registry import get_metric
-
-if TYPE_CHECKING:
-    from kit.oof_store import OofRun
 
 ROWS_A_WEIGHT = 50
 """Fewest rows for every fitted number: on fewer, fitted combiners look half a point better than they are."""
@@ -59,12 +53,6 @@ def _by_family(pool: Pool, proba: np.ndarray) -> dict[str, float]:
     """The metric, so that larger is better, by family of proba (N, K, C)."""
     scores = family_scores(pool.metric, pool.labels, proba, pool.cells, pool.cell_names)
     return {family: get_metric(pool.metric).sign * value for family, value in scores.items()}
-
-
-def select_members(runs: Sequence[OofRun], k: int, expects: str = "shifted", metric: str = "accuracy") -> list[OofRun]:
-    """The k best runs by the selection score, best first; all where there are fewer."""
-    pool = make_pool(runs, expects, metric, temperature=False)
-    return [runs[m] for m in ranked(pool)[:k]]
 
 
 def affordable(pool: Pool, numbers_a_member: int = 1) -> tuple[int, ...]:
