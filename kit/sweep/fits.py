@@ -13,8 +13,8 @@ from kit.cluster.unit import Talk, Unit
 from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
 from kit.echo import Echo
-from kit.pipeline.cost import measure
 from kit.sweep.config import LEFT_OUT, FidelityConfig, SweepConfig
+from kit.sweep.cost import measure
 from kit.sweep.leave_out import left_out
 from kit.sweep.material import refolded, subset
 from kit.sweep.objective import FoldResult, fold_result

@@ -7,8 +7,8 @@ import pytest
 from conftest import Toy
 
 from kit.echo import Echo
-from kit.pipeline import cost as module
-from kit.pipeline.cost import Cost, measure
+from kit.sweep import cost as module
+from kit.sweep.cost import Cost, measure
 from kit.train.run import Trainer
 
 
