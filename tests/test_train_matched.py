@@ -1,10 +1,20 @@
 from __future__ import annotations
 
+import pytest
 import timm
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from kit.config import list_names, load_recipe
+from kit.nets.registry import build_on_meta
 from kit.train.matched import match_norms
+
+PUBLISHED = "study"
+"""Begins the names of recipes that do as published work did."""
+AS_IT_COMES = ("trunk_residual_96",)
+"""Its file says why."""
+PRETRAINED = [name for name in list_names("recipes") if load_recipe(name).net.pretrained]
 
 
 def trained_net() -> nn.Module:
@@ -65,3 +75,11 @@ def test_an_unused_layer_keeps_its_statistics() -> None:
     match_norms(net, batches())
     assert torch.equal(net.unused.running_mean, torch.zeros(3))
     assert net.used.running_mean.mean() > 0.5
+
+
+@pytest.mark.parametrize("name", [name for name in PRETRAINED if not name.startswith(PUBLISHED)])
+def test_recipes_of_pretrained_networks_match_batchnorm(name: str) -> None:
+    """Else a fit in bfloat16 begins with gradients that are not float32's."""
+    recipe = load_recipe(name)
+    has_norms = any(isinstance(one, _BatchNorm) for one in build_on_meta(recipe.net.name, recipe.net.args).modules())
+    assert (recipe.finetune.bn == "matched") == (has_norms and name not in AS_IT_COMES)
