@@ -5,8 +5,11 @@ from dataclasses import replace
 import pytest
 from conftest import Toy
 
+from kit.config import AugmentConfig
 from kit.errors import ArtefactError
 from kit.pipeline.plan import Plan, plan_path, planned, with_splits
+from kit.pipeline.stages.data import digest_of_race
+from kit.situation.situation import find_situation
 
 PLAN = Plan(45.0, 3, "r" * 64, "f" * 64, {"tiny": 2.5})
 
@@ -53,3 +56,25 @@ def test_a_broken_plan_is_named_with_what_to_do(content: str, toy: Toy) -> None:
     path.write_text(content)
     with pytest.raises(ArtefactError, match=rf"{path}: (missing or corrupt|not a plan) .*the same command again"):
         Plan.read(toy.workspace, toy.contest())
+
+
+def test_a_race_is_made_again_where_something_it_depends_on_changed(toy: Toy) -> None:
+    """Shifts and score, images and recipes, and how the situation fills what these leave open."""
+    contest, prepared = toy.contest(), toy.prepared()
+    found = find_situation(contest, prepared, toy.workspace)
+    mild = {"augment": AugmentConfig(preset="mild")}
+    recipes = [toy.recipe(name).model_copy(update=mild) for name in ("tiny", "mini")]
+    other_folds = contest.model_copy(update={"folds": contest.folds.model_copy(update={"n_splits": 5})})
+    shifts = [contest.shift.model_copy(update={"cells_per_row": 1}), contest.shift.model_copy(update={"seed": 7})]
+    changed = [
+        (contest.model_copy(update={"shift": shifts[0]}), prepared, recipes, found),
+        (contest.model_copy(update={"shift": shifts[1]}), prepared, recipes, found),
+        (contest.model_copy(update={"metric": "macro_f1"}), prepared, recipes, found),
+        (contest.model_copy(update={"expects": "clean"}), prepared, recipes, found),
+        (contest, replace(prepared, data_digest="d" * 64), recipes, found),
+        (contest, prepared, recipes[:1], found),
+        (contest, prepared, recipes, replace(found, allowed=replace(found.allowed, rotate=found.allowed.rotate + 1))),
+    ]
+    first = digest_of_race(contest, prepared, recipes, found)
+    assert digest_of_race(other_folds, prepared, recipes[::-1], found) == first
+    assert len({first, *(digest_of_race(*one) for one in changed)}) == 1 + len(changed)

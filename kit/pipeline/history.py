@@ -10,8 +10,9 @@ from kit.config import ContestConfig, RecipeConfig
 from kit.data.prepared import Prepared
 from kit.errors import ArtefactError
 from kit.pipeline.curves import Point
+from kit.shifts.battery import Battery
 from kit.storage import holding
-from kit.train.run_folder import RUN
+from kit.train.run_folder import RUN, scored_folds
 from kit.workspace import Workspace
 
 SHARES = ("accuracy", "balanced_accuracy", "macro_f1")
@@ -27,17 +28,23 @@ def known_points(
     folder = workspace.oof(contest.name)
     infos = [_read(path) for path in holding(folder, RUN)]
     rows = int((prepared.folds >= 0).sum())
+    cells = list(Battery.from_config(contest.shift).names)
     found: dict[str, list[Point]] = {}
     for recipe in recipes:
         for info in infos:
             if info.get("metric", contest.metric) != contest.metric or not _same(info, recipe, prepared):
                 continue
-            folds = len(info["folds_done"])
-            scores = info["fold_shifted"] if contest.expects == "shifted" else info["fold_clean"]
-            scores = [score for score in scores if score is not None] or info["fold_clean"]
-            images = info["config"]["train"]["epochs"] * rows * (folds - 1) / max(1, folds)
+            scores = info["fold_shifted"] if contest.expects == "shifted" and cells else info["fold_clean"]
+            if contest.expects == "shifted" and info["cell_names"] != cells:
+                continue  # scored under other shifts
+            images = info["config"]["train"]["epochs"] * _train_rows(len(info["folds_done"]), rows, prepared)
             found.setdefault(recipe.name, []).append(Point(images, sum(scores) / len(scores), rows))
     return found
+
+
+def _train_rows(folds: int, rows: int, prepared: Prepared) -> float:
+    """Rows that a network of a run trained on: of one fold, all that it does not hold out."""
+    return rows * (folds - 1) / folds if folds > 1 else len(prepared.split(scored_folds(prepared)[0]).train)
 
 
 def _read(path: Any) -> dict[str, Any]:

@@ -5,23 +5,17 @@ Other commands of the same contest keep to its folds too: `folds.csv` made anew 
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kit.artefact import read_json, write_json
-from kit.config import ContestConfig, RecipeConfig
+from kit.config import ContestConfig
 from kit.data.stale import Record
 from kit.errors import ArtefactError
 from kit.situation.settled import settled
 from kit.storage import exists
 from kit.workspace import Workspace
-
-if TYPE_CHECKING:
-    from kit.data.prepared import Prepared
 
 
 @dataclass(frozen=True)
@@ -33,7 +27,7 @@ class Plan:
     n_splits: int
     """Folds that it allows."""
     raced: str = ""
-    """`race_digest` of the race that it stands on."""
+    """Digest of what the race that it stands on depends on."""
     fold_digest: str = ""
     """The folds that `epochs` were planned for."""
     epochs: dict[str, float] = field(default_factory=dict)
@@ -72,12 +66,6 @@ class Plan:
         return contest.model_copy(
             update={"shift": contest.shift.model_copy(update={"cells_per_row": self.cells_per_row})}
         )
-
-
-def race_digest(prepared: Prepared, recipes: Sequence[RecipeConfig]) -> str:
-    """Of what a race depends on: the images, and what the recipes' files say."""
-    told = [recipe.model_dump(mode="json") for recipe in sorted(recipes, key=lambda recipe: recipe.name)]
-    return hashlib.sha256(json.dumps([prepared.data_digest, told], sort_keys=True).encode()).hexdigest()
 
 
 def plan_path(workspace: Workspace, contest: ContestConfig) -> Path:

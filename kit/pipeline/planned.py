@@ -14,7 +14,7 @@ from kit.pipeline.clock import Clock
 from kit.pipeline.heats import run_race
 from kit.pipeline.history import known_points
 from kit.pipeline.in_time import InTime
-from kit.pipeline.plan import Plan, race_digest
+from kit.pipeline.plan import Plan
 from kit.pipeline.prediction_file import images_to_predict
 from kit.pipeline.race import Heat
 from kit.situation.resolve import resolve
@@ -29,11 +29,11 @@ def settle(
     clock: Clock,
     crew: Crew,
     echo: Echo,
+    raced: str,
 ) -> Plan:
-    """The race, and what it says of folds and shifts; written as the contest's plan."""
+    """The race, and what it says of folds and shifts; written as the contest's plan. raced: see `Plan`."""
     assert clock.minutes is not None
     clock.check(contest.data.kind == "practice")
-    raced = race_digest(prepared, recipes)
     recipes = [resolve(recipe, contest, prepared, workspace) for recipe in recipes]
     backend = crew.backend(contest, prepared, recipes, workspace)
     heats = run_race(contest, prepared, recipes, workspace, clock, backend, echo)
