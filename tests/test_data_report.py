@@ -66,6 +66,16 @@ def test_adversarial_validation_tells_shifted_from_alike():
     assert (np.diff(mixed.test_probability) <= 0).all()
 
 
+def test_a_handful_of_test_images_tells_nothing():
+    """Two different ones can be ranked by chance; of one nothing can be learnt."""
+    train = some_images(40, size=24, seed=1)
+    for count in (1, 2, 5):
+        told = adversarial.compare(train, some_images(count, size=24, seed=2))
+        assert told.alike, count
+        assert sorted(told.test_rows.tolist()) == list(range(count))
+    assert adversarial.compare(train, some_images(1, size=24, seed=2)).auc == 0.5
+
+
 def planted_errors():
     """Labels of which ten are wrong, and two recipes' probabilities that know better."""
     rng = np.random.default_rng(0)

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kit.shifts.apart import told_apart
 from kit.shifts.battery import Battery
 from kit.shifts.descriptors import describe
 from kit.shifts.draws import generator
 
 ROUNDS = 10
-FOLDS = 3
 ROWS = 3000
+"""Of each side, at most."""
 EVEN_SHARE = 0.3
 """Share of the images of a round that are drawn evenly, so that no cell is lost sight of."""
 PRIOR_ROWS = 20
@@ -45,7 +46,7 @@ class Reweighting:
 def reweight(battery: Battery, train_images: np.ndarray, test_images: np.ndarray) -> Reweighting:
     """Weights of the battery's cells, from images (N, S, S, 3) to train on and unlabelled (M, S, S, 3), uint8.
 
-    At most 3,000 of each are looked at. Deterministic.
+    Deterministic.
     """
     assert battery.cells, "a clean battery has no cells to weigh"
     train, test = _some(train_images, battery.seed), describe(_some(test_images, battery.seed))
@@ -54,7 +55,8 @@ def reweight(battery: Battery, train_images: np.ndarray, test_images: np.ndarray
     for turn in range(ROUNDS):
         drawn_from = EVEN_SHARE * even + (1.0 - EVEN_SHARE) * shares
         cells, features = _images(battery, train, drawn_from, f"round {turn}")
-        odds, _ = _told_apart(features, test, (shares / drawn_from)[cells])
+        probability = told_apart(features, test, (shares / drawn_from)[cells])[0][: len(features)]
+        odds = probability / (1.0 - probability)
         shares = shares * _cell_means(battery, np.minimum(odds, LARGEST_ODDS), cells)
         shares = shares / shares.sum()
     weights = shares[:-1] / shares[:-1].sum()
@@ -67,15 +69,9 @@ def reweight(battery: Battery, train_images: np.ndarray, test_images: np.ndarray
     )
 
 
-def told_apart(train_images: np.ndarray, test_images: np.ndarray, seed: int = 0) -> float:
-    """AUC with which a classifier tells test from training images, uint8 (N, S, S, 3); 0.5: not at all."""
-    train, test = describe(_some(train_images, seed)), describe(_some(test_images, seed))
-    return _told_apart(train, test, np.ones(len(train)))[1]
-
-
 def _auc(battery: Battery, train: np.ndarray, test: np.ndarray, shares: np.ndarray) -> float:
     _, features = _images(battery, train, shares, "check")
-    return _told_apart(features, test, np.ones(len(features)))[1]
+    return told_apart(features, test)[1]
 
 
 def _images(battery: Battery, train: np.ndarray, shares: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -91,27 +87,6 @@ def _images(battery: Battery, train: np.ndarray, shares: np.ndarray, name: str) 
 
 def _some(images: np.ndarray, seed: int) -> np.ndarray:
     return images[np.sort(generator(seed, "reweight").permutation(len(images))[:ROWS])]
-
-
-def _told_apart(features: np.ndarray, test: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """Odds (N,) that a row of `features` is a test image, from a classifier that did not see the row, and the
-    weighted AUC of telling the two sides apart."""
-    from sklearn.ensemble import HistGradientBoostingClassifier  # a second to import, for contests with test images
-    from sklearn.metrics import roc_auc_score
-    from sklearn.model_selection import StratifiedKFold
-
-    both = np.concatenate([features, test])
-    is_test = np.repeat([0, 1], [len(features), len(test)])
-    balanced = np.concatenate([weights / weights.sum(), np.full(len(test), 1 / len(test))]) * len(test)
-    probability = np.empty(len(both))
-    for seen, held_out in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(both, is_test):
-        trees = HistGradientBoostingClassifier(
-            max_iter=30, max_leaf_nodes=8, learning_rate=0.2, max_bins=32, random_state=0
-        )
-        trees.fit(both[seen], is_test[seen], sample_weight=balanced[seen])
-        probability[held_out] = trees.predict_proba(both[held_out])[:, 1]
-    odds = probability / (1.0 - probability)
-    return odds[: len(features)], float(roc_auc_score(is_test, probability, sample_weight=balanced))
 
 
 def _cell_means(battery: Battery, odds: np.ndarray, cells: np.ndarray) -> np.ndarray:
