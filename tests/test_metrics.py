@@ -177,6 +177,9 @@ def test_a_metric_that_cannot_be_is_named_with_the_fix(own, monkeypatch, name, p
 def test_a_metric_that_returns_no_number_is_an_error(own):
     with pytest.raises(ConfigError, match="finite number"):
         get_metric(f"{own}:broken").score(*draw())
+    own.write_text(OWN + "\n\ndef fails(labels, proba):\n    return 1 / 0\n\n\nfails.greater_is_better = True\n")
+    with pytest.raises(ConfigError, match=r"fails \(ZeroDivisionError: .* in which a class may be missing"):
+        get_metric(f"{own}:fails").score(*draw())
 
 
 def test_a_users_own_metric_is_the_same_by_another_path():

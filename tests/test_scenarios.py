@@ -307,6 +307,14 @@ def test_remote_scores_tell_which_scenario_it_is() -> None:
     assert once == pytest.approx(often), "one hidden test, however many zips meet it"
 
 
+def test_a_score_far_from_every_promise_tells_the_nearest() -> None:
+    """Forty standard deviations away a density is 0 in floating point; its logarithm is not."""
+    promises = {"clean": (0.95, 0.949, 0.951), "contest": (0.80, 0.799, 0.801), "natural": (0.9, 0.899, 0.901)}
+    after = updated(prior("clean"), [(promises, 0.30)])
+    assert after.shares["contest"] == pytest.approx(0.8)
+    assert after.shares["laboratory"] == pytest.approx(0.2), "of which nothing was promised"
+
+
 def test_without_promises_nothing_is_learnt() -> None:
     assert updated(prior("clean"), [({}, 0.3)]) == prior("clean")
     assert prior("clean").shares["clean"] == 0.4

@@ -15,6 +15,9 @@ import numpy as np
 from kit.errors import ConfigError
 from kit.metrics.metric import Metric
 
+CALLED = (
+    "It is called with labels (N,) and probabilities (N, C), also of parts of the rows, in which a class may be missing"
+)
 BLOCKS = 20
 """Parts of the images that are left out one after the other to see how far the score moves."""
 
@@ -58,7 +61,11 @@ class OwnMetric(Metric):
             places = np.cumsum(weights.reshape(-1)) / weights.sum()
             rows = np.searchsorted(places, (np.arange(len(repeated)) + 0.5) / len(repeated))
             repeated, flat = repeated[rows], flat[rows]
-        return self._checked(self.function(repeated, flat, **more))
+        try:
+            found = self.function(repeated, flat, **more)
+        except Exception as error:  # whatever a user's function raises
+            raise ConfigError(f"metric {self.name!r} fails ({type(error).__name__}: {error}). {CALLED}") from error
+        return self._checked(found)
 
     def _checked(self, found: Any) -> float:
         try:
@@ -67,8 +74,7 @@ class OwnMetric(Metric):
             value = float("nan")
         if not np.isfinite(value):
             raise ConfigError(
-                f"metric {self.name!r} must return a finite number, but returned {found!r}. It is called with labels "
-                f"(N,) and probabilities (N, C), also of parts of the rows, in which a class may be missing"
+                f"metric {self.name!r} must return a finite number, but returned {found!r}. {CALLED}"
             )
         return value
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
-from scipy.stats import norm
 
 from kit.ensemble.scoring.expected import LEVEL
 from kit.shifts.scenarios import CLAIMS
@@ -15,6 +15,9 @@ NAMED = 0.4
 """Belief in the scenario that the contest file names, before anything is seen; the others share the rest."""
 FLOOR = 0.02
 """No scenario is believed in less than this before remote scores: test images can mislead."""
+
+NARROWEST = 1e-3
+"""Standard deviation of a promise, at the least."""
 
 Promise = tuple[float, float, float]
 """Score to expect, and the ends of its interval."""
@@ -53,17 +56,18 @@ def updated(before: Belief, scored: Sequence[tuple[Mapping[str, Promise], float]
     if not told:
         return before
     likely = dict(before.shares)
-    reach = float(norm.ppf((1 + LEVEL) / 2))
+    reach = NormalDist().inv_cdf((1 + LEVEL) / 2)
     known = [name for name in before.shares if all(name in promises for promises, _ in told)]
-    chance = {}
+    logs = []
     for name in known:
-        misses = [score - promises[name][0] for promises, score in told]
+        miss = float(np.mean([score - promises[name][0] for promises, score in told]))
         width = float(np.mean([(promises[name][2] - promises[name][1]) / (2 * reach) for promises, _ in told]))
-        chance[name] = float(norm.pdf(float(np.mean(misses)), scale=max(width, 1e-3)))
-    held = sum(likely[name] for name in known)
-    total = sum(likely[name] * chance[name] for name in known)
-    if total > 0:
-        likely |= {name: held * likely[name] * chance[name] / total for name in known}
+        width = max(width, NARROWEST)
+        logs.append(-0.5 * (miss / width) ** 2 - np.log(width))
+    held = np.array([likely[name] for name in known])
+    if held.any():  # by logarithms: a score far from every promise is still nearest to one
+        chance = held * np.exp(np.array(logs) - max(logs))
+        likely |= dict(zip(known, (held.sum() * chance / chance.sum()).tolist()))
     return Belief(_sum_to_one(likely), "remote scores")
 
 

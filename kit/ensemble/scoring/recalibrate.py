@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import spearmanr, t
+from scipy.special import stdtrit
 
 from kit.ensemble.scoring.expected import LEVEL, Expected
 from kit.metrics.metric import Metric
@@ -36,7 +36,7 @@ def recalibrated(
     centre = scale.to([expected.point if expected.local is None else expected.local])[0] + misses.mean()
     noise = min((expected.row_sd * scale.slope(expected.point)) ** 2 / expected.hidden_rows, 1.0)
     spread = np.sqrt(misses.var(ddof=1) * (1 + 1 / len(misses)) + noise)
-    reach = float(t.ppf((1 + LEVEL) / 2, len(misses) - 1)) * spread
+    reach = float(stdtrit(len(misses) - 1, (1 + LEVEL) / 2)) * spread
     point, low, high = (scale.back(centre + step) for step in (0.0, -reach, reach))
     note = f"recalibrated on {len(remote)} remote scores, {_correlation(local, remote)}"
     return replace(expected, point=point, low=low, high=high, note=note)
@@ -83,4 +83,6 @@ class Scale:
 def _correlation(local: Sequence[float], remote: Sequence[float]) -> str:
     if len(set(local)) < 2 or len(set(remote)) < 2:
         return "rank correlation unknown: all local or all remote scores are equal"
+    from scipy.stats import spearmanr  # a quarter of a second to import, for contests with remote scores
+
     return f"rank correlation of local and remote {float(spearmanr(local, remote).statistic):.2f}"
