@@ -16,6 +16,8 @@ LEAST_SHARE = 0.5
 
 HEAD = r"^(.+?)([_-]+[A-Za-z]*\d+)?(?:\.[^.]*)?$"
 """What finds a file's name without its last number: patient12 of patient12_003.png."""
+FEWEST = 3
+"""Groups of each class from which folds can keep them whole."""
 
 
 def group_key(columns: Mapping[str, np.ndarray], found: Form) -> None:
@@ -68,7 +70,19 @@ def groups_in_names(names: Sequence[str], found: Form) -> None:
     count = len(np.unique(heads))
     numbered = sum(bool(part and part[2]) for part in parts) >= LEAST_SHARE * len(names)
     if numbered and count > 2 * len(found.classes) and repeats(heads):
-        found.doubts.append(
-            f"File names begin alike in {count:,} groups (such as {str(heads[0])!r}). If a group is one patient or one "
-            f"scene, set group_pattern = {json.dumps(HEAD)} in [data]: else scores are too high."
-        )
+        told = f"File names begin alike in {count:,} groups (such as {str(heads[0])!r})."
+        doubt_pattern(HEAD, f"{told} If a group is one patient or one scene", found)
+
+
+def keep_by_pattern(pattern: str, groups: np.ndarray, found: Form, fact: str, doubt: str) -> None:
+    """Writes group_pattern into `found`, and `fact`; where some class has too few of the groups (N,) str, a doubt."""
+    if min(len(np.unique(groups[found.labels == label])) for label in range(len(found.classes))) >= FEWEST:
+        found.data["group_pattern"] = pattern
+        found.facts.append(fact)
+    else:
+        doubt_pattern(pattern, doubt, found)
+
+
+def doubt_pattern(pattern: str, when: str, found: Form) -> None:
+    """A doubt: how to keep groups in one fold, `when` that is needed."""
+    found.doubts.append(f"{when}, set group_pattern = {json.dumps(pattern)} in [data]: else scores are too high.")

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from kit.data.forms.form import Form
-from kit.data.forms.groups import repeats
+from kit.data.forms.groups import doubt_pattern, keep_by_pattern, repeats
 from kit.data.sources.columns import shown
 from kit.data.sources.folders import class_depth
 from kit.data.sources.places import part_of
@@ -24,8 +24,6 @@ CALLED = re.compile(
 """Folders called as patients, slides and folds are: patient_12, P012."""
 NUMBERED = re.compile(r"(?i)^[a-z]{0,3}[ _-]*\d+[a-z]?$")
 """Folders that may be: 8863, ab12."""
-FEWEST = 3
-"""Patients of each class from which folds can keep them whole."""
 
 
 def class_pattern(names: Sequence[str], path: str) -> tuple[str, str]:
@@ -82,16 +80,12 @@ def look_inside(names: Sequence[str], found: Form) -> None:
         return
     called, several = all(map(CALLED.match, named)), (inner != "").all() and repeats(inner)
     if several and (called or (all(map(NUMBERED.match, named)) and len(np.unique(named)) > len(found.classes))):
-        enough = min(len(np.unique(inner[found.labels == label])) for label in range(len(found.classes))) >= FEWEST
-        pattern = _pattern(depth + 1)
-        if called and enough:
-            found.data["group_pattern"] = pattern
-            found.facts.append(f"Folders in the class folders, such as {str(named[0])!r}, each stay in one fold.")
+        pattern, example = _pattern(depth + 1), f"in the class folders, such as {str(named[0])!r},"
+        doubt = f"If folders {example} are one patient or scene each"
+        if called:
+            keep_by_pattern(pattern, inner, found, f"Folders {example} each stay in one fold.", doubt)
         else:
-            found.doubts.append(
-                f"If folders in the class folders, such as {str(named[0])!r}, are one patient or scene each, set "
-                f"group_pattern = {json.dumps(pattern)} in [data]: else scores are too high."
-            )
+            doubt_pattern(pattern, doubt, found)
     elif not all(map(part_of, named)):
         found.doubts.append(
             f"The class folders hold folders, such as {shown(sorted(set(named)), 3)}. If these are the classes, name "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -10,7 +9,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from kit.data.forms.form import Form
-from kit.data.forms.groups import repeats
+from kit.data.forms.groups import FEWEST, keep_by_pattern, repeats
 
 KINDS = r"aug|augmented|(?:new)?\d+deg|[hv]?flip|mirror|mirrored|rot|rotate|rotated|zoom|zoomed|blur|blurred|noise"
 COPY = rf"[ _-]+(?i:{KINDS})(?:[A-Z][A-Za-z]*)?(?:[ _-]?\d+)?"
@@ -27,8 +26,6 @@ PIECES = {
 """Names of what is cut from one: slide7_x0_y512.png, film3_frame0042.jpg."""
 SHARE = 0.02
 """Of the names that must show what only copies have."""
-FEWEST = 3
-"""Images of each class, from which such were cut, so that folds can keep them whole."""
 
 
 def known_groups(names: Sequence[str], found: Form) -> bool:
@@ -51,15 +48,9 @@ def _pieces(what: str, pattern: str, names: Sequence[str], found: Form) -> bool:
     heads = _heads(names, pattern)
     if heads is None or not repeats(heads):
         return False
-    count = len(np.unique(heads))
-    if min(len(np.unique(heads[found.labels == label])) for label in range(len(found.classes))) >= FEWEST:
-        found.data["group_pattern"] = pattern
-        found.facts.append(f"Files are {what} of {count:,} images: those of one stay in one fold.")
-    else:
-        found.doubts.append(
-            f"Files seem to be {what} of {count:,} images, fewer than {FEWEST} of some class. To keep those of one in "
-            f"one fold, set group_pattern = {json.dumps(pattern)} in [data]: else scores are too high."
-        )
+    told = f"{what} of {len(np.unique(heads)):,} images"
+    few = f"Files seem to be {told}, fewer than {FEWEST} of some class. To keep those of one in one fold"
+    keep_by_pattern(pattern, heads, found, f"Files are {told}: those of one stay in one fold.", few)
     return True
 
 
