@@ -122,6 +122,36 @@ def test_pixels_that_make_no_square_are_told(tmp_path, read):
         read("train.csv", kind="csv")
 
 
+def test_a_test_image_in_a_table_that_cannot_be_read_keeps_its_row(tmp_path):
+    pytest.importorskip("pyarrow")
+    files = [png(IMAGES[0]), b"no image", None, png(IMAGES[3])]
+    table = pd.DataFrame({"id": list("abcd"), "image": files})
+    record = DecodingRecord(16, "squash", None, (0.4, 0.3, 0.3))
+
+    def stream(table: pd.DataFrame, **data: str) -> stream.ImageStream:
+        table.to_parquet(tmp_path / "test.parquet")
+        return open_stream(contest(kind="parquet", **data), tmp_path / "test.parquet", Workspace(tmp_path), record)
+
+    found = stream(table)
+    assert (found.ids.tolist(), found.numbered) == (list("abcd"), False)
+    (batch,) = found.batches(8)
+    assert sorted(batch.lost) == [1, 2]
+    np.testing.assert_array_equal(batch.images[[0, 3]], IMAGES[[0, 3]])
+    assert stream(table.drop(columns="id")).numbered
+    with pytest.raises(DataError, match=r"ids must be unique, but 1 occur more than once \(a\)"):
+        stream(table.assign(number=list("aabc")), id_column="number")
+
+
+def test_the_ids_that_a_contest_names_are_taken_or_refused(tmp_path, read):
+    pytest.importorskip("pyarrow")
+    table = pd.DataFrame({"number": np.arange(12) // 2, "label": LABELS, "image": [png(one) for one in IMAGES]})
+    table.to_parquet(tmp_path / "train.parquet")
+    with pytest.raises(DataError, match="has no column 'nummer', but number, label. Did you mean 'number'"):
+        read("train.parquet", kind="parquet", id_column="nummer")
+    with pytest.raises(DataError, match="ids must be unique, but 6 occur more than once"):
+        read("train.parquet", kind="parquet", id_column="number")
+
+
 @pytest.mark.parametrize("form", ["struct", "bytes", "lists", "ids", "pixels"])
 def test_parquet_tables(tmp_path, read, form):
     pytest.importorskip("pyarrow")

@@ -29,6 +29,13 @@ def test_every_form_gives_the_same_indices(raw):
     np.testing.assert_array_equal(labels, WANTED)
 
 
+def test_bytes_are_utf_8():
+    raw = np.array(["réd".encode(), b"blue"])
+    np.testing.assert_array_equal(to_indices(raw, ("blue", "réd")), [1, 0])
+    with pytest.raises(DataError, match="names must be UTF-8, but got b'r"):
+        to_indices(np.array(["réd".encode("latin-1"), b"blue"]), ("blue", "réd"))
+
+
 def test_numeric_class_names_are_names():
     np.testing.assert_array_equal(to_indices(np.array([3, 1, 2]), ("1", "2", "3")), [2, 0, 1])
 

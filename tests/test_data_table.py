@@ -167,6 +167,9 @@ def test_broken_tables_are_named(kaggle):
     file.write_text(text.replace("im03,", "im03,x,"))
     with pytest.raises(DataError, match=r"every line must have 2 fields, but 1 have not \(first: line 5\)"):
         read(kaggle)
+    file.write_text(text.replace("im03,", "\n\nim03,x,"))
+    with pytest.raises(DataError, match=r"\(first: line 7\)"):
+        read(kaggle)
 
 
 def test_an_id_that_fits_two_images_is_refused(kaggle):

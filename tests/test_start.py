@@ -539,9 +539,27 @@ def too_few_labels() -> Path:
     return Path("short.npz")
 
 
+def arrays(**given: np.ndarray) -> Callable[[], Path]:
+    def write() -> Path:
+        np.savez("odd.npz", **{"images": images(), "labels": LABELS} | given)
+        return Path("odd.npz")
+
+    return write
+
+
 @pytest.mark.parametrize(
     ("write", "message"),
     [
+        (arrays(labels=np.array(3)), "45 images and 1 labels"),
+        (arrays(labels=np.where(LABELS == 1, np.nan, LABELS)), "odd.npz: labels must be whole numbers, but 15 are not"),
+        (arrays(labels=np.where(LABELS == 1, 0.5, LABELS)), "this is regression"),
+        (arrays(labels=LABELS * 0), "two classes must occur, but all 45 images are '0'"),
+        (arrays(images=images()[:0], labels=LABELS[:0]), "images must not be empty"),
+        (arrays(images=images()[..., :2]), "1, 3 or 4 channels"),
+        (arrays(images=np.stack([images()] * 8, axis=1)), "1, 3 or 4 channels"),
+        (arrays(images=np.where(images() > 254, np.nan, images())), "but 45 of 45 images hold NaN"),
+        (lambda: table(label=[""] * ROWS), "two classes must occur, but no image has a label"),
+        (lambda: table(label=["cat"] * ROWS), "two classes must occur, but all 45 images are 'cat'"),
         (numbers_to_predict, "this is regression"),
         (several_words, "this is multi-label"),
         (boxes, "this is detection"),

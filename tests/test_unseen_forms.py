@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import struct
 import zipfile
@@ -338,6 +339,51 @@ def test_idx_files(here, end):
     write_idx(here / f"train-images-idx3-ubyte{end}", np.append(grey[:24].ravel(), np.uint8(0)).reshape(1, 1, -1), 13)
     with pytest.raises(DataError, match="not a whole IDX file"):
         init(here)
+
+
+def test_idx_files_of_training_are_no_test_images(here):
+    """Unpacked files beside the packed ones, and files of several sets in one folder."""
+    grey = some_images(30)[..., 0]
+    for end in ("", ".gz"):
+        write_idx(here / f"set-b-train-images-idx3-ubyte{end}", grey[:24])
+        write_idx(here / f"set-b-train-labels-idx1-ubyte{end}", (np.arange(24) % 2).astype(np.uint8))
+    assert init(here)[0].data.test == ""
+    for name in ("a", "b"):
+        write_idx(here / f"set-{name}-test-images-idx3-ubyte", grey[24:])
+    assert init(here)[0].data.test.endswith("set-b-test-images-idx3-ubyte")
+
+
+def test_labels_of_an_idx_file_that_change_are_read_again(here):
+    write_idx(here / "train-images-idx4-ubyte", some_images(24))
+    write_idx(here / "train-labels-idx1-ubyte", (np.arange(24) % 2).astype(np.uint8))
+    contest = init(here / "train-images-idx4-ubyte")[0]
+    contest = contest.model_copy(update={"data": contest.data.model_copy(update={"labels": ""})})
+    assert counts(read(contest)) == {"0": 12, "1": 12}
+    write_idx(here / "train-labels-idx1-ubyte", (np.arange(24) % 3 % 2).astype(np.uint8))
+    assert counts(read(contest)) == {"0": 16, "1": 8}
+
+
+def test_labels_beside_the_images_in_a_file_with_a_scalar(here):
+    np.savez("train_images.npz", images=some_images(24))
+    np.savez("train_labels.npz", labels=np.arange(24) % 2, version=np.array(3))
+    with pytest.raises(DataError, match="which array holds the labels"):
+        init("train_images.npz")
+
+
+def test_names_of_classes_in_bytes(here):
+    np.savez("all.npz", images=some_images(24), labels=np.array(["réd".encode(), b"blue"] * 12))
+    assert counts(read(init("all.npz")[0])) == {"blue": 12, "réd": 12}
+
+
+def test_json_of_lists_of_labels(here):
+    """A list of one is that label; of several, none is left out without a word."""
+    names = files_and_table(here, "images")["Scan #"] + ".png"
+    told = {name: [PAIR[row % 2]] if row < 3 else PAIR[row % 2] for row, name in enumerate(names)}
+    (here / "train.json").write_text(json.dumps(told | {"classes": list(PAIR)}))
+    assert counts(read(init("train.json")[0])) == {"cat": 12, "dog": 12}
+    (here / "train.json").write_text(json.dumps(told | {names[7]: list(PAIR)}))
+    with pytest.raises(DataError, match=f"multi-label: 1 images have several labels .such as {names[7]}"):
+        init("train.json")
 
 
 def test_what_a_sample_asks_for_and_the_data_lack(here):

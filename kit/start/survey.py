@@ -132,10 +132,8 @@ def _mode(image: np.ndarray) -> str:
 
 
 def _last(image: np.ndarray) -> np.ndarray:
-    """(H, W, C), whatever the layout."""
-    if image.ndim == 2:
-        return image[..., None]
-    return image.transpose(1, 2, 0) if image.shape[0] in (1, 3, 4) and image.shape[2] not in (1, 2, 3, 4) else image
+    """(H, W, C)."""
+    return image[..., None] if image.ndim == 2 else image
 
 
 def _balance(found: Form, doubts: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Toy, copied
+from conftest import copied
 from data_toy import contest, some_images, write_folder
 from essence import differences, essence
 from full_store import USES, digests, same

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kit.data.forms.form import Form, names_of
+from kit.data.forms.form import Form, names_of, opener_of
 from kit.data.forms.groups import group_key
 from kit.data.sources.array_keys import a_value_an_image, choose_images, choose_labels, test_images
-from kit.data.sources.arrays import MEDMNIST_SPLITS, as_images, label_files, only_array, open_arrays
+from kit.data.sources.arrays import MEDMNIST_SPLITS, as_images, check_count, label_files, only_array, open_arrays
 from kit.data.sources.hdf5 import is_hdf5
-from kit.data.sources.idx import is_idx, labels_beside, read_idx
+from kit.data.sources.idx import is_idx, labels_beside, read_idx, test_file
+from kit.data.sources.labels import as_text, whole
 from kit.errors import DataError
 
 BY_NUMBER = "The classes are named by their numbers: put their real names into `classes`, in the same order."
@@ -41,7 +42,7 @@ def look_at_npz(path: Path) -> Form:
         found.test = str(path)
         found.facts.append(f"Test images are those of the key {test_images(arrays)!r}.")
     one_each = {key: array for key, array in arrays.items() if array.size == len(images) and key != labels_key}
-    group_key({key: array.reshape(-1).astype(str) for key, array in one_each.items()}, found)
+    group_key({key: as_text(array.reshape(-1)) for key, array in one_each.items()}, found)
     return found
 
 
@@ -59,8 +60,8 @@ def look_at_array(path: Path) -> Form:
     found = _labelled("npz", path, images, open_arrays(fitting[0])["images"])
     found.data["labels"] = fitting[0].name
     found.facts.append(f"The labels come from {fitting[0].name} beside the images.")
-    tests = [one for one in sorted(path.parent.glob("*images*")) if is_idx(path) and is_idx(one) and one != path]
-    found.test = str(tests[0]) if tests else ""
+    test = test_file(path) if is_idx(path) else None
+    found.test = "" if test is None else str(test)
     return found
 
 
@@ -97,10 +98,7 @@ def _medmnist(path: Path, arrays: dict[str, np.ndarray]) -> Form:
 
 def _labelled(kind: str, path: Path, images: np.ndarray, raw: np.ndarray) -> Form:
     """`raw` labels: (N,), (N, 1) or one-hot (N, C)."""
-    if len(raw) != len(images):
-        raise DataError(
-            f"{path}: there must be one label an image, but there are {len(images):,} images and {len(raw):,} labels"
-        )
+    check_count(raw, images, path)
     if raw.ndim > 2 and raw.size > len(raw):
         raw = raw.reshape(len(raw), -1)
     if raw.ndim == 2 and raw.shape[1] > 1:
@@ -112,10 +110,11 @@ def _labelled(kind: str, path: Path, images: np.ndarray, raw: np.ndarray) -> For
         classes, labels = tuple(map(str, range(raw.shape[1]))), raw.argmax(axis=1).astype(np.int64)
     else:
         flat = raw.reshape(-1)
-        if flat.dtype.kind == "f" and np.all(flat == np.round(flat)):
-            flat = flat.astype(np.int64)
-        classes, labels = names_of(flat)
-    found = Form(kind, str(path), classes, labels, lambda row: images[row])
+        try:
+            classes, labels = names_of(whole(flat) if flat.dtype.kind == "f" else flat)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
+    found = Form(kind, str(path), classes, labels, opener_of(images, path))
     found.facts.append(f"An array of {len(images):,} images, {images.shape} of {images.dtype}.")
     if classes == tuple(map(str, range(len(classes)))):
         found.doubts.append(BY_NUMBER)

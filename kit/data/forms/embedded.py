@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kit.data.forms.form import Opener
+from kit.data.forms.form import Opener, opener_of
 from kit.data.sources.embedded_images import encoded_files, pixels_of
 from kit.errors import DataError
 from kit.inference.decode import Unreadable, read_pixels
@@ -19,8 +19,7 @@ def opener_of_columns(table: pd.DataFrame, columns: list[str], path: Path, notes
     ids = np.arange(len(table)).astype(str)
     files = encoded_files(table[columns[0]], ids) if len(columns) == 1 else None
     if files is None:
-        images = pixels_of(table, columns, path, notes)
-        return lambda row: images[row]
+        return opener_of(pixels_of(table, columns, path, notes), path)
     encoded = files
 
     def open_image(row: int) -> np.ndarray:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from kit.data.sources.labels import as_text
+from kit.errors import DataError
+from kit.inference import decode
 
 Opener = Callable[[int], np.ndarray]
 """The image of a row as the file holds it: (H, W) or (H, W, C), any number type; DataError for a broken one."""
@@ -37,9 +43,24 @@ class Form:
         return len(self.labels)
 
 
+def opener_of(images: np.ndarray, path: Path) -> Opener:
+    """Opens row by row an array of images of any usual layout; DataError where it holds none that can be decoded."""
+    try:
+        last = decode.channels_last(images, Counter())
+    except decode.Unreadable as error:
+        raise DataError(f"{path}: {error}") from error
+    broken = sum(not np.isfinite(image).all() for image in last) if last.dtype.kind == "f" else 0
+    if broken:
+        raise DataError(
+            f"{path}: pixels must be finite, but {broken:,} of {len(last):,} images hold NaN or infinite ones. Fix "
+            f"these images, or take them out"
+        )
+    return lambda row: last[row]
+
+
 def names_of(values: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
     """Class names in their order, whole numbers by value, and the index (N,) int64 of each of `values` (N,) str."""
-    unique, inverse = np.unique(values.astype(str), return_inverse=True)
+    unique, inverse = np.unique(as_text(values), return_inverse=True)
     order = sorted(range(len(unique)), key=lambda place: _key(str(unique[place])))
     places = np.empty(len(unique), dtype=np.int64)
     places[order] = np.arange(len(unique))

@@ -35,6 +35,9 @@ LEAST = 2
 def recognise(path: Path) -> Form:
     """The form of the data at `path`; DataError names what it holds instead of a form that the kit reads."""
     found = _look(path)
+    if len(found.classes) < 2:
+        but = f"all {len(found):,} images are {found.classes[0]!r}" if len(found) else "no image has a label"
+        raise DataError(f"{path}: at least two classes must occur, but {but}. Give --data all of the training data")
     if len(found) and len(found) < LEAST * len(found.classes):
         raise DataError(
             f"{path}: labels must repeat, but {len(found):,} images have {len(found.classes):,} different ones "

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from kit.array_file import BROKEN, load_arrays
+from kit.config import DataConfig
 from kit.data.sources.array_keys import a_value_an_image, choose_images, choose_labels, is_flat, missing
 from kit.data.sources.decoding import PIECE, conversions, scaling
 from kit.data.sources.embedded_images import shaped
 from kit.data.sources.hdf5 import is_hdf5, read_hdf5
 from kit.data.sources.idx import is_idx, labels_beside, read_idx
 from kit.data.sources.imageset import ImageSet
-from kit.data.sources.labels import to_indices
+from kit.data.sources.labels import as_text, to_indices
 from kit.data.sources.request import Request
 from kit.errors import DataError, did_you_mean
 from kit.inference import decode
@@ -41,7 +42,7 @@ def read_npz(request: Request) -> ImageSet:
     ids = np.array([f"{row:0{len(str(max(len(images) - 1, 1)))}d}" for row in range(len(images))])
     if not request.labelled:
         given = arrays.get("ids", np.arange(len(images)))
-        ids = given.astype(str) if given.shape == (len(images),) else ids
+        ids = as_text(given) if given.shape == (len(images),) else ids
         return from_arrays(request, [images], ids, None, None, notes)
     groups, splits = (_column(arrays, key, images, request) for key in (config.group_column, config.fold_column))
     beside = config.labels and config.labels not in arrays and (request.path.parent / config.labels).is_file()
@@ -144,10 +145,19 @@ def open_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _label_file(request: Request) -> dict[str, np.ndarray]:
-    name = request.config.labels or (labels_beside(request.path).name if is_idx(request.path) else "")
-    if not name:
+    place = label_path(request.path, request.config)
+    if place is None:
         raise DataError(f'{request.path}: an .npy holds no labels. Set [data] labels = "y.npy", the file beside it.')
-    return {name: only_array(request.path.parent / name)}
+    return {request.config.labels or place.name: only_array(place)}
+
+
+def label_path(path: Path, config: DataConfig) -> Path | None:
+    """The file beside `path` that holds the labels, where [data] labels names a file and no key, or of IDX files; None
+    where neither is so.
+    """
+    if config.labels:
+        return path.parent / config.labels
+    return labels_beside(path) if is_idx(path) else None
 
 
 def only_array(path: Path) -> np.ndarray:
@@ -165,9 +175,14 @@ def label_files(path: Path, rows: int) -> list[Path]:
         if one == path or not LABELS_FILE.search(one.stem):
             continue
         arrays = open_arrays(one)
-        if [a_value_an_image(array.shape) and len(array) == rows for array in arrays.values()] == [True]:
+        if len(arrays) == 1 and all(_is_of(array, rows) for array in arrays.values()):
             fitting.append(one)
     return fitting
+
+
+def _is_of(array: np.ndarray, rows: int) -> bool:
+    """Whether an array holds a value or a row an image."""
+    return array.ndim > 0 and len(array) == rows and a_value_an_image(array.shape)
 
 
 def _column(arrays: dict[str, np.ndarray], key: str, images: np.ndarray, request: Request) -> np.ndarray | None:
@@ -176,22 +191,27 @@ def _column(arrays: dict[str, np.ndarray], key: str, images: np.ndarray, request
         return None
     if key not in arrays:
         raise missing(request.path, key, list(arrays))
-    values = arrays[key].reshape(len(arrays[key]), -1)
-    if values.shape != (len(images), 1):
+    if arrays[key].size != len(images):
         raise DataError(
             f"{request.path}: {key!r} must hold one value an image, but has shape {arrays[key].shape} for "
             f"{len(images):,} images. Fix it, or name another key in [data]."
         )
-    return values[:, 0].astype(str)
+    return as_text(arrays[key].reshape(-1))
 
 
 def _labels(raw: np.ndarray, images: np.ndarray, request: Request) -> np.ndarray:
-    if len(raw) != len(images):
-        raise DataError(
-            f"{request.path}: there must be one label an image, but there are {len(images):,} images "
-            f"and {len(raw):,} labels. Fix the file, or name other keys in [data]."
-        )
+    check_count(raw, images, request.path)
     return to_indices(raw, request.contest.classes)
+
+
+def check_count(raw: np.ndarray, images: np.ndarray, path: Path) -> None:
+    """DataError unless there is a label, or a row of them, an image."""
+    count = len(raw) if raw.ndim else 1
+    if count != len(images):
+        raise DataError(
+            f"{path}: there must be one label an image, but there are {len(images):,} images and {count:,} labels. "
+            f"Fix the file, or name other keys in [data]."
+        )
 
 
 def _package_file(request: Request) -> Path:

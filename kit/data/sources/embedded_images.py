@@ -58,9 +58,11 @@ def row_ids(table: pd.DataFrame, wanted: str, used: Sequence[str]) -> np.ndarray
 
 
 def named_by(table: pd.DataFrame, wanted: str, used: Sequence[str]) -> str:
-    """The column of the rows' ids; "" where they have none but their place."""
+    """The column of the rows' ids: `wanted`, else one of a usual name whose values all differ; "" where none is."""
+    if wanted in table.columns:
+        return wanted
     folded = {name.lower(): name for name in table.columns if name not in used}
-    usual = [wanted] if wanted in table.columns else [folded[name] for name in ID_COLUMNS if name in folded]
+    usual = [folded[name] for name in ID_COLUMNS if name in folded]
     return usual[0] if usual and table[usual[0]].is_unique else ""
 
 

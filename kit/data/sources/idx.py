@@ -14,6 +14,7 @@ from kit.errors import DataError
 from kit.storage import reading
 
 NAME = re.compile(r".*idx\d[-_.]ubyte(\.gz)?", re.IGNORECASE)
+TRAINING = re.compile("train", re.IGNORECASE)
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
@@ -24,17 +25,25 @@ def is_idx(path: Path) -> bool:
 
 def idx_files(folder: Path) -> Path | None:
     """The file of training images in a folder of IDX files."""
-    return next((one for one in sorted(folder.glob("*train*images*")) if is_idx(one)), None)
+    return next((one for one in sorted(folder.glob("*images*")) if is_idx(one) and TRAINING.search(one.name)), None)
 
 
 def labels_beside(path: Path) -> Path:
     """The file of the labels that belong to one of images: train-labels-idx1-ubyte; DataError where there is none."""
-    wanted = re.sub("images", "labels", re.sub("idx3", "idx1", path.name))
+    wanted = re.sub("images", "labels", re.sub(r"idx\d", "idx1", path.name))
     every = [path.with_name(name) for name in (wanted, wanted.removesuffix(".gz"), wanted.removesuffix(".gz") + ".gz")]
     found = next((one for one in every if one.is_file() and one != path), None)
     if found is None:
         raise DataError(f"{path}: its labels must lie beside it, but {wanted} is not there. Download it too.")
     return found
+
+
+def test_file(path: Path) -> Path | None:
+    """The file of test images beside one of training images; of several sets in the folder, of the same one."""
+    every = [one for one in sorted(path.parent.glob("*images*")) if is_idx(one) and one != path]
+    others = [one for one in every if not TRAINING.search(one.name)]
+    same = [one for one in others if one.name.startswith(TRAINING.split(path.name)[0])]
+    return next(iter(same or others), None)
 
 
 def read_idx(path: Path) -> np.ndarray:

@@ -63,15 +63,20 @@ def content_digest(ids: np.ndarray, images: np.ndarray, labels: np.ndarray | Non
     return sha256_arrays(ids, images, np.zeros(0, np.int64) if labels is None else labels)
 
 
-def check(image_set: ImageSet) -> ImageSet:
-    """`image_set` unchanged; DataError when ids repeat or lengths differ."""
-    unique, counts = np.unique(image_set.ids, return_counts=True)
-    if len(unique) < len(image_set):
+def check_ids(ids: np.ndarray) -> None:
+    """DataError when some of the ids (N,) str repeat."""
+    unique, counts = np.unique(ids, return_counts=True)
+    if len(unique) < len(ids):
         twice = ", ".join(unique[counts > 1][:5])
         raise DataError(
             f"ids must be unique, but {np.sum(counts > 1):,} occur more than once ({twice}). "
             f"Remove the repeated rows, or name another column in [data] id_column."
         )
+
+
+def check(image_set: ImageSet) -> ImageSet:
+    """`image_set` unchanged; DataError when ids repeat or lengths differ."""
+    check_ids(image_set.ids)
     lengths = {"ids": len(image_set.ids), "images": len(image_set.images)}
     lengths |= {"labels": len(image_set.labels)} if image_set.labels is not None else {}
     if len(set(lengths.values())) > 1:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from kit.data.sources.files import is_image
 from kit.errors import DataError
-from kit.storage import reading
 
 SUFFIXES = (".json", ".jsonl")
 FORMS = "a list of rows, a label by file name, a row a line, or COCO's images, annotations and categories"
@@ -18,8 +18,7 @@ FORMS = "a list of rows, a label by file name, a row a line, or COCO's images, a
 def read_json(path: Path) -> pd.DataFrame:
     """The table with every value as text, "" where there is none; DataError where the file is none of these."""
     try:
-        with reading(path):
-            told = path.read_text(encoding="utf-8-sig")
+        told = path.read_text(encoding="utf-8-sig")
         lines = path.suffix.lower() == ".jsonl"
         value = [json.loads(line) for line in told.splitlines() if line.strip()] if lines else json.loads(told)
     except (OSError, ValueError, RecursionError) as error:
@@ -41,7 +40,14 @@ def _rows(value: Any, path: Path) -> list[Any]:
         return _coco(value, path)
     if all(isinstance(one, dict) for one in value.values()):
         return [{"file": name, **one} for name, one in value.items()]
-    return [{"file": name, "label": one} for name, one in value.items() if not isinstance(one, (list, dict))]
+    several = [name for name, one in value.items() if isinstance(one, list) and len(one) > 1 and is_image(name)]
+    if several:
+        raise DataError(
+            f"{path}: this is multi-label: {len(several):,} images have several labels (such as {several[0]}), and the "
+            f"kit predicts one label an image. Such contests are not supported."
+        )
+    single = {name: one[0] if isinstance(one, list) and len(one) == 1 else one for name, one in value.items()}
+    return [{"file": name, "label": one} for name, one in single.items() if not isinstance(one, (list, dict))]
 
 
 def _coco(value: dict[str, Any], path: Path) -> list[dict[str, Any]]:

@@ -18,13 +18,23 @@ def to_indices(raw: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
     """
     flat = _flatten(np.asarray(raw), len(classes))
     if flat.dtype.kind in "SUO":
-        return _from_names(flat.astype(str), classes)
+        return _from_names(as_text(flat), classes)
     if flat.dtype.kind not in "biuf":
         raise DataError(f"labels must be numbers or strings, but got dtype {flat.dtype}. Fix the labels.")
-    numbers = _whole(flat)
+    numbers = whole(flat)
     if _numeric_names(classes):
         return _from_names(numbers.astype(str), classes)
     return _inside(numbers, classes)
+
+
+def as_text(values: np.ndarray) -> np.ndarray:
+    """Values of any type as str of the same shape; DataError for bytes that are no UTF-8."""
+    if values.dtype.kind != "S":
+        return values.astype(str)
+    try:
+        return np.char.decode(values, "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"names must be UTF-8, but got {error.object!r}. Save them as text") from error
 
 
 def _flatten(raw: np.ndarray, num_classes: int) -> np.ndarray:
@@ -53,7 +63,7 @@ def _from_one_hot(raw: np.ndarray) -> np.ndarray:
     return raw.argmax(axis=1)
 
 
-def _whole(numbers: np.ndarray) -> np.ndarray:
+def whole(numbers: np.ndarray) -> np.ndarray:
     """Numbers of any type as int64; DataError where some are fractions, infinite or missing."""
     fine = np.isfinite(numbers) & (numbers == np.round(numbers))
     if not fine.all():
@@ -82,10 +92,10 @@ def _from_names(names: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
     if not any(name in known for name in unique):
         numbers = _as_numbers(names)
         if numbers is not None:
-            whole = _whole(numbers)
-            if not set(whole.astype(str)) & known.keys():
-                return _inside(whole, classes)
-            unique, inverse = np.unique(whole.astype(str), return_inverse=True)
+            rounded = whole(numbers)
+            if not set(rounded.astype(str)) & known.keys():
+                return _inside(rounded, classes)
+            unique, inverse = np.unique(rounded.astype(str), return_inverse=True)
     folded = {plain(name): index for name, index in known.items()}
     found = [known.get(name, folded.get(plain(name), -1)) for name in unique]
     if -1 in found:

@@ -96,13 +96,13 @@ def _cached(
         return check(READERS[kind](Request(contest, place, allocate, labelled, bounds)))
 
     data = contest.data.model_dump(mode="json", exclude={"sample"})
-    source = _source(kind, place, contest, labelled)
+    source = source_of(kind, place, contest, labelled)
     key = cache.key_of(source, data, contest.classes, contest.image_size, labelled, bounds)
     return cache.cached(workspace.cache / "data", key, make, contest.classes)
 
 
-def _source(kind: str, place: Path, contest: ContestConfig, labelled: bool) -> str:
-    """What the images depend on, as text that changes whenever they may."""
+def source_of(kind: str, place: Path, contest: ContestConfig, labelled: bool) -> str:
+    """What the images at a place depend on, as text that changes whenever they may."""
     if kind == "practice":
         return "".join(sha256_file(file) for file in sorted(Path(practice.__file__).parent.glob("*.py")))
     if not place.exists():
@@ -110,6 +110,6 @@ def _source(kind: str, place: Path, contest: ContestConfig, labelled: bool) -> s
     read = [place]
     if kind in ("csv", "parquet"):
         read = tables.paths(place, contest.data, labelled)
-    elif form_of_test(place) in ("npz", "hdf5") and labelled and contest.data.labels:
-        read.append(place.parent / contest.data.labels)  # where it is a file; a key is none
+    elif form_of_test(place) in ("npz", "hdf5") and labelled and (beside := arrays.label_path(place, contest.data)):
+        read.append(beside)
     return str(place.resolve()) + "".join(cache.fingerprint(one) for one in read if one.exists())

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from kit.config import ContestConfig
+from kit.config import ContestConfig, DataConfig
 from kit.data.sources.decoding_record import DecodingRecord
-from kit.data.sources.embedded_images import image_columns, named_by
+from kit.data.sources.embedded_images import EncodedFiles, encoded_files, image_columns, named_by, row_ids
 from kit.data.sources.files import Files, open_files
-from kit.data.sources.imageset import ImageSet
+from kit.data.sources.imageset import ImageSet, check_ids
 from kit.data.sources.load import form_of_test, load_test
 from kit.data.sources.table_file import read_table
 from kit.data.sources.tables import read_ids
@@ -47,13 +48,25 @@ def open_stream(contest: ContestConfig, path: Path, workspace: Workspace, record
         files = open_files(path)
         return ImageStream(np.array(files.names), _reader(files, files.names, record))
     table = read_table(path) if form in ("csv", "parquet") else None
-    if table is not None and not image_columns(table):
+    columns = [] if table is None else image_columns(table)
+    if table is not None and not columns:
         ids, names, files, notes = read_ids(path, contest.data)
         return ImageStream(ids, _reader(files, names, record), notes)
+    named = table is not None and bool(named_by(table, contest.data.id_column, [contest.data.labels, *columns]))
+    if table is not None and (encoded := _encoded(table, columns, contest.data)) is not None:
+        return ImageStream(np.array(encoded.names), _reader(encoded, encoded.names, record), numbered=not named)
     image_set = load_test(contest, path, workspace, record)
-    named = table is not None and named_by(table, contest.data.id_column, [contest.data.labels])
     numbered = not named and [one.lstrip("0") for one in image_set.ids] == ["", *map(str, range(1, len(image_set)))]
     return ImageStream(image_set.ids, _slices(image_set), image_set.notes, numbered)
+
+
+def _encoded(table: pd.DataFrame, columns: list[str], config: DataConfig) -> EncodedFiles | None:
+    """The files that a table's rows hold, whether they can be read or not; None where it holds pixels."""
+    ids = row_ids(table, config.id_column, [config.labels, *columns])
+    files = encoded_files(table[columns[0]], ids) if len(columns) == 1 else None
+    if files is not None:
+        check_ids(ids)
+    return files
 
 
 def look_at_test(contest: ContestConfig, path: Path | None, workspace: Workspace) -> ImageSet:

@@ -30,37 +30,41 @@ FEWEST_PIXELS = 16
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """The table with all values as text, but those of pixel columns, which are numbers; DataError where it is none.
+    """The table with all values as text, but those of pixel columns, which are numbers; DataError where it is none,
+    StorageError where the storage fails.
 
     The delimiter of a CSV is the one of , ; | and tab that its first line has most of, or a space where it has none
     of these. Missing values are "". Columns of a table without a header, whose first line names an image file, are
     called "column 1" and so on.
     """
-    if path.suffix.lower() in (".parquet", ".pq", ".arrow"):
-        return _read_parquet(path)
-    if path.suffix.lower() in SUFFIXES_OF_JSON:
-        return read_json(path)
+    with reading(path):
+        if path.suffix.lower() in (".parquet", ".pq", ".arrow"):
+            return _read_parquet(path)
+        return read_json(path) if path.suffix.lower() in SUFFIXES_OF_JSON else _read_text(path)
+
+
+def _read_text(path: Path) -> pd.DataFrame:
     header, delimiter = _header(path)
     bare = _no_header(header, path)
     if pixel_columns(header) and not bare:
         return _read_pixels(path, header, delimiter)
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            lines = [line for line in csv.reader(file, delimiter=delimiter, strict=True) if line]
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            lines = [(reader.line_num, line) for line in reader if line]
     except (UnicodeDecodeError, csv.Error) as error:
         raise _no_csv(path, error) from error
-    if bare:
-        header = [f"column {number}" for number in range(1, len(header) + 1)]
-        lines = [header, *lines]
-    if len(lines) < 2:
+    rows = lines if bare else lines[1:]
+    if not rows:
         raise DataError(f"{path}: must hold a header and rows, but has {len(lines)} lines. Give the right table.")
-    uneven = [number for number, line in enumerate(lines, 1) if len(line) != len(lines[0])]
+    uneven = [number for number, row in rows if len(row) != len(header)]
     if uneven:
         raise DataError(
-            f"{path}: every line must have {len(lines[0])} fields, but {len(uneven):,} have not "
+            f"{path}: every line must have {len(header)} fields, but {len(uneven):,} have not "
             f"(first: line {uneven[0]}). Fix them."
         )
-    return pd.DataFrame(lines[1:], columns=header, dtype=object)
+    header = [f"column {number}" for number in range(1, len(header) + 1)] if bare else header
+    return pd.DataFrame([row for _, row in rows], columns=header, dtype=object)
 
 
 def pixel_columns(names: list[str]) -> list[str]:
@@ -133,8 +137,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     except ImportError as error:
         raise DataError(f'{path}: reading parquet needs pyarrow. Run: pip install "submission-kit[parquet]"') from error
     try:
-        with reading(path):
-            parts = [_frame(_read_arrow(one)) for one in shards(path)]
+        parts = [_frame(_read_arrow(one)) for one in shards(path)]
         table: pd.DataFrame = pd.concat(parts, ignore_index=True)
     except (ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path}: not a readable parquet file ({error}). Download it again.") from error

@@ -71,6 +71,8 @@ def _inside(table: pd.DataFrame, columns: list[str], path: Path, request: Reques
     """The images that the table itself holds."""
     notes: list[str] = []
     rest = table.drop(columns=columns)
+    if request.labelled and request.config.id_column:
+        named(rest, request.config.id_column, path)
     rows = _rows(rest, row_ids(rest, request.config.id_column, [request.config.labels]), "", path, request, notes)
     kept = table.iloc[rows.numbers]
     files = encoded_files(kept[columns[0]], rows.ids) if len(columns) == 1 else None
