@@ -18,6 +18,7 @@ from sklearn.metrics import cohen_kappa_score, log_loss, roc_auc_score
 
 from kit.cli import group
 from kit.errors import ConfigError, PackagingError
+from kit.pipeline import prediction_file
 from kit.platforms import ledger
 from kit.workspace import PROJECT, Workspace
 
@@ -180,7 +181,8 @@ def test_grades_by_number_by_kappa(folder: Path) -> None:
     assert cohen_kappa_score(truth, made["diagnosis"].astype(int), weights="quadratic") > 0.6
 
 
-def test_labels_in_file_names_and_one_probability_by_auc(folder: Path) -> None:
+def test_labels_in_file_names_and_one_probability_by_auc(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is predicted once, and again where an image is another one."""
     form = Form(folder, {3: "cat", 8: "dog"}, "roc_auc")
     for number, row in enumerate(form.train):
         form.save(row, folder / "train" / f"{form.names[form.target[row]]}.{number}.jpg")
@@ -200,6 +202,14 @@ def test_labels_in_file_names_and_one_probability_by_auc(folder: Path) -> None:
     assert table["expected"].nunique() == 1
     assert made["id"].tolist() == [str(number + 1) for number in range(len(form.test))]
     assert roc_auc_score(form.target[form.test] == 8, made["label"].astype(float)) > 0.8
+
+    monkeypatch.setattr(prediction_file, "predict_file", lambda *_: pytest.fail("predicted again"))
+    again = ("--contest", "form", "--ensemble", "best1", "--out", "made/submission.csv")
+    assert submission(*again) == 0
+    form.save(form.test[1], folder / "test" / "1.jpg")
+    with pytest.raises(pytest.fail.Exception, match="predicted again"):
+        submission(*again)
+    pd.testing.assert_frame_equal(ledger.read(Workspace(folder))[["zip", "sha256"]][:2], table[["zip", "sha256"]])
 
 
 def test_what_a_file_of_predictions_lacks_is_said_before_anything_is_trained(folder: Path) -> None:

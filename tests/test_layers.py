@@ -14,7 +14,7 @@ from kit.workspace import PROJECT
 
 GROUND = (
     *("errors", "echo", "lock", "seal", "array_file", "secrets", "artefact", "config", "workspace", "table"),
-    *("metrics", "storage"),
+    *("made_from", "metrics", "storage"),
 )
 """May be imported by all, and import each other alone."""
 SHIPPED = "inference"

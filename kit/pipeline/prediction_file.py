@@ -6,22 +6,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
+from kit.artefact import sha256_file, sha256_sources
 from kit.config import ContestConfig, PlatformConfig, load_platform
 from kit.data.sources.decoding_record import DecodingRecord
+from kit.data.sources.load import form_of_test, source_of
 from kit.data.sources.stream import open_stream
 from kit.echo import Echo
 from kit.errors import ConfigError
+from kit.made_from import MadeFrom
 from kit.options import make_echo
 from kit.packaging.form import make_form, read_sample
 from kit.packaging.packed import PackedZip
 from kit.packaging.rows import Unmatched
 from kit.platforms.predict import FileRequest, predict_file, request_file
 from kit.rehearsal.rehearse_predictions import HiddenImages, rehearse_predictions
+from kit.rehearsal.repeat import conditions, level_of
 from kit.rehearsal.result import Rehearsal
-from kit.workspace import Workspace
+from kit.workspace import PROJECT, Workspace
 
 HERE = "local"
 """The profile of this machine, which a zip is packed for that predicts here."""
@@ -84,17 +89,41 @@ def predict(
     out: Path | None,
     console: Console,
 ) -> Rehearsal | None:
-    """The file of predictions, read as its platform reads it; None where code is submitted or the zip failed."""
+    """The file of predictions, read as its platform reads it; None where code is submitted or the zip failed.
+
+    The images are predicted where the file does not stand yet, made by the same zip from the same images.
+    """
     if file is None or asked is None or (rehearsal is not None and not rehearsal.passed):
         return None
     console.rule("predict", align="left")
     echo, target = make_echo(console), out or workspace.submissions / _name(file, packed)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    predict_file(asked, packed.path, file.runs_on, target, workspace, echo)
+    made_from = MadeFrom.of(target, workspace.cache, _told(file, asked, packed))
+    if made_from.stands():
+        echo(f"{target}: stands, made by this zip from these images: not predicted again. To predict them: delete it")
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        predict_file(asked, packed.path, file.runs_on, target, workspace, echo)
+        made_from.keep()
     rows = HiddenImages(asked.ids, None, asked.form)
     made = rehearse_predictions(target, file.platform, rows, metric=file.contest.metric, echo=echo)
     console.print(made.table())
     return made
+
+
+def _told(file: PredictionFile, asked: FileRequest, packed: PackedZip) -> list[Any]:
+    """All that the file depends on, as JSON values."""
+    sample = file.contest.sample_file
+    return [
+        packed.sha256,
+        source_of(form_of_test(file.images), file.images, file.contest, labelled=False),
+        asked.record.as_dict(),
+        file.contest.model_dump(mode="json"),
+        sha256_file(sample) if sample else "",
+        file.platform.model_dump(mode="json"),
+        file.unmatched,
+        conditions(file.runs_on, file.contest, level_of(file.runs_on), many_seconds=0.0),
+        sha256_sources(PROJECT / "kit"),
+    ]
 
 
 def to_predict(asked: FileRequest | None) -> int:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from kit.artefact import read_json, sha256_bytes, sha256_file, sha256_sources, write_json
+from kit.artefact import sha256_file, sha256_sources
 from kit.config import ContestConfig
-from kit.errors import ArtefactError
+from kit.made_from import MadeFrom
 from kit.platforms import ledger
 from kit.rehearsal.result import report_path
 from kit.report.zips import newest_first
@@ -22,31 +21,22 @@ LARGE = 1 << 20
 def page_about(contest: ContestConfig, workspace: Workspace, zip_path: Path) -> Path:
     """Where the page about the zip lies, drawn anew where anything that it shows has changed."""
     target = workspace.submissions / f"{zip_path.stem}.html"
-    note = workspace.cache / "pages" / f"{sha256_bytes(str(target.resolve()).encode())[:16]}.json"
-    shown = _shown(contest, workspace, zip_path)
-    if _stands(target, note, shown):
-        return target
-    from kit.report.page import write_report  # matplotlib
+    made = MadeFrom.of(target, workspace.cache, _shown(contest, workspace, zip_path))
+    if not made.stands():
+        from kit.report.page import write_report  # matplotlib
 
-    made = write_report(contest, workspace, zip_path)
-    write_json(note, {"shown": shown, "page": sha256_file(made)})
-    return made
+        write_report(contest, workspace, zip_path)
+        made.keep()
+    return target
 
 
-def _stands(target: Path, note: Path, shown: str) -> bool:
-    try:
-        return target.is_file() and read_json(note) == {"shown": shown, "page": sha256_file(target)}
-    except ArtefactError:
-        return False
-
-
-def _shown(contest: ContestConfig, workspace: Workspace, zip_path: Path) -> str:
-    """Digest of all that the page is drawn from, and of the code that draws it."""
+def _shown(contest: ContestConfig, workspace: Workspace, zip_path: Path) -> list[Any]:
+    """All that the page is drawn from, and the code that draws it, as JSON values."""
     folder, table = workspace.oof(contest.name), ledger.read(workspace)
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     digest = sha256_file(zip_path)  # it was written again, to the same bytes or to others
     scored = table[(table["event"] == "scored") & (table["sha256"] == digest)]
-    told: list[Any] = [
+    return [
         contest.model_dump(mode="json"),
         [[str(path.relative_to(folder)), _content(path)] for path in files],
         [path.name for path in newest_first(folder / "blends", "*.json")],
@@ -56,7 +46,6 @@ def _shown(contest: ContestConfig, workspace: Workspace, zip_path: Path) -> str:
         find_spec("captum") is not None,
         sha256_sources(PROJECT / "kit"),
     ]
-    return sha256_bytes(json.dumps(told).encode())
 
 
 def _content(path: Path) -> str:

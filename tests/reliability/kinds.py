@@ -40,7 +40,7 @@ MADE_AGAIN = {
     ".cache/data": ("data/sources/cache.py:_fill", "data/sources/cache.py:_fill.allocate",
                     "data/sources/cache.py:_write_beyond"),
     ".cache/looks": ("report/looks.py:_remembered",),
-    ".cache/pages": ("report/standing.py:page_about",),
+    ".cache/made": ("made_from.py:keep",),
     ".cache/prepared": ("cluster/shared.py:share", "cluster/shared.py:_write_images"),
 }  # fmt: skip
 """Caches whose damage is found, and which are then made again."""
