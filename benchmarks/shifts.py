@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from kit.config import ShiftConfig
-from kit.shifts import Battery
+from kit.shifts.battery import Battery
 
 ROWS, SIDE, BAR_SECONDS, THREADS = 12_000, 96, 60.0, 2
 

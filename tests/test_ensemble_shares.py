@@ -13,7 +13,7 @@ from kit.ensemble.scoring.expected import expected_score
 from kit.ensemble.scoring.nested import difference
 from kit.ensemble.scoring.scores import shifted_se
 from kit.ensemble.scoring.shares import UNTOUCHED, shares_in_test, with_shares
-from kit.shifts import Battery
+from kit.shifts.battery import Battery
 
 RUNS = make_runs(4, rows=1200)
 POOL = make_pool(RUNS)

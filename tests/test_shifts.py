@@ -7,10 +7,10 @@ import pytest
 
 from kit.config import ShiftConfig
 from kit.errors import ConfigError
-from kit.shifts import ALL_OPERATORS, FAMILIES, Battery, family_of, sheet
+from kit.shifts.battery import ALL_OPERATORS, FAMILIES, Battery
 from kit.shifts.draws import generator
 from kit.shifts.mixture import PARTS, drawn_parts
-from kit.shifts.operators import OPERATORS
+from kit.shifts.operators import OPERATORS, family_of
 from kit.shifts.strengths import STRENGTHS
 
 DEFAULT = Battery.from_config(ShiftConfig())
@@ -210,13 +210,3 @@ def test_a_mixture_grows_with_its_severity(images: np.ndarray) -> None:
         shifted = DEFAULT.apply(images, IDS[:24], np.full(24, cell_of(DEFAULT, f"mixture.three@{severity}")))
         damage.append(np.abs(shifted.astype(int) - images).mean())
     assert all(np.diff(damage) > 0)
-
-
-def test_sheet_shows_the_untouched_image_and_five_severities(images: np.ndarray) -> None:
-    page = sheet(images[:3], DEFAULT, ("blur.motion", "tone.solarize"))
-    assert page.shape == (100, 300, 3)
-    assert np.array_equal(page[:48, :48], images[0])
-    distances = [np.abs(page[:48, :48].astype(int) - page[:48, 50 * c : 50 * c + 48]).mean() for c in range(6)]
-    assert distances == sorted(distances)
-    mild = Battery.from_config(ShiftConfig(battery=["blur.motion"], severities=(1,)))
-    assert (sheet(images[:1], mild)[:, 100:] == 255).all()

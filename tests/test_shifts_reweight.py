@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kit.config import ShiftConfig
-from kit.shifts import Battery
+from kit.shifts.battery import Battery
 from kit.shifts.descriptors import describe
 from kit.shifts.reweight import reweight
 
