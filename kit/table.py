@@ -42,11 +42,6 @@ class Grid:
     wide: bool = False
     """Every column, whatever the width; a console made with --wide does the same."""
 
-    @property
-    def row_count(self) -> int:
-        """How many rows there are."""
-        return len(self.rows)
-
     def natural(self, place: int) -> int:
         """Cells that column `place` takes unbroken."""
         cells = [self.columns[place].name, *(_plain(row[place]) for row in self.rows)]

@@ -48,7 +48,6 @@ def test_the_shift_that_a_test_holds_gets_the_weight(train: np.ndarray) -> None:
     assert found.weights[1] > 0.9
     assert found.clean < 0.1
     assert found.auc_clean > 0.95
-    assert found.auc_battery > 0.75
     assert found.auc_weighted < 0.6
 
 

@@ -32,14 +32,13 @@ class Reweighting:
     """What the test images look like, in the battery's words.
 
     weights: (C,) float64, one a cell, adding up to 1; clean: share of the test that no cell but the untouched
-    images explain; auc_clean, auc_battery, auc_weighted: how well a classifier tells the test from the untouched
-    images, from the battery with equal weights, and from clean and cells as weighted here (0.5: not at all).
+    images explain; auc_clean, auc_weighted: how well a classifier tells the test from the untouched images, and from
+    clean and cells as weighted here (0.5: not at all).
     """
 
     weights: np.ndarray
     clean: float
     auc_clean: float
-    auc_battery: float
     auc_weighted: float
 
 
@@ -64,7 +63,6 @@ def reweight(battery: Battery, train_images: np.ndarray, test_images: np.ndarray
         weights,
         clean=float(shares[-1]),
         auc_clean=_auc(battery, train, test, np.append(np.zeros(len(weights)), 1.0)),
-        auc_battery=_auc(battery, train, test, np.append(np.full(len(weights), 1.0 / len(weights)), 0.0)),
         auc_weighted=_auc(battery, train, test, shares),
     )
 
