@@ -12,7 +12,7 @@ from kit.data.forms.recognise import recognise
 from kit.errors import ConfigError, DataError
 from kit.start.file import contest_text, platform_text
 from kit.start.recipes import machine_line, starting_recipes, weights_doubts
-from kit.start.sample import BASE, read_sample, sample_beside
+from kit.start.sample import BASE, sample_beside, what_sample_asks
 from kit.start.survey import survey
 
 CODE_PLATFORM = "codabench-timm"
@@ -64,7 +64,7 @@ def start(
     texts: dict[Path, str] = {}
     chosen, metric = platform or CODE_PLATFORM, ""
     if sample is not None:
-        asked = read_sample(sample, found.classes)
+        asked = what_sample_asks(sample, found.classes)
         facts.append(asked.line)
         metric = asked.metric
         doubts += asked.doubts

@@ -13,7 +13,7 @@ from kit.data.sources.columns import shown
 from kit.data.sources.places import SAMPLE
 from kit.errors import DataError
 from kit.inference.columns import class_of_columns, numeric, spelled
-from kit.storage import reading
+from kit.packaging.form import read_sample
 
 BASE = "kaggle-csv"
 A_COLUMN_A_CLASS = (
@@ -47,13 +47,11 @@ def sample_beside(data: Path) -> Path | None:
     return None
 
 
-def read_sample(path: Path, classes: tuple[str, ...]) -> Asked:
-    """The columns of sample_submission.csv, held against the classes; DataError for what is no table of ids."""
-    try:
-        with reading(path):
-            table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not a readable CSV ({error}). Give --sample another") from error
+def what_sample_asks(path: Path, classes: tuple[str, ...]) -> Asked:
+    """The columns of sample_submission.csv, held against the classes; DataError for what is no table of ids,
+    PackagingError for no CSV.
+    """
+    table = read_sample(path)
     columns = [str(name) for name in table.columns]
     if len(columns) < 2 or not len(table):
         raise DataError(

@@ -61,8 +61,9 @@ def _inside(table: pd.DataFrame, columns: list[str], path: Path) -> Form:
     found.open_image = lambda row: open_image(int(numbers[row]))
     found.facts.insert(0, "; ".join([f"{len(table):,} rows that hold their images in {_few(columns)}", *notes]) + ".")
     _find_groups(rows, found)
-    tests = sorted(path.parent.glob(re.sub(r"-of-\d{5}.*(?=\.)", "-of-*", path.name).replace("train", "test")))
-    found.test = next((str(one) for one in tests if "train" in path.name), "")
+    beside = re.sub(r"-of-\d{5}.*(?=\.)", "-of-*", path.name).replace("train", "test")
+    tests = sorted(path.parent.glob(beside)) if "train" in path.name else []
+    found.test = str(tests[0]) if tests else ""
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -59,17 +59,17 @@ def choose_id(table: pd.DataFrame, wanted: str, names: Sequence[str], path: Path
         return wanted
     folded = {name.lower(): name for name in table.columns}
     usual = [folded[name] for name in ID_COLUMNS if name in folded]
-    hits = {name: _hits(table[name], names) for name in usual}
+    known = {part for name in names for part in (name, re.sub(r"\.[^./]*$", "", name))}
+    known |= {name.rpartition("/")[2] for name in known}
+    hits = {name: _hits(table[name], known) for name in usual}
     if not any(hits.values()):
-        hits = {name: _hits(table[name], names) for name in table.columns}
+        hits = {name: _hits(table[name], known) for name in table.columns}
     best = max(hits, key=lambda name: hits[name])
     return _said(best if hits[best] > 0 else (usual or [str(table.columns[0])])[0], "id", notes)
 
 
-def _hits(column: pd.Series, names: Sequence[str]) -> int:
-    """How many of the first values are those of files, with or without folder and suffix."""
-    known = {part for name in names for part in (name, re.sub(r"\.[^./]*$", "", name))}
-    known |= {name.rpartition("/")[2] for name in known}
+def _hits(column: pd.Series, known: Set[str]) -> int:
+    """How many of the first values are `known` files, with or without folder and suffix."""
     values = (str(value).strip().replace("\\", "/").rpartition("/")[2] for value in column.head(200))
     return sum(value in known for value in values)
 
