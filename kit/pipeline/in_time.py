@@ -91,7 +91,9 @@ class InTime:
         """Gives every free place a fit; whether any was given."""
         given = False
         while len(self.running) < scheduler.places:
-            if not self.folds and not self._begin_next():
+            while not self.folds and self._begin_next():  # a recipe that is begun may have all its folds already
+                pass
+            if not self.folds:
                 break
             fold = self.folds.pop(0)
             self.running[_name(fold)] = fold
@@ -125,7 +127,7 @@ class InTime:
             self._say(self.budget.why_not(self.waiting, made, room))
         self.waiting.remove(longest)
         self._begin(longest, made.epochs[longest.name])
-        return bool(self.folds)
+        return True
 
     def _begin(self, recipe: RecipeConfig, epochs: float) -> None:
         """Settles a recipe's epochs; its missing folds wait."""
