@@ -128,18 +128,22 @@ def test_a_test_image_in_a_table_that_cannot_be_read_keeps_its_row(tmp_path):
     table = pd.DataFrame({"id": list("abcd"), "image": files})
     record = DecodingRecord(16, "squash", None, (0.4, 0.3, 0.3))
 
-    def stream(table: pd.DataFrame, **data: str) -> stream.ImageStream:
+    def opened(table: pd.DataFrame, **data: str) -> stream.ImageStream:
         table.to_parquet(tmp_path / "test.parquet")
         return open_stream(contest(kind="parquet", **data), tmp_path / "test.parquet", Workspace(tmp_path), record)
 
-    found = stream(table)
+    found = opened(table)
     assert (found.ids.tolist(), found.numbered) == (list("abcd"), False)
     (batch,) = found.batches(8)
     assert sorted(batch.lost) == [1, 2]
     np.testing.assert_array_equal(batch.images[[0, 3]], IMAGES[[0, 3]])
-    assert stream(table.drop(columns="id")).numbered
+    assert opened(table.drop(columns="id")).numbered
+    lists = [one.tolist() for one in IMAGES[:4]]
+    (batch,) = opened(table.assign(image=lists)).batches(8)
+    np.testing.assert_array_equal(batch.images, IMAGES[:4])
+    assert opened(table.drop(columns="id").assign(image=lists)).numbered
     with pytest.raises(DataError, match=r"ids must be unique, but 1 occur more than once \(a\)"):
-        stream(table.assign(number=list("aabc")), id_column="number")
+        opened(table.assign(number=list("aabc")), id_column="number")
 
 
 def test_the_ids_that_a_contest_names_are_taken_or_refused(tmp_path, read):

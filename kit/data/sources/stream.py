@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kit.config import ContestConfig, DataConfig
+from kit.config import ContestConfig
 from kit.data.sources.decoding_record import DecodingRecord
-from kit.data.sources.embedded_images import EncodedFiles, encoded_files, image_columns, named_by, row_ids
+from kit.data.sources.embedded_images import encoded_files, image_columns, named_by, row_ids
 from kit.data.sources.files import Files, open_files
 from kit.data.sources.imageset import ImageSet, check_ids
 from kit.data.sources.load import form_of_test, load_test
@@ -43,30 +43,14 @@ def open_stream(contest: ContestConfig, path: Path, workspace: Workspace, record
     They are decoded as `record` says. An image that cannot be read, or that a table names and nobody has, is
     `lost` in its batch. DataError where there is none at all.
     """
-    form = form_of_test(path)
-    if form in ("folder", "zip"):
-        files = open_files(path)
-        return ImageStream(np.array(files.names), _reader(files, files.names, record))
-    table = read_table(path) if form in ("csv", "parquet") else None
-    columns = [] if table is None else image_columns(table)
-    if table is not None and not columns:
-        ids, names, files, notes = read_ids(path, contest.data)
-        return ImageStream(ids, _reader(files, names, record), notes)
-    named = table is not None and bool(named_by(table, contest.data.id_column, [contest.data.labels, *columns]))
-    if table is not None and (encoded := _encoded(table, columns, contest.data)) is not None:
-        return ImageStream(np.array(encoded.names), _reader(encoded, encoded.names, record), numbered=not named)
+    table = _table_at(path)
+    if (found := _files_of(contest, path, table)) is not None:
+        return ImageStream(found.ids, found.reader(found.names, record), found.notes, found.numbered)
     image_set = load_test(contest, path, workspace, record)
+    used = [contest.data.labels, *([] if table is None else image_columns(table))]
+    named = table is not None and named_by(table, contest.data.id_column, used)
     numbered = not named and [one.lstrip("0") for one in image_set.ids] == ["", *map(str, range(1, len(image_set)))]
     return ImageStream(image_set.ids, _slices(image_set), image_set.notes, numbered)
-
-
-def _encoded(table: pd.DataFrame, columns: list[str], config: DataConfig) -> EncodedFiles | None:
-    """The files that a table's rows hold, whether they can be read or not; None where it holds pixels."""
-    ids = row_ids(table, config.id_column, [config.labels, *columns])
-    files = encoded_files(table[columns[0]], ids) if len(columns) == 1 else None
-    if files is not None:
-        check_ids(ids)
-    return files
 
 
 def look_at_test(contest: ContestConfig, path: Path | None, workspace: Workspace) -> ImageSet:
@@ -75,46 +59,66 @@ def look_at_test(contest: ContestConfig, path: Path | None, workspace: Workspace
     A look needs no more, and 100,000 images of 224 px would be decoded into 15 GB.
     """
     place = Path(path if path is not None else contest.data.test).expanduser()
-    if not str(place.name) or form_of_test(place) not in ("folder", "zip", "csv", "parquet") or not place.exists():
+    found = _files_of(contest, place, _table_at(place)) if str(place.name) and place.exists() else None
+    if found is None or len(found.ids) <= LOOKED_AT:
         return load_test(contest, path, workspace)
     record = DecodingRecord.read(workspace, contest)
-    files = _files_of(contest, place)
-    if files is None or len(files[0]) <= LOOKED_AT:
-        return load_test(contest, path, workspace)
-    ids, reader = files
-    rows = np.sort(np.random.default_rng(contest.seed).permutation(len(ids))[:LOOKED_AT])
-    batches = list(reader(rows, record)(LOOKED_AT))
+    rows = np.sort(np.random.default_rng(contest.seed).permutation(len(found.ids))[:LOOKED_AT])
+    batches = list(found.reader([found.names[row] for row in rows.tolist()], record)(LOOKED_AT))
     images, sizes = (np.concatenate([getattr(batch, name) for batch in batches]) for name in ("images", "sizes"))
     lost = [row for batch in batches for row in batch.lost]
     kept = np.setdiff1d(np.arange(len(rows)), lost)
-    note = f"{len(kept):,} of {len(ids):,} test images are looked at"
-    return ImageSet(ids[rows][kept], images[kept], None, tuple(contest.classes), (note,), sizes=sizes[kept])
+    note = f"{len(kept):,} of {len(found.ids):,} test images are looked at"
+    return ImageSet(found.ids[rows][kept], images[kept], None, tuple(contest.classes), (note,), sizes=sizes[kept])
 
 
 Batches = Callable[[int], Iterator[Batch]]
-Picked = Callable[[np.ndarray, DecodingRecord], Batches]
 
 
-def _files_of(contest: ContestConfig, path: Path) -> tuple[np.ndarray, Picked] | None:
-    """Ids (N,) of test images that are files, and how some rows of them are read; None where a table holds them."""
+@dataclass(frozen=True)
+class _Listed:
+    """Test images that are files, in a place or in a table."""
+
+    ids: np.ndarray
+    """(N,) str."""
     names: Sequence[str | None]
+    """Of the file of each; None where there is none."""
+    files: Files
+    notes: tuple[str, ...] = ()
+    numbered: bool = False
+
+    def reader(self, names: Sequence[str | None], record: DecodingRecord) -> Batches:
+        """Decodes the files of those names as `record` says; what cannot be read is `lost` in its batch."""
+
+        def read(name: str | None) -> bytes:
+            if name is None:
+                raise Unreadable("no image has this id")
+            return self.files.read(name)
+
+        return lambda rows: read_batches(names, read, record.spec, rows)
+
+
+def _table_at(path: Path) -> pd.DataFrame | None:
+    return read_table(path) if form_of_test(path) in ("csv", "parquet") else None
+
+
+def _files_of(contest: ContestConfig, path: Path, table: pd.DataFrame | None) -> _Listed | None:
+    """The test images at a path, where they are files; None for arrays and pixels."""
     if form_of_test(path) in ("folder", "zip"):
         files = open_files(path)
-        ids, names = np.array(files.names), files.names
-    elif image_columns(read_table(path)):
+        return _Listed(np.array(files.names), files.names, files)
+    if table is None:
         return None
-    else:
-        ids, names, files, _ = read_ids(path, contest.data)
-    return ids, lambda rows, record: _reader(files, [names[row] for row in rows.tolist()], record)
-
-
-def _reader(files: Files, names: Sequence[str | None], record: DecodingRecord) -> Batches:
-    def read(name: str | None) -> bytes:
-        if name is None:
-            raise Unreadable("no image has this id")
-        return files.read(name)
-
-    return lambda rows: read_batches(names, read, record.spec, rows)
+    columns = image_columns(table)
+    if not columns:
+        return _Listed(*read_ids(path, contest.data))
+    used = [contest.data.labels, *columns]
+    ids = row_ids(table, contest.data.id_column, used)
+    encoded = encoded_files(table[columns[0]], ids) if len(columns) == 1 else None
+    if encoded is None:
+        return None
+    check_ids(ids)
+    return _Listed(ids, encoded.names, encoded, (), not named_by(table, contest.data.id_column, used))
 
 
 def _slices(image_set: ImageSet) -> Batches:
