@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import torch
+from typing import TYPE_CHECKING
 
 from kit.errors import ConfigError
 from kit.inference.model import VIEWS, apply_view
+
+if TYPE_CHECKING:
+    import torch
 
 ALIASES = ("flip_transform", "hflip_transform", "vlip_transform", "d4_transform")
 """Of `ttach.aliases`: those whose transforms are symmetries of the square (the third is spelled as ttach does)."""
@@ -28,7 +30,8 @@ def expanded(names: Sequence[str]) -> tuple[str, ...]:
 def _of_alias(alias: str) -> list[str]:
     if alias not in ALIASES:
         raise ConfigError(f"views may name {', '.join(ALIASES)} of ttach's aliases, but got {alias!r}. Name the views")
-    import ttach  # where a recipe names one
+    import torch  # where a recipe names one: a second run of a contest imports neither
+    import ttach
 
     image = torch.arange(16.0).reshape(1, 1, 4, 4)
     views = {_pixels(apply_view(image, name)): name for name in VIEWS}
