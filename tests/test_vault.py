@@ -18,7 +18,7 @@ from kit.ensemble.external import without_shifts
 from kit.ensemble.kinds.combine import equal
 from kit.ensemble.pool import make_pool
 from kit.ensemble.scoring import averaging
-from kit.ensemble.scoring.averaging import assumed_gain, averaging_gain, recorded_gain
+from kit.ensemble.scoring.averaging import assumed_gain, averaging_gain, by_precision, recorded_gain
 from kit.ensemble.scoring.expected import with_folds
 from kit.ensemble.tables import averaging_line
 from kit.ensemble.view_choice import use_views
@@ -372,6 +372,15 @@ def test_a_flow_unlike_recorded_blends_is_doubted(monkeypatch: pytest.MonkeyPatc
     believed = averaging_gain(*arguments)
     assert believed.gain < 0.01 * truth
     assert believed.se < 0.02 * truth
+
+
+def test_what_the_same_rows_tell_twice_is_no_surer_for_it() -> None:
+    nothing = (0.5, float("inf"))
+    assert by_precision([(0.01, 0.004), (0.01, 0.004)], nothing) == pytest.approx((0.01, 0.004))
+    assert by_precision([(0.01, 0.004), nothing], (0.03, 0.004)) == pytest.approx((0.02, 0.004 / np.sqrt(2)))
+    value, error = by_precision([(0.0, 0.002), (0.01, 0.004)], nothing)
+    assert value == pytest.approx(0.002)
+    assert 0.002 < error < 0.004
 
 
 def test_rows_that_no_weight_falls_on_leave_it_to_the_flow() -> None:

@@ -110,7 +110,7 @@ def averaging_gain(
         flow = STRETCH * _flow(margins(proba, pool.labels), weights, single, whole, vault.labels)
         least = 0.5 / len(pool.labels)
         flow_se = DOUBT * abs(flow) + APART * abs(flow - promised) + least
-        gain, se = _by_precision([direct, (flow, flow_se), (promised, BESIDE * (1 - right) + least)])
+        gain, se = by_precision([direct, (flow, flow_se)], (promised, BESIDE * (1 - right) + least))
     there = int((on_vault > 0).sum()) >= FEWEST
     score, score_se = _mean(average, on_vault)
     return Gain(
@@ -124,11 +124,15 @@ def averaging_gain(
     )
 
 
-def _by_precision(estimates: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """The mean of estimates (value, standard error), weighted by precision, and its standard error."""
-    values, errors = np.array(estimates).T
+def by_precision(same: Sequence[tuple[float, float]], other: tuple[float, float]) -> tuple[float, float]:
+    """The mean of estimates (value, standard error), weighted by precision, and its standard error.
+
+    Those of `same` are told by the same images: what they are off by is taken to add up, as if it were one error.
+    """
+    values, errors = np.array([*same, other]).T
     precision = 1 / errors**2
-    return float((precision * values).sum() / precision.sum()), float(precision.sum() ** -0.5)
+    parts = 1 / errors / precision.sum()  # each one's error, times its weight
+    return float((precision * values).sum() / precision.sum()), float(np.hypot(parts[:-1].sum(), parts[-1]))
 
 
 def assumed_gain(combiner: Combiner, pool: Pool, score: float) -> Gain | None:
