@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from kit.shifts.bins import binned
+
 FOLDS = 3
+BINS = 32
 
 
 def told_apart(train: np.ndarray, test: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, float]:
@@ -19,14 +22,14 @@ def told_apart(train: np.ndarray, test: np.ndarray, weights: np.ndarray | None =
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedKFold
 
-    both, is_test = np.concatenate([train, test]), np.repeat([0, 1], [len(train), len(test)])
+    both, is_test = binned(np.concatenate([train, test]), BINS), np.repeat([0, 1], [len(train), len(test)])
     weights = np.ones(len(train)) if weights is None else weights
     balanced = np.concatenate([weights / weights.sum(), np.full(len(test), 1 / len(test))]) * len(test)
     probability = np.empty(len(both))
     folds = StratifiedKFold(min(FOLDS, len(train), len(test)), shuffle=True, random_state=0)
     for seen, held_out in folds.split(both, is_test):
         trees = HistGradientBoostingClassifier(
-            max_iter=30, max_leaf_nodes=8, learning_rate=0.2, max_bins=32, random_state=0
+            max_iter=30, max_leaf_nodes=8, learning_rate=0.2, max_bins=BINS, random_state=0
         )
         trees.fit(both[seen], is_test[seen], sample_weight=balanced[seen])
         probability[held_out] = trees.predict_proba(both[held_out])[:, 1]
