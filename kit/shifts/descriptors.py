@@ -14,12 +14,16 @@ from kit.shifts.draws import Image
 
 THUMBNAIL = 4
 JPEG_BLOCK = 8
+QUANTILES = np.array([0.05, 0.25, 0.5, 0.95], np.float32) - np.float32(1e-6)
+PART = 32
+"""Images that a thread takes at once: handing over a small one takes as long as describing it."""
 
 
 def describe(images: np.ndarray) -> np.ndarray:
     """Descriptors of images (N, H, W, 3) uint8: (N, 59) float32."""
+    parts = [images[start : start + PART] for start in range(0, len(images), PART)]
     with ThreadPoolExecutor() as pool:
-        rows = list(pool.map(_described, images))
+        rows = [row for found in pool.map(lambda part: [_described(image) for image in part], parts) for row in found]
     return np.array(rows, dtype=np.float32)
 
 
@@ -35,9 +39,9 @@ def _levels(image: Image) -> np.ndarray:
     histograms = [cv2.calcHist([image], [channel], None, [256], [0, 256]).ravel() for channel in range(3)]
     counts = np.stack(histograms, axis=1)
     shares = counts.cumsum(axis=0) / counts[:, 0].sum()
-    quantiles = [np.argmax(shares >= share - 1e-6, axis=0) for share in (0.05, 0.25, 0.5, 0.95)]
+    quantiles = np.argmax(shares[:, None] >= QUANTILES[:, None], axis=0)
     mean, spread = cv2.meanStdDev(image)
-    return np.concatenate([*quantiles, mean.ravel(), spread.ravel(), (counts > 0).mean(axis=0)])
+    return np.concatenate([quantiles.ravel(), mean.ravel(), spread.ravel(), (counts > 0).mean(axis=0)])
 
 
 def _colours(image: Image) -> np.ndarray:
@@ -52,22 +56,29 @@ def _sharpness(grey: np.ndarray) -> np.ndarray:
     """Mean size of the Laplacian at three scales, its median (noise; after Immerkaer 1996) and their ratios (6)."""
     energy, level = [], grey
     for _ in range(3):
-        laplacian = np.abs(cv2.Laplacian(level, cv2.CV_32F))
-        energy += [float(laplacian.mean())]
+        laplacian = cv2.Laplacian(level, cv2.CV_32F)
+        energy += [cv2.norm(laplacian, cv2.NORM_L1) / laplacian.size]
         if len(energy) == 1:
-            middle = float(np.median(laplacian))
+            middle = float(np.median(np.abs(laplacian)))
         level = cv2.pyrDown(level)
     return np.array([*energy, middle, energy[0] / (energy[1] + 1.0), energy[1] / (energy[2] + 1.0)])
 
 
 def _edges(grey: np.ndarray) -> np.ndarray:
     """Mean steps in four directions, and how much larger they are on the borders of JPEG's blocks (6)."""
-    across, down = np.abs(np.diff(grey, axis=1)), np.abs(np.diff(grey, axis=0))
-    falling, rising = np.abs(grey[1:, 1:] - grey[:-1, :-1]), np.abs(grey[1:, :-1] - grey[:-1, 1:])
-    columns, rows = across[:, JPEG_BLOCK - 1 :: JPEG_BLOCK], down[JPEG_BLOCK - 1 :: JPEG_BLOCK]
-    block_columns = columns.mean() - across.mean() if columns.size else 0.0  # one block has no border inside
-    block_rows = rows.mean() - down.mean() if rows.size else 0.0
-    return np.array([across.mean(), down.mean(), falling.mean(), rising.mean(), block_columns, block_rows])
+    across, down = _step(grey[:, 1:], grey[:, :-1]), _step(grey[1:], grey[:-1])
+    falling, rising = _step(grey[1:, 1:], grey[:-1, :-1]), _step(grey[1:, :-1], grey[:-1, 1:])
+    last = JPEG_BLOCK - 1
+    columns = [np.ascontiguousarray(grey[:, start:end:JPEG_BLOCK]) for start, end in ((last, -1), (last + 1, None))]
+    rows = [grey[start:end:JPEG_BLOCK] for start, end in ((last, -1), (last + 1, None))]
+    block_columns = _step(*columns) - across if columns[0].size else 0.0  # one block has no border inside
+    block_rows = _step(*rows) - down if rows[0].size else 0.0
+    return np.array([across, down, falling, rising, block_columns, block_rows])
+
+
+def _step(one: np.ndarray, other: np.ndarray) -> float:
+    """Mean difference of two parts of an image; 0 where they hold no pixel."""
+    return cv2.norm(one, other, cv2.NORM_L1) / one.size if one.size else 0.0
 
 
 def _flat(image: Image) -> np.ndarray:
@@ -75,7 +86,7 @@ def _flat(image: Image) -> np.ndarray:
     step = cv2.absdiff(np.ascontiguousarray(image[1:, 1:]), np.ascontiguousarray(image[:-1, :-1]))
     masks = [cv2.inRange(image, (0,) * 3, (0,) * 3), cv2.inRange(image, (255,) * 3, (255,) * 3)]
     masks.append(cv2.inRange(step, (0,) * 3, (0,) * 3))
-    return np.array([part.mean() / 255.0 for mask in masks for part in (mask, _rim(mask))])
+    return np.array([np.count_nonzero(part) / part.size for mask in masks for part in (mask, _rim(mask))])
 
 
 def _rim(mask: np.ndarray) -> np.ndarray:

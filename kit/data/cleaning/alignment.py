@@ -55,7 +55,8 @@ def aligned(one: np.ndarray, other: np.ndarray, threads: int = 2) -> np.ndarray:
 
 def correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """(M,) float32 in 0..1: of images (M, SIDE, SIDE), away from the border, in the band of shape and texture."""
-    found = [_correlations(_band(first)[None], _band(second)[None])[0] for first, second in zip(one, other)]
+    bands = ((_centred(_band(first)[None]), _centred(_band(second)[None])) for first, second in zip(one, other))
+    found = [_correlations(*pair)[0] for pair in bands]
     return np.clip(np.array(found, np.float32), 0, 1)
 
 
@@ -66,15 +67,21 @@ def _aligned(one: np.ndarray, other: np.ndarray) -> np.ndarray:
         moving[row], warp[row, 2:] = _orientation(fixed, image)
     fixed = one.astype(np.float32)
     for blur, steps in _STEPS:
-        first, second = _blurred(fixed, blur), _blurred(moving, blur)
-        best, score = warp, _correlations(first, _warped(second, warp))
-        for _ in range(steps):
-            warp = _step(first, second, warp)
-            now = _correlations(first, _warped(second, warp))
-            better = now > score
-            best, score = np.where(better[:, None], warp, best), np.where(better, now, score)
-        warp = best
+        warp = _nearest(_blurred(fixed, blur), _blurred(moving, blur), warp, steps)
     return _warped(moving, warp, cubic=True)
+
+
+def _nearest(fixed: np.ndarray, moving: np.ndarray, warp: np.ndarray, steps: int) -> np.ndarray:
+    """The best of the warps (M, 4) that so many steps from `warp` lead to."""
+    wanted, lying = _centred(fixed), _warped(moving, warp)
+    best, score = warp, _correlations(wanted, _centred(lying))
+    for _ in range(steps):
+        warp = _step(wanted, lying, warp)
+        lying = _warped(moving, warp)
+        now = _correlations(wanted, _centred(lying))
+        better = now > score
+        best, score = np.where(better[:, None], warp, best), np.where(better, now, score)
+    return best
 
 
 def _orientation(fixed: np.ndarray, image: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
@@ -89,20 +96,23 @@ def _orientation(fixed: np.ndarray, image: np.ndarray) -> tuple[np.ndarray, tupl
     return chosen, place
 
 
-def _step(fixed: np.ndarray, moving: np.ndarray, warp: np.ndarray) -> np.ndarray:
-    """The warps (M, 4) after one Gauss-Newton step: scales less 1 and shifts, of height and width."""
-    now = _warped(moving, warp)
-    down, right = np.gradient(now, axis=1)[:, INNER, INNER], np.gradient(now, axis=2)[:, INNER, INNER]
+def _step(wanted: np.ndarray, lying: np.ndarray, warp: np.ndarray) -> np.ndarray:
+    """The warps (M, 4) after one Gauss-Newton step: scales less 1 and shifts, of height and width.
+
+    wanted: (M, pixels), what `_centred` gives of the fixed images; lying: the others (M, SIDE, SIDE) under `warp`.
+    """
+    behind, before = (slice(BORDER + by, SIDE - BORDER + by) for by in (-1, 1))
+    down = (lying[:, before, INNER] - lying[:, behind, INNER]) / 2
+    right = (lying[:, INNER, before] - lying[:, INNER, behind]) / 2
     place = (_AXIS - _CENTRE)[INNER]
-    columns = [down * place[:, None], right * place, down, right, now[:, INNER, INNER]]
-    slopes = np.stack(columns, axis=1).reshape(len(now), 5, -1)
+    columns = [down * place[:, None], right * place, down, right, lying[:, INNER, INNER]]
+    slopes = np.stack(columns, axis=1).reshape(len(lying), 5, -1)
     slopes = slopes - slopes.mean(axis=2, keepdims=True)
-    wanted = fixed[:, INNER, INNER].reshape(len(now), -1, 1)
     normal = slopes @ slopes.transpose(0, 2, 1)
     # A little ridge: in flat images nothing says where they lie.
     diagonal = np.einsum("kii->ki", normal)
     diagonal += 1e-3 * diagonal + 0.01 * slopes.shape[2] * np.array([10, 10, 0.1, 0.1, 1e-3], np.float32)
-    found = np.linalg.solve(normal, slopes @ (wanted - wanted.mean(axis=1, keepdims=True)))[..., 0]
+    found = np.linalg.solve(normal, slopes @ wanted[..., None])[..., 0]
     change = found[:, :4] / np.maximum(found[:, 4:], 0.2)
     moved = warp + np.clip(change, -_LARGEST_STEP, _LARGEST_STEP)
     return np.clip(moved, -_LIMITS, _LIMITS).astype(np.float32)
@@ -129,9 +139,14 @@ def _blurred(images: np.ndarray, sigma: float) -> np.ndarray:
     return images if sigma == 0 else np.stack([cv2.GaussianBlur(image, (0, 0), sigma) for image in images])
 
 
-def _correlations(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    first, second = (part[:, INNER, INNER].reshape(len(part), -1) for part in (one, other))
-    first, second = (part - part.mean(axis=1, keepdims=True) for part in (first, second))
+def _centred(images: np.ndarray) -> np.ndarray:
+    """(M, pixels) of images (M, SIDE, SIDE), away from the border and less their mean."""
+    inner = images[:, INNER, INNER].reshape(len(images), -1)
+    return inner - inner.mean(axis=1, keepdims=True)
+
+
+def _correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(M,) of what `_centred` gave of either side."""
     return (first * second).sum(axis=1) / (np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1)) + 1e-6)
 
 
