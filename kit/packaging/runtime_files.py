@@ -7,7 +7,7 @@ import functools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kit import nets
 from kit.artefact import sha256_bytes
@@ -16,12 +16,17 @@ from kit.inference import runtimes
 from kit.nets.names import file_of
 from kit.packaging.members import Member
 
+if TYPE_CHECKING:
+    from kit.packaging.graph import Graph
+
 Files = dict[str, bytes]
 Entries = list[dict[str, Any]]
 
 RUNTIMES = Path(runtimes.__file__).parent
 NETS = Path(nets.__file__).parent
 ADAPT = RUNTIMES.parent / "adapt.py"
+GRAPHS: dict[str, Graph] = {}
+"""By network and size: all folds, precisions and runtimes of a recipe share one, and tracing it takes seconds."""
 
 
 def runtime_files(runtime: str, members: Sequence[Member]) -> tuple[Entries, Files]:
@@ -55,11 +60,9 @@ def _graphs(runtime: str, members: Sequence[Member]) -> tuple[Entries, Files]:
 
 def _write_graph(member: Member, recipe: str, known: set[str] | None, files: Files) -> dict[str, str]:
     """Add the graph of a recipe to `files`; what its members' entries have to name."""
-    import safetensors.torch  # torch and its compiler, which a zip of timm's networks needs not
+    import safetensors.torch  # torch, which a zip of timm's networks needs not
 
-    from kit.packaging.graph import export_graph
-
-    graph = export_graph(member.network(), member.spec["size"], recipe)
+    graph = _graph(member, recipe)
     missing = sorted({node[1] for node in graph.description["nodes"]} - known) if known is not None else []
     if missing:
         raise PackagingError(
@@ -71,6 +74,16 @@ def _write_graph(member: Member, recipe: str, known: set[str] | None, files: Fil
         named["constants"] = f"{recipe}.constants.safetensors"
         files[named["constants"]] = safetensors.torch.save(graph.constants)
     return named
+
+
+def _graph(member: Member, recipe: str) -> Graph:
+    """The graph of a member's network, made once in this process."""
+    key = json.dumps([member.spec["net"], member.spec["size"]], sort_keys=True)
+    if key not in GRAPHS:
+        from kit.packaging.graph import export_graph  # torch's compiler
+
+        GRAPHS[key] = export_graph(member.network(), member.spec["size"], recipe)
+    return GRAPHS[key]
 
 
 def supported_operators(path: Path) -> set[str]:
