@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,7 +150,8 @@ def _wait(
             next_look = now + LOOK_AT_FILES
             if size_of(writable) > limits.disk_mb * (1 << 20):
                 return "disk", peak
-        time.sleep(pause)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(pause)
         pause = min(0.1, pause * 1.2)
     over = size_of(writable) > limits.disk_mb * (1 << 20)
     return "disk" if over else "", peak
