@@ -89,7 +89,7 @@ def small_contest(root: Path, tiny: bool) -> Small:
     np.savez(root / "train.npz", images=images[rows][:, ::step, ::step], labels=labels[rows])
     names = "[" + ", ".join(f'"{name}"' for name in classes) + "]"
     (root / "small.toml").write_text(CONTEST.format(classes=names, size=side))
-    epochs, width = (15, 8) if tiny else (12, 32)
+    epochs, width = (4, 8) if tiny else (12, 32)
     for name in ("plain", "strong", *(f"copy{number}" for number in range(COPIES))):
         preset = "flips" if name == "plain" else "strong"
         text = RECIPE.format(size=side, width=width, preset=preset, epochs=epochs)

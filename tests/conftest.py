@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ import pytest
 
 from kit.artefact import read_json, sha256_file, write_json
 from kit.config import ContestConfig, RecipeConfig, load_contest, load_recipe
+from kit.data.practice import contest as practice
 from kit.data.prepared import Prepared, prepare
 from kit.ensemble.blend import Blend, blend
 from kit.lock import alone
@@ -173,6 +175,33 @@ def copied(once: Path, root: Path) -> Toy:
     """A copy of a toy contest that was made once."""
     shutil.copytree(once, root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("whole"))
     return Toy(root)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_measurements() -> Iterator[None]:
+    """Precisions are measured in no more rounds than are needed: beside other tests their steps seldom agree."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kit.train.precision.MOST", 3)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def drawn_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The practice contest's training set is drawn once for all processes of a test run: it takes seconds."""
+    draw = practice._training_set
+
+    @cache
+    def drawn(seed: int) -> tuple[np.ndarray, np.ndarray]:
+        def make(root: Path) -> None:
+            images, labels = draw(seed)
+            np.savez(root / "set.npz", images=images, labels=labels)
+
+        with np.load(made_once(tmp_path_factory, f"practice-{seed}", make) / "set.npz") as kept:
+            return kept["images"], kept["labels"]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(practice, "_training_set", drawn)
+        yield
 
 
 @pytest.fixture

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import Toy
+from warm_workers import warm_workers
 
 from kit.artefact import read_json, read_npz
 from kit.cluster.devices import cpu_device
@@ -38,10 +40,19 @@ def quick(toy: Toy, name: str, **train: object) -> RecipeConfig:
 
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBackend]:
-    """Two workers on this machine's cores: starting them takes longer than a fit."""
+    """Two workers on this machine's cores, started as users' are, which takes longer than a fit."""
     backend = LocalBackend((cpu_device(2),), tmp_path_factory.mktemp("logs"))
     yield backend
     backend.close()
+
+
+@pytest.fixture
+def warm(tmp_path: Path) -> Iterator[LocalBackend]:
+    """Two that have imported what they need."""
+    with warm_workers():
+        backend = LocalBackend((cpu_device(2),), tmp_path / "logs")
+        yield backend
+        backend.close()
 
 
 def test_units_at_once_give_the_bits_of_units_in_a_row(
@@ -63,15 +74,15 @@ def test_units_at_once_give_the_bits_of_units_in_a_row(
         np.testing.assert_array_equal(alone.shifted, together[recipe.name].shifted)
 
 
-def test_what_is_there_is_reused_and_a_failing_recipe_does_not_stop_the_others(toy: Toy, one: LocalBackend) -> None:
+def test_what_is_there_is_reused_and_a_failing_recipe_does_not_stop_the_others(toy: Toy, warm: LocalBackend) -> None:
     lines: list[str] = []
     bad = quick(toy, "tiny", lr=1e30, clip_grad=0.0).model_copy(update={"name": "bad"})
     with pytest.raises(TrainError, match=r"2 of 4 units failed, the others are done. bad fold 0: Diverged: bad: "):
-        train_on(one, toy.contest(), toy.prepared(), [bad, quick(toy, "mini")], toy.workspace, lines.append)
+        train_on(warm, toy.contest(), toy.prepared(), [bad, quick(toy, "mini")], toy.workspace, lines.append)
     assert len(load_run(toy.workspace.run("toy", "mini")).ids) == 60
     assert not any("half the batch" in line for line in lines), "a loss that diverges is the recipe's"
     before = (toy.workspace.run("toy", "mini") / "fold0" / "fold.json").stat().st_mtime_ns
-    train_on(one, toy.contest(), toy.prepared(), [quick(toy, "mini")], toy.workspace, lines.append)
+    train_on(warm, toy.contest(), toy.prepared(), [quick(toy, "mini")], toy.workspace, lines.append)
     assert (toy.workspace.run("toy", "mini") / "fold0" / "fold.json").stat().st_mtime_ns == before
 
 

@@ -12,6 +12,7 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import save_file
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
+from warm_workers import warm_workers
 
 from kit.commands.compare import compare, read_swaps
 from kit.comparison.bench import Bench, technique_names
@@ -252,7 +253,8 @@ def test_what_two_workers_train_at_once_is_what_the_tables_find(toy) -> None:
     said: list[str] = []
     scale, names = Scale(epochs=1, cells=1), ("class_weights", "shuffling")
     bench = Bench(toy.contest(), toy.prepared(), toy.workspace, scale, said.append)
-    bench.train([], [toy.recipe("tiny")], names, workers=2)
+    with warm_workers():
+        bench.train([], [toy.recipe("tiny")], names, workers=2)
     assert any("4 fits, 2 at a time" in line for line in said), "the base and its variant, two folds each"
     assert any("2 fits, 2 at a time" in line for line in said), "the base in the order of the rows"
     before = len(said)

@@ -46,10 +46,11 @@ def test_labels_that_count_from_1_are_returned_as_the_training_data_have_them(
     assert [check.wrong for check in found.checks if not check.passed] == [wrong] * bool(wrong)
 
 
+@pytest.mark.usefixtures("small_calls")
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_zip_is_caught_and_named(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if BROKEN[name].named == "never returns":  # the others get their minute
-        monkeypatch.setattr("kit.rehearsal.calls.FIRST_SECONDS", 3.0)
+    if BROKEN[name].named == "never returns":  # the others get their minute; one that sleeps three times as many
+        monkeypatch.setattr("kit.rehearsal.calls.FIRST_SECONDS", 1.0)
     found = rehearsed(BROKEN[name], tmp_path)
     said = [f"{check.name}: {check.figure}: {check.wrong}" for check in found.checks if not check.passed]
     assert said, "passed"
