@@ -304,15 +304,6 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lives]:
 
 
 @pytest.fixture(scope="session")
-def two(process: Lives, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lives, Lives]]:
-    """Two of them, for commands at once."""
-    from lives import lives
-
-    with lives(tmp_path_factory.mktemp("other-lives")) as other:
-        yield process, other
-
-
-@pytest.fixture(scope="session")
 def trained_store(process: Lives, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The store that `kit train` of both recipes leaves; not to be written to."""
     from toy_store import write_store

@@ -1,7 +1,7 @@
 """Commands of the kit in processes that are killed: each a fork of one process that has imported everything already.
 
-Started as a script it is that process. It reads jobs, one JSON object a line; for each it writes the process id of the
-fork, and when that has ended its wait status.
+Started as a script it is that process. It reads JSON objects, one a line: for a job it writes the process id of the
+fork, and for {"wait": process id} the wait status of that one when it has ended.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ MARK = "KIT_RELIABILITY"
 """An environment variable by which the processes of one store are found again."""
 PATIENCE = 300.0
 KILLED = -int(signal.SIGKILL)
+UNDISTURBED = {"at": 0, "what": "kill", "twice": False, "plain": False}
 
 
 @dataclass(frozen=True)
@@ -65,21 +66,39 @@ class Lives:
         plain: permissions hold for it, whoever it is.
         """
         started = time.monotonic()
-        job = {"root": str(root), "argv": argv, "at": at, "what": what, "twice": twice, "scratch": str(self.scratch)}
-        job["plain"] = plain
-        assert self.process.stdin is not None
-        print(json.dumps(job), file=self.process.stdin, flush=True)
-        pid = int(self._line())
+        pid = self._start(root, argv, self.scratch, at=at, what=what, twice=twice, plain=plain)
         if after is not None:
             time.sleep(after)
             for one in signals:
                 _send(pid, one)
                 time.sleep(0.2)
-        status = int(self._line())
-        points = self.scratch / "points.json"
+        return self._end(pid, self.scratch, started)
+
+    def at_once(self, root: Path, *commands: Sequence[str]) -> list[Life]:
+        """Commands in `root` that nothing disturbs, all of them started before the end of one is waited for."""
+        started, places = time.monotonic(), [self.scratch / f"at-once-{number}" for number in range(len(commands))]
+        for place in places:
+            place.mkdir(exist_ok=True)
+        pids = [self._start(root, argv, place) for argv, place in zip(commands, places)]
+        return [self._end(pid, place, started) for pid, place in zip(pids, places)]
+
+    def _start(self, root: Path, argv: Sequence[str], scratch: Path, **strikes: object) -> int:
+        """The process of a command, which leaves what it said in `scratch`."""
+        job = {"root": str(root), "argv": argv, "scratch": str(scratch)} | UNDISTURBED | strikes
+        return self._asked(job)
+
+    def _end(self, pid: int, scratch: Path, started: float) -> Life:
+        """Waits for a process."""
+        status = self._asked({"wait": pid})
+        points = scratch / "points.json"
         seen = json.loads(points.read_text()) if points.exists() else []
-        output = (self.scratch / "output.txt").read_text(errors="replace")
+        output = (scratch / "output.txt").read_text(errors="replace")
         return Life(os.waitstatus_to_exitcode(status), output, seen, time.monotonic() - started)
+
+    def _asked(self, job: dict[str, Any]) -> int:
+        assert self.process.stdin is not None
+        print(json.dumps(job), file=self.process.stdin, flush=True)
+        return int(self._line())
 
     def _line(self) -> str:
         assert self.process.stdout is not None
@@ -136,7 +155,12 @@ def processes_of(scratch: Path, but: int) -> list[str]:
 def serve() -> None:
     """Forks for every job."""
     import matplotlib.pyplot  # noqa: F401
+    import sklearn.decomposition
+    import sklearn.linear_model
+    import sklearn.metrics
+    import sklearn.model_selection  # noqa: F401
     import torch
+    import torch._dynamo
 
     import kit.cluster.training
     import kit.commands.ensembles
@@ -155,15 +179,20 @@ def serve() -> None:
     import kit.situation.recipes  # noqa: F401
     import make_submission  # noqa: F401
 
+    with suppress(ImportError):
+        import captum.attr  # noqa: F401
+
     torch.set_num_threads(1)
     print("ready", flush=True)
     for line in sys.stdin:
         job = json.loads(line)
+        if "wait" in job:
+            print(os.waitpid(job["wait"], 0)[1], flush=True)
+            continue
         pid = os.fork()
         if pid == 0:
             _exit_as(job)
         print(pid, flush=True)
-        print(os.waitpid(pid, 0)[1], flush=True)
 
 
 def _exit_as(job: dict[str, Any]) -> None:

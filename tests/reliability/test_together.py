@@ -9,7 +9,7 @@ from pathlib import Path
 
 from conftest import Toy
 from essence import differences, essence, strays
-from lives import Life, Lives
+from lives import Lives
 from sweep_toy import FakeMaker, open_toy, sweep_session, toy_sweep
 from toy_store import BLEND, PACK, TRAIN, fresh
 
@@ -17,27 +17,22 @@ from kit.artefact import read_json, write_bytes
 from kit.lock import alone, left_over, temporary_folder
 
 
-def at_once(two: tuple[Lives, Lives], root: Path, *commands: tuple[str, ...]) -> list[Life]:
-    with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(lambda pair: pair[0].live(root, *pair[1]), zip(two, commands)))
-
-
 def test_two_runs_of_one_recipe_train_every_fold_once(
-    two: tuple[Lives, Lives], trained_store: Path, tmp_path: Path
+    process: Lives, trained_store: Path, tmp_path: Path
 ) -> None:
     root = tmp_path / "store"
     fresh(root, trained_store)
-    found = at_once(two, root, TRAIN, TRAIN)
+    found = process.at_once(root, TRAIN, TRAIN)
     assert [life.code for life in found] == [0, 0], [life.output for life in found]
     output = "".join(life.output for life in found)
     for fold in (0, 1):
         assert output.count(f"tiny fold {fold}: 6 steps") == 1, output
     wanted = {path: value for path, value in essence(trained_store).items() if "/mini/" not in path}
     assert differences(essence(root), wanted) == []
-    assert strays(root, two[0].scratch / "tmp") == []
+    assert strays(root, process.scratch / "tmp") == []
 
 
-def test_a_report_and_a_blend_beside_training(two: tuple[Lives, Lives], trained_store: Path, tmp_path: Path) -> None:
+def test_a_report_and_a_blend_beside_training(process: Lives, trained_store: Path, tmp_path: Path) -> None:
     """Each sees complete runs alone."""
     root = tmp_path / "store"
     shutil.copytree(trained_store, root)
@@ -45,7 +40,7 @@ def test_a_report_and_a_blend_beside_training(two: tuple[Lives, Lives], trained_
     train = ("kit", "train", "mini", "--contest", "toy")
     for beside in (("kit", "report", "--contest", "toy"), ("kit", "blend", "all", "--contest", "toy")):
         shutil.rmtree(root / "oof" / "toy" / "mini", ignore_errors=True)
-        trains, other = at_once(two, root, train, beside)
+        trains, other = process.at_once(root, train, beside)
         assert trains.code == 0, trains.output
         assert other.code == 0, other.output
     blend = read_json(root / "oof" / "toy" / "blends" / "all.json")
@@ -55,13 +50,13 @@ def test_a_report_and_a_blend_beside_training(two: tuple[Lives, Lives], trained_
     assert all(now[path] == value for path, value in done.items() if "/mini/" in path)
 
 
-def test_two_that_pack_the_same_zip(two: tuple[Lives, Lives], trained_store: Path, tmp_path: Path) -> None:
+def test_two_that_pack_the_same_zip(process: Lives, trained_store: Path, tmp_path: Path) -> None:
     root = tmp_path / "store"
     shutil.copytree(trained_store, root)
-    assert two[0].live(root, *BLEND).code == 0
-    found = at_once(two, root, PACK, PACK)
+    assert process.live(root, *BLEND).code == 0
+    found = process.at_once(root, PACK, PACK)
     assert [life.code for life in found] == [0, 0], [life.output for life in found]
-    assert strays(root, two[0].scratch / "tmp") == []
+    assert strays(root, process.scratch / "tmp") == []
 
 
 def test_two_sweeps_of_one_study_share_its_trials(tmp_path: Path) -> None:
