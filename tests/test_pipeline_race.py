@@ -10,6 +10,7 @@ import pytest
 
 from kit.config.contest import ShiftConfig
 from kit.pipeline import race
+from kit.pipeline.heats import learnt
 from kit.shifts.battery import Battery
 
 
@@ -33,3 +34,27 @@ def test_a_heat_meets_mixtures_in_the_share_that_fits_meet(width: int, monkeypat
     scores = race._scored(trainer, net, some, half=False, measure="accuracy")
     assert scores["rows"] == len(met) == rows
     assert abs(np.mean(met) - shift.mixture_share) <= 1 / rows
+
+
+def heats(score: float, rows: int = 160) -> list[race.Heat]:
+    return [race.Heat(images=1000, rows=rows, clean=score, shifted=None, image=0.01, scored=0.001, shift=0.0, load=1.0,
+                      precision="float32")]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("scores", "kept"),
+    [
+        ({"scratch": 0.094, "tuned": 0.27}, ["tuned"]),
+        ({"scratch": 0.094, "tuned": 0.12}, ["scratch", "tuned"]),  # nobody knows yet
+        ({"scratch": 0.15, "tuned": 0.27}, ["scratch", "tuned"]),
+        ({"scratch": 0.05}, ["scratch"]),
+    ],
+)
+def test_what_is_no_better_than_guessing_is_left_out_where_others_are(
+    scores: dict[str, float], kept: list[str]
+) -> None:
+    contest: Any = SimpleNamespace(classes=tuple("23456789ABC"), expects="clean")
+    lines: list[str] = []
+    found = learnt({name: heats(score) for name, score in scores.items()}, contest, lines.append)
+    assert list(found) == kept
+    assert len(lines) == len(scores) - len(kept)
