@@ -82,7 +82,7 @@ class Small:
 def small_contest(root: Path, tiny: bool) -> Small:
     """Rows of the practice contest, and recipes that differ in their augmentation."""
     images, labels, classes = training_set()
-    count, side = (240, 24) if tiny else (1200, 48)
+    count, side = (120, 24) if tiny else (1200, 48)
     rows = np.random.default_rng(0).permutation(len(images))[:count]
     root.mkdir(parents=True, exist_ok=True)
     step = images.shape[1] // side
