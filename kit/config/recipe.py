@@ -99,10 +99,12 @@ class TrainConfig(Section):
     label_smoothing: Share = 0.1
     class_weights: Literal["none", "inverse", "effective"] = "none"
     """Weights of the classes in the loss."""
-    sampling: Literal["natural", "weighted", "oversample", "smote", "smote_embeddings"] = "natural"
+    sampling: Literal["auto", "natural", "weighted", "oversample", "smote", "smote_embeddings"] = "auto"
     """How rare classes are brought up in the training part: rows drawn by class, repeated, or made up (SMOTE).
 
-    "smote" blends pixels; "smote_embeddings" what the head is given, in a fit of the head alone.
+    "auto": every class as often where the metric counts classes alike (AUC, balanced accuracy, macro F1), the largest
+    has ten times the rows of the smallest and the loss has no weights; else as rows come. "smote" blends pixels;
+    "smote_embeddings" what the head is given, in a fit of the head alone.
     """
     clip_grad: Annotated[float, Field(ge=0.0)] = 1.0
     ema_decay: Share = 0.0

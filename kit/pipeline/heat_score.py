@@ -10,11 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from kit.metrics.registry import get_metric
+from kit.situation.balance import BY_CLASSES
 
 BY_ROWS = ("accuracy", "micro_f1", "weighted_f1")
 """Metrics in which a class counts by its rows."""
-BY_CLASSES = ("balanced_accuracy", "macro_f1", "roc_auc")
-"""Metrics in which each counts alike."""
 UNEVEN = 0.75
 """Share of the larger of two classes from which accuracy says little."""
 

@@ -147,7 +147,8 @@ def sample(
 
 def without_watching(recipe: RecipeConfig) -> RecipeConfig:
     """The recipe with nothing that needs all rows: no rows made up or watched, no soup chosen on these."""
-    train = recipe.train.model_copy(update={"sampling": "natural", "soup": "none"})
+    drawn = recipe.train.sampling if recipe.train.sampling == "weighted" else "natural"
+    train = recipe.train.model_copy(update={"sampling": drawn, "soup": "none"})
     stopping = recipe.stopping.model_copy(update={"share": 0.0})
     return recipe.model_copy(update={"train": train, "stopping": stopping})
 

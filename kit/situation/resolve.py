@@ -5,6 +5,7 @@ from __future__ import annotations
 from kit.config import AugmentConfig, ContestConfig, RecipeConfig, TrainConfig
 from kit.data.prepared import Prepared
 from kit.inference.model import VIEWS
+from kit.situation.balance import sampling
 from kit.situation.situation import Situation, find_situation
 from kit.situation.views import expanded
 from kit.workspace import Workspace
@@ -20,10 +21,24 @@ def resolve(
     """The recipe for this contest."""
     found = find_situation(contest, prepared, workspace)
     rows = min((len(prepared.split(fold).train) for fold in prepared.fold_numbers), default=len(prepared.ids))
-    return resolved(recipe, found, rows)
+    return _sampled(resolved(recipe, found, rows), contest, prepared)
+
+
+def filled(
+    recipe: RecipeConfig, contest: ContestConfig, prepared: Prepared, workspace: Workspace
+) -> RecipeConfig:
+    """As `resolve`, but the situation is not found where the recipe leaves nothing to it."""
+    if _asks(recipe):
+        return resolve(recipe, contest, prepared, workspace)
+    return _sampled(recipe, contest, prepared)
 
 
 def is_open(recipe: RecipeConfig) -> bool:
+    """Whether the recipe leaves something to the contest."""
+    return _asks(recipe) or recipe.train.sampling == "auto"
+
+
+def _asks(recipe: RecipeConfig) -> bool:
     """Whether the recipe leaves something to the situation."""
     augment = recipe.augment
     asked = (augment.symmetries, augment.rotate) + ((augment.crop, augment.colour) if augment.preset == "mild" else ())
@@ -36,6 +51,15 @@ def resolved(recipe: RecipeConfig, found: Situation, rows: int) -> RecipeConfig:
     augment = _augment(recipe.augment, found)
     views = _views(augment, found) if recipe.views == ("auto",) else expanded(recipe.views)
     return recipe.model_copy(update={"augment": augment, "train": _train(recipe.train, rows), "views": views})
+
+
+def _sampled(recipe: RecipeConfig, contest: ContestConfig, prepared: Prepared) -> RecipeConfig:
+    if recipe.train.sampling != "auto":
+        return recipe
+    weighted = recipe.train.class_weights != "none"
+    drawn = "natural" if weighted else sampling(contest.metric, prepared.labels)
+    train = recipe.train.model_copy(update={"sampling": drawn})
+    return recipe.model_copy(update={"train": train})
 
 
 def _views(augment: AugmentConfig, found: Situation) -> tuple[str, ...]:
