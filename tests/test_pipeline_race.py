@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import Toy
 
 from kit.config.contest import ShiftConfig
 from kit.pipeline import race
@@ -58,3 +60,16 @@ def test_what_is_no_better_than_guessing_is_left_out_where_others_are(
     found = learnt({name: heats(score) for name, score in scores.items()}, contest, lines.append)
     assert list(found) == kept
     assert len(lines) == len(scores) - len(kept)
+
+
+@pytest.mark.parametrize("evenly", [False, True])
+def test_a_heat_draws_training_rows_as_the_fit_will(evenly: bool, toy: Toy) -> None:
+    prepared = toy.prepared()
+    labels = np.where(np.arange(len(prepared.labels)) % 10 == 0, 1, 0)
+    uneven = replace(prepared, labels=labels)
+    fold = uneven.fold_numbers[0]
+    rare = int(labels[uneven.split(fold).train].sum())
+    some = race.sample(uneven, fold, 2 * rare, 8, "accuracy", evenly)
+    trained = some.labels[some.folds < 0]
+    assert len(trained) == 2 * rare
+    assert (trained.sum() == rare) == evenly

@@ -72,3 +72,11 @@ def test_a_head_is_fitted_to_few_rows_but_to_every_class() -> None:
     assert torch.equal(some(labels, seed=0), rows)
     assert not torch.equal(some(labels, seed=1), rows)
     assert some(labels[5000:], seed=0).tolist() == list(range(33)), "a small set is taken whole"
+
+
+def test_a_rare_class_brings_as_many_rows_as_an_even_share_where_classes_are_drawn_alike() -> None:
+    labels = (torch.arange(6000) % 50 == 0).long()
+    assert labels[some(labels, seed=0)].sum() < 40
+    rows = some(labels, seed=0, of_class=ROWS // 2)
+    assert labels[rows].sum() == labels.sum() == 120
+    assert len(rows) < ROWS + 120

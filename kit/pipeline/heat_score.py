@@ -41,12 +41,10 @@ def worth(measure: str, labels: np.ndarray) -> int:
     return max(1, round(len(counts) ** 2 / float((1 / counts).sum())))
 
 
-def drawn(rows: np.ndarray, labels: np.ndarray, count: int, measure: str) -> np.ndarray:
-    """`count` of `rows`, whose order is random, with labels (N,) of all: evenly from all classes unless by accuracy."""
-    if measure != "accuracy":
-        own = labels[rows]
-        turn = np.zeros(len(rows), dtype=np.int64)
-        for label in np.unique(own):
-            turn[own == label] = np.arange((own == label).sum())
-        rows = rows[np.argsort(turn, kind="stable")]
-    return rows[:count]
+def drawn(rows: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
+    """`count` of `rows`, whose order is random, with labels (N,) of all, evenly from all classes."""
+    own = labels[rows]
+    turn = np.zeros(len(rows), dtype=np.int64)
+    for label in np.unique(own):
+        turn[own == label] = np.arange((own == label).sum())
+    return rows[np.argsort(turn, kind="stable")][:count]

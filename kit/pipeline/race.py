@@ -84,7 +84,8 @@ class HeatJob:
         training = min(max(round(self.seconds * ROWS_PER_SECOND), FEWEST_ROWS), MOST_ROWS)
         contest = self.fit.contest
         measure = measure_of(contest.metric, prepared.labels, len(contest.classes))
-        some = sample(prepared, self.fit.fold, training, self.rows, measure)
+        evenly = recipe.train.sampling == "weighted"  # as the fit itself will: few rows would hold few of a rare class
+        some = sample(prepared, self.fit.fold, training, self.rows, measure, evenly)
         trainer = replace(self.fit, recipe=recipe).trainer(some, share)
         started = time.perf_counter()
         images = resized(some.images, recipe.size)
@@ -134,21 +135,32 @@ def _scored(trainer: Trainer, net: Any, some: Prepared, half: bool, measure: str
 
 
 def sample(
-    prepared: Prepared, fold: int, training: int, held_out: int, measure: str = "accuracy", seed: int = 0
+    prepared: Prepared,
+    fold: int,
+    training: int,
+    held_out: int,
+    measure: str = "accuracy",
+    evenly: bool = False,
+    seed: int = 0,
 ) -> Prepared:
-    """At most `training` training rows of `fold` and `held_out` of its held-out rows, in memory."""
+    """At most `training` training rows of `fold` and `held_out` of its held-out rows, in memory.
+
+    evenly: training rows are drawn from all classes alike; held-out ones are unless the measure is accuracy.
+    """
     rng = np.random.default_rng(seed)
     part = prepared.split(fold)
-    train = np.sort(rng.permutation(part.train)[:training])
-    held = np.sort(drawn(rng.permutation(part.held_out), prepared.labels, max(1, held_out), measure))
+    train = rng.permutation(part.train)
+    train = np.sort(drawn(train, prepared.labels, training) if evenly else train[:training])
+    held, count = rng.permutation(part.held_out), max(1, held_out)
+    held = np.sort(held[:count] if measure == "accuracy" else drawn(held, prepared.labels, count))
     some = prepared.take(np.concatenate([train, held]))
     return some.with_folds(np.repeat([-1, fold], [len(train), len(held)]))
 
 
 def without_watching(recipe: RecipeConfig) -> RecipeConfig:
     """The recipe with nothing that needs all rows: no rows made up or watched, no soup chosen on these."""
-    drawn = recipe.train.sampling if recipe.train.sampling == "weighted" else "natural"
-    train = recipe.train.model_copy(update={"sampling": drawn, "soup": "none"})
+    kept = recipe.train.sampling if recipe.train.sampling == "weighted" else "natural"
+    train = recipe.train.model_copy(update={"sampling": kept, "soup": "none"})
     stopping = recipe.stopping.model_copy(update={"share": 0.0})
     return recipe.model_copy(update={"train": train, "stopping": stopping})
 

@@ -15,7 +15,8 @@ from kit.train.batches import Batches
 from kit.train.embedded import embed, single_head
 
 ROWS, ROWS_PER_CLASS = 1024, 20
-"""Training rows that it is fitted to, and those of every class in any case: each costs a pass, for a mere beginning."""
+"""Training rows that it is fitted to, and those of every class in any case: each costs a pass, for a mere beginning.
+Where classes are drawn alike, each has as many as an even share of the first."""
 PENALTY = 0.1
 """Of the squared weights, over features of unit variance, against the mean loss of a row."""
 STEPS = 60
@@ -26,7 +27,9 @@ def start_head(net: nn.Module, batches: Batches, recipe: RecipeConfig) -> None:
     head = single_head(net, 'finetune.head = "probe"', 'Use "random"')
     material = batches.material
     rows = material.rows[material.rows < len(material.images)]
-    rows = rows[some(material.targets[rows].argmax(1), recipe.train.seed)]
+    labels = material.targets[rows].argmax(1)
+    even = ROWS // material.targets.shape[1] if recipe.train.sampling == "weighted" else 0
+    rows = rows[some(labels, recipe.train.seed, max(ROWS_PER_CLASS, even))]
     with batches.precision.autocast(batches.device):  # a beginning: the digits of bfloat16 are enough
         features = embed(net, batches, rows)
     targets = material.targets[rows]
@@ -39,15 +42,15 @@ def start_head(net: nn.Module, batches: Batches, recipe: RecipeConfig) -> None:
             head.bias.copy_(bias)
 
 
-def some(labels: Tensor, seed: int) -> Tensor:
-    """Places in `labels` (n,) int64, ascending: ROWS drawn by `seed`, and of every class at least ROWS_PER_CLASS."""
+def some(labels: Tensor, seed: int, of_class: int = ROWS_PER_CLASS) -> Tensor:
+    """Places in `labels` (n,) int64, ascending: ROWS drawn by `seed`, and of every class at least `of_class`."""
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     by_class = labels[order].argsort(stable=True)
     counts = labels.bincount()
     first = torch.repeat_interleave(counts.cumsum(0) - counts, counts)
     within = torch.empty_like(by_class)
     within[by_class] = torch.arange(len(labels)) - first
-    kept = (torch.arange(len(labels)) < ROWS) | (within < ROWS_PER_CLASS)
+    kept = (torch.arange(len(labels)) < ROWS) | (within < of_class)
     return order[kept].sort().values
 
 
