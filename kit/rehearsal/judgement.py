@@ -12,6 +12,7 @@ from kit.config import PlatformConfig
 from kit.inference.model import contribution, finish, merge_views, softmax
 from kit.rehearsal.calls import HINTS, Calls
 from kit.rehearsal.checks import LEFT_OUT, Check, failed, judge, passed
+from kit.rehearsal.knowledge import better_than_guessing
 from kit.rehearsal.predicted import LABELS_AGREE, Predictions
 
 LOGITS_TOLERANCE = 2e-2
@@ -21,9 +22,6 @@ BLEND_TOLERANCE = 1e-3
 
 EIGHT_BITS_AGREE = 0.97
 """Share of labels that must be the same where weights were rounded to eight bits; packing measured what that costs."""
-
-AT_CHANCE = 1.5
-"""A submission that is right less often than this times the largest class knows nothing."""
 
 WRONG = {
     "shape": "predict must return one label an image, shape (N,)",
@@ -147,10 +145,10 @@ def _sizes(predictions: Predictions, calls: Calls) -> Iterator[Check]:
 def _values(predictions: Predictions, calls: Calls) -> Iterator[Check]:
     """Whether images are scaled once, whatever they hold, and known."""
     truth = calls.reference.labels
-    right = float((predictions.labels("all") == truth).mean())
-    bar = min(0.95, AT_CHANCE * float(np.bincount(truth).max() / len(truth)))
-    wrong = _why_at_chance(predictions, calls, bar)
-    yield judge("classes", right > bar, f"{right:.1%} of {len(truth):,} training rows right", wrong, "a low score")
+    labels = predictions.labels("all")
+    figure = f"{(labels == truth).mean():.1%} of {len(truth):,} training rows right"
+    knows = better_than_guessing(labels, truth)
+    yield judge("classes", knows, figure, "" if knows else _why_at_chance(predictions, calls), "a low score")
     some = calls.some
     yield _predicted(predictions, "constant", "constant images", 4)
     dark, together = predictions.array("dark"), predictions.array("dark_and_bright")
@@ -169,11 +167,11 @@ def _predicted(predictions: Predictions, name: str, title: str, rows: int) -> Ch
     return judge(title, labels is not None and labels.shape == (rows,), "predicted", WRONG["constant"])
 
 
-def _why_at_chance(predictions: Predictions, calls: Calls, bar: float) -> str:
+def _why_at_chance(predictions: Predictions, calls: Calls) -> str:
     truth = calls.reference.labels[calls.some[:HINTS]]
     for name in ("multiplied", "divided"):
         labels = predictions.array(name)
-        if labels is not None and labels.shape == truth.shape and (labels == truth).mean() > bar:
+        if labels is not None and labels.shape == truth.shape and better_than_guessing(labels, truth):
             return WRONG[name]
     return WRONG["chance"]
 
