@@ -125,6 +125,7 @@ def test_smote_on_embeddings_is_smote() -> None:
 @pytest.mark.parametrize("name", ["augmentation", "batch_norm", "smote", "class_weights", "supcon"])
 def test_a_technique_turned_over_twice_is_as_it_was(name) -> None:
     base = load_recipe("study1_cnn")
+    base = base.model_copy(update={"train": base.train.model_copy(update={"sampling": "natural"})})  # as without SMOTE
     there = BY_NAME[name].variant(base)
     assert there is not None
     assert there.name == f"study1_cnn+{name}"
