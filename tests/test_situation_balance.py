@@ -10,7 +10,7 @@ from conftest import Toy
 
 from kit.pipeline.race import without_watching
 from kit.situation.balance import sampling
-from kit.situation.resolve import filled, is_open
+from kit.situation.resolve import is_open, resolve
 
 RARE = np.repeat([0, 1, 2], [400, 60, 20])
 EVEN = np.repeat([0, 1, 2], [100, 60, 20])
@@ -36,9 +36,9 @@ def test_a_recipe_is_filled_in_and_a_race_trains_so(toy: Toy) -> None:
     assert is_open(recipe)
     labels = np.where(np.arange(len(prepared.labels)) % 20 == 0, prepared.labels, 0)
     uneven = replace(prepared, labels=labels)
-    assert filled(recipe, contest, uneven, toy.workspace).train.sampling == "natural"
-    assert filled(recipe, by_classes, prepared, toy.workspace).train.sampling == "natural"
-    found = filled(recipe, by_classes, uneven, toy.workspace)
+    assert resolve(recipe, contest, uneven, toy.workspace).train.sampling == "natural"
+    assert resolve(recipe, by_classes, prepared, toy.workspace).train.sampling == "natural"
+    found = resolve(recipe, by_classes, uneven, toy.workspace)
     assert found.train.sampling == without_watching(found).train.sampling == "weighted"
     weights = recipe.model_copy(update={"train": recipe.train.model_copy(update={"class_weights": "inverse"})})
-    assert filled(weights, by_classes, uneven, toy.workspace).train.sampling == "natural"
+    assert resolve(weights, by_classes, uneven, toy.workspace).train.sampling == "natural"

@@ -18,24 +18,17 @@ STRONGER = 2.0
 def resolve(
     recipe: RecipeConfig, contest: ContestConfig, prepared: Prepared, workspace: Workspace
 ) -> RecipeConfig:
-    """The recipe for this contest."""
-    found = find_situation(contest, prepared, workspace)
-    rows = min((len(prepared.split(fold).train) for fold in prepared.fold_numbers), default=len(prepared.ids))
-    return _sampled(resolved(recipe, found, rows), contest, prepared)
-
-
-def filled(
-    recipe: RecipeConfig, contest: ContestConfig, prepared: Prepared, workspace: Workspace
-) -> RecipeConfig:
-    """As `resolve`, but the situation is not found where the recipe leaves nothing to it."""
+    """The recipe for this contest, whose situation is found where the recipe leaves something to it."""
     if _asks(recipe):
-        return resolve(recipe, contest, prepared, workspace)
-    return _sampled(recipe, contest, prepared)
+        found = find_situation(contest, prepared, workspace)
+        rows = min((len(prepared.split(fold).train) for fold in prepared.fold_numbers), default=len(prepared.ids))
+        recipe = resolved(recipe, found, rows)
+    return _sampled(recipe.model_copy(update={"views": expanded(recipe.views)}), contest, prepared)
 
 
 def is_open(recipe: RecipeConfig) -> bool:
-    """Whether the recipe leaves something to the contest."""
-    return _asks(recipe) or recipe.train.sampling == "auto"
+    """Whether `resolve` would change the recipe."""
+    return _asks(recipe) or recipe.train.sampling == "auto" or expanded(recipe.views) != recipe.views
 
 
 def _asks(recipe: RecipeConfig) -> bool:
@@ -49,7 +42,7 @@ def _asks(recipe: RecipeConfig) -> bool:
 def resolved(recipe: RecipeConfig, found: Situation, rows: int) -> RecipeConfig:
     """The recipe in a situation, for `rows` training rows a fold."""
     augment = _augment(recipe.augment, found)
-    views = _views(augment, found) if recipe.views == ("auto",) else expanded(recipe.views)
+    views = _views(augment, found) if recipe.views == ("auto",) else recipe.views
     return recipe.model_copy(update={"augment": augment, "train": _train(recipe.train, rows), "views": views})
 
 

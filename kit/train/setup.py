@@ -16,7 +16,7 @@ from kit.inference.model import net_logits, quickened
 from kit.nets.pretrained import load_pretrained
 from kit.nets.registry import build
 from kit.nets.weights.needs import completed
-from kit.situation.resolve import filled, is_open
+from kit.situation.resolve import is_open, resolve
 from kit.train.batches import Material
 from kit.train.device import settle
 from kit.train.fit import Fit
@@ -48,7 +48,7 @@ class Setup:
     def __post_init__(self) -> None:
         if is_open(self.recipe):  # filled in here, so that whoever makes one stores what is really trained
             found = self.ranks.first_then_others(
-                lambda: filled(self.recipe, self.contest, self.prepared, self.workspace)
+                lambda: resolve(self.recipe, self.contest, self.prepared, self.workspace)
             )
             object.__setattr__(self, "recipe", found)
 

@@ -14,7 +14,7 @@ from kit.ensemble.scoring import leaderboard
 from kit.oof_store import RUN, OofRun, load_runs
 from kit.options import make_echo
 from kit.pipeline.clock import Clock
-from kit.situation.resolve import filled
+from kit.situation.resolve import resolve
 from kit.storage import exists
 from kit.train.run_folder import RunFolder
 from kit.workspace import Workspace
@@ -70,4 +70,4 @@ def _all(
 
 def _complete(contest: ContestConfig, prepared: Prepared, recipe: RecipeConfig, workspace: Workspace) -> bool:
     """Whether every fold is there; TrainError where one was made from something else: before others are trained."""
-    return RunFolder(contest, prepared, filled(recipe, contest, prepared, workspace), workspace).complete()
+    return RunFolder(contest, prepared, resolve(recipe, contest, prepared, workspace), workspace).complete()
